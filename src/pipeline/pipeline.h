@@ -1,0 +1,59 @@
+/*
+ * pipeline.h - a classifier: bundle, preprocessing and engine put together. The server, `skerry predict` and evaluation all
+ * use this one path, so they give the same numbers.
+ *
+ * sk_classifier: immutable, counted, shared by threads. sk_lane: one worker's buffers for one classifier.
+ */
+#ifndef SK_PIPELINE_PIPELINE_H
+#define SK_PIPELINE_PIPELINE_H
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "bundle/bundle.h"
+#include "engine/engine.h"
+#include "prep/prep.h"
+
+struct sk_classifier;
+struct sk_lane;
+
+int sk_classifier_load(struct sk_engine *e, const char *path, const char *labels_file, struct sk_classifier **out,
+                       struct sk_err *err) SK_CHECK;
+struct sk_classifier *sk_classifier_ref(struct sk_classifier *c);
+void sk_classifier_unref(struct sk_classifier *c);
+SK_DEFINE_OWN(struct sk_classifier, sk_classifier_unref);
+
+const struct sk_bundle *sk_classifier_bundle(const struct sk_classifier *c);
+struct sk_net *sk_classifier_net(const struct sk_classifier *c);
+const char *sk_classifier_digest(const struct sk_classifier *c); /* hex */
+/* NULL when pictures go in and class scores come out; else why not, for the 422 answer. */
+const char *sk_classifier_refusal(const struct sk_classifier *c);
+const struct sk_prep *sk_classifier_prep(const struct sk_classifier *c); /* NULL: no image input */
+size_t sk_classifier_classes(const struct sk_classifier *c);
+
+int sk_lane_new(struct sk_classifier *c, struct sk_lane **out, struct sk_err *err) SK_CHECK;
+void sk_lane_free(struct sk_lane *l);
+SK_DEFINE_OWN(struct sk_lane, sk_lane_free);
+struct sk_run *sk_lane_run(struct sk_lane *l); /* for raw tensors */
+
+struct sk_result {
+    const float *probabilities; /* one per class; valid until the lane's next use */
+    size_t classes;
+    struct sk_prep_report prep;
+    uint64_t infer_ns, post_ns;
+};
+/* SK_NOT_SCORES when the model is no classifier. wide: a lone request, may use all cores. */
+int sk_lane_classify(struct sk_lane *l, const void *bytes, size_t len, uint64_t max_pixels, bool wide,
+                     struct sk_result *out, struct sk_err *err) SK_CHECK;
+/* The two halves, so that a caller can decide about `wide` and deadlines in between. */
+int sk_lane_prepare(struct sk_lane *l, const void *bytes, size_t len, uint64_t max_pixels, bool two_threads,
+                    struct sk_result *out, struct sk_err *err) SK_CHECK;
+int sk_lane_infer(struct sk_lane *l, bool wide, struct sk_result *out, struct sk_err *err) SK_CHECK;
+/* One prediction with the bundle's warm-up picture through both sessions. */
+int sk_lane_warm(struct sk_lane *l, struct sk_err *err) SK_CHECK;
+
+/* The guide's answer: {"prediction": label, "confidence": p, "probabilities": {label: p, ...}}; top_k 0: all classes, in class order;
+ * else the k best, best first. multi-label: prediction is the list of labels above 0.5. */
+void sk_classifier_json(const struct sk_classifier *c, const struct sk_result *r, size_t top_k, struct sk_buf *out);
+
+#endif
