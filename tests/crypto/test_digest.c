@@ -1,0 +1,91 @@
+/* test_digest.c - SHA-256 against the vectors of FIPS 180-4 and files around the window's edge. */
+#include "crypto/crypto.h"
+
+#include "base/cleanup.h"
+#include "base/file.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void known_digests(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *hex;
+    } rows[] = {
+        { "", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" },
+        { "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
+        { "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+          "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct sk_err err = SK_ERR_INIT;
+        char hex[SK_SHA256_HEX];
+        if (sk_sha256_hex(rows[i].text, strlen(rows[i].text), hex, &err) < 0)
+            fail_msg("row '%s': %s", rows[i].text, err.text);
+        if (strcmp(hex, rows[i].hex) != 0)
+            fail_msg("row '%s': got %s", rows[i].text, hex);
+    }
+}
+
+/* One byte below, at and above the window; and the file equals the memory. */
+static void file_equals_memory(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = { 0, 1, (1u << 20) - 1, 1u << 20, (1u << 20) + 1, (3u << 20) + 17 };
+    char path[] = "/tmp/skerry-digest-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct sk_err err = SK_ERR_INIT;
+        SK_AUTO(free_cleanup) unsigned char *bytes = malloc(sizes[i] + 1);
+        assert_non_null(bytes);
+        for (size_t b = 0; b < sizes[i]; b++)
+            bytes[b] = (unsigned char)(b * 2654435761u >> 13);
+        char of_memory[SK_SHA256_HEX], of_file[SK_SHA256_HEX];
+        assert_int_equal(sk_file_write(path, bytes, sizes[i], 0600, &err), 0);
+        assert_int_equal(sk_sha256_hex(bytes, sizes[i], of_memory, &err), 0);
+        assert_int_equal(sk_sha256_file(path, of_file, &err), 0);
+        assert_string_equal(of_memory, of_file);
+    }
+    unlink(path);
+}
+
+static void missing_file_is_named(void **state)
+{
+    (void)state;
+    struct sk_err err = SK_ERR_INIT;
+    char hex[SK_SHA256_HEX];
+    assert_int_equal(sk_sha256_file("/nonexistent/model.onnx", hex, &err), -1);
+    assert_int_equal(err.code, SK_NOT_FOUND);
+    assert_non_null(strstr(err.text, "/nonexistent/model.onnx"));
+}
+
+static void random_differs(void **state)
+{
+    (void)state;
+    struct sk_err err = SK_ERR_INIT;
+    unsigned char a[32] = { 0 }, b[32] = { 0 };
+    assert_int_equal(sk_random(a, sizeof a, &err), 0);
+    assert_int_equal(sk_random(b, sizeof b, &err), 0);
+    assert_memory_not_equal(a, b, sizeof a);
+    assert_int_equal(sk_random(a, 0, &err), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(known_digests),
+        cmocka_unit_test(file_equals_memory),
+        cmocka_unit_test(missing_file_is_named),
+        cmocka_unit_test(random_differs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
