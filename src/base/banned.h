@@ -1,4 +1,5 @@
-/* banned.h - functions that fail to compile, each with its replacement. Included before every file. */
+/* banned.h - functions that fail to compile, each with its replacement. Included before every file.
+ */
 #ifndef SK_BASE_BANNED_H
 #define SK_BASE_BANNED_H
 
@@ -6,6 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+/* Macros in some modes; their macro forms go too. */
+#undef sprintf
+#undef vsprintf
+#undef alloca
 
 #pragma GCC poison strcpy strcat strncpy stpcpy /* sk_buf, snprintf, memcpy */
 #pragma GCC poison sprintf vsprintf             /* snprintf, sk_buf_fmt */

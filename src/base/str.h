@@ -7,8 +7,8 @@
 #include "base/err.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Pointer and length, borrowed, not NUL-terminated. */
 struct sk_view {
@@ -21,7 +21,7 @@ struct sk_view {
 struct sk_view sk_view_of(const char *text); /* NULL gives an empty view */
 bool sk_view_eq(struct sk_view v, const char *text);
 bool sk_view_eq_nocase(struct sk_view v, const char *text); /* ASCII */
-struct sk_view sk_view_trim(struct sk_view v);               /* spaces and tabs at both ends */
+struct sk_view sk_view_trim(struct sk_view v);              /* spaces and tabs at both ends */
 bool sk_starts_with(const char *text, const char *prefix);
 bool sk_ends_with(const char *text, const char *suffix);
 
@@ -39,6 +39,8 @@ int sk_parse_ms(const char *what, const char *text, uint64_t min, uint64_t max, 
 
 /* True when the bytes are UTF-8 (no overlong forms, no surrogates). */
 bool sk_utf8_valid(const char *text, size_t len);
+/* Bytes of the UTF-8 character at the start of text, 1 to 4; 0 when there is none. */
+size_t sk_utf8_step(const char *text, size_t len);
 /* Time independent of where the texts differ. */
 bool sk_equal_secret(const char *a, size_t a_len, const char *b, size_t b_len);
 /* a * b and a + b; false on overflow, *out untouched then. */
