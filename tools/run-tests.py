@@ -1,0 +1,290 @@
+#!/usr/bin/env python3
+"""Runs every check and every test, and counts them. Called by `make test`, which installs the dependencies first.
+
+    tools/run-tests.py [--jobs N] [--only STEP,...] [--list]
+
+Each step is a build variant with its unit tests, a set of checks, or the integration tests. Rows of TAP output
+(cmocka, fuzz replay, the check scripts) and pytest's cases are counted one by one; a build counts as one test. A
+program that dies without saying which row failed counts as one failure. The last line is always
+"N passed, N failed", with ", N skipped" when something was. Full logs are under build/test-logs.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.path.join(ROOT, "build")
+LOGS = os.path.join(BUILD, "test-logs")
+ONNXRUNTIME = os.path.join(BUILD, "lib", "libonnxruntime.so.1")
+TAIL_LINES = 60
+
+# variant: compiler, Meson options. -Werror belongs to the plain builds: sanitizers add false warnings.
+VARIANTS = {
+    "gcc": ("gcc", ["-Dwerror=true"]),
+    "clang": ("clang", ["-Dwerror=true"]),
+    "asan": ("clang", ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1",
+                       "-Dc_args=-fno-sanitize-recover=all -fno-omit-frame-pointer"]),
+    "tsan": ("clang", ["-Db_sanitize=thread", "-Db_lundef=false", "-Doptimization=1", "-Dfuzz=off"]),
+}
+
+SANITIZER_ENV = {
+    "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:halt_on_error=1:"
+                    "abort_on_error=1:allocator_may_return_null=1",
+    "LSAN_OPTIONS": f"suppressions={ROOT}/tools/lsan.supp:print_suppressions=0",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+    "TSAN_OPTIONS": f"suppressions={ROOT}/tools/tsan.supp:halt_on_error=1:second_deadlock_stack=1:history_size=4",
+}
+
+
+class Report:
+    """What has been counted so far; prints one line per step and the details of failures."""
+
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        self.failures = []
+
+    def add(self, passed=0, failures=(), skips=()):
+        self.passed += passed
+        self.failed += len(failures)
+        self.skipped += len(skips)
+        self.failures += failures
+        for name in failures:
+            print(f"    FAILED  {name}")
+        for name in skips:
+            print(f"    skipped {name}")
+        sys.stdout.flush()
+
+    def finish(self):
+        if self.failures:
+            print("\nfailed:")
+            for name in self.failures:
+                print(f"  {name}")
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        print(f"{self.passed} passed, {self.failed} failed{skipped}")
+
+
+def environment(**extra):
+    env = dict(os.environ, SKERRY_ONNXRUNTIME=ONNXRUNTIME, LC_ALL="C.UTF-8", **SANITIZER_ENV)
+    env.update(extra)
+    return env
+
+
+def run(log_name, cmd, env=None, timeout_s=1500):
+    """Runs cmd with its output in a log file; returns (exit status, output). A time-out is status 124."""
+    path = os.path.join(LOGS, log_name + ".log")
+    with open(path, "w+b") as log:
+        try:
+            status = subprocess.run(cmd, cwd=ROOT, env=env or environment(), stdin=subprocess.DEVNULL, stdout=log,
+                                    stderr=subprocess.STDOUT, timeout=timeout_s).returncode
+        except subprocess.TimeoutExpired:
+            log.write(f"\nkilled after {timeout_s} s\n".encode())
+            status = 124
+        except FileNotFoundError as e:
+            log.write(f"{e}\n".encode())
+            status = 127
+        log.seek(0)
+        return status, log.read().decode(errors="replace")
+
+
+def show_tail(text):
+    for line in text.splitlines()[-TAIL_LINES:]:
+        print(f"    | {line}")
+
+
+def count_tap(prefix, text):
+    """(passed, failures, skips) of TAP rows."""
+    passed, failures, skips = 0, [], []
+    for ok, name, directive in re.findall(r"^(ok|not ok)\b *\d* *-? *([^#\n]*)(#.*)?$", text, re.M):
+        name = f"{prefix}: {name.strip()}"
+        if re.match(r"# *skip", directive, re.I):
+            skips.append(f"{name} ({directive.lstrip('# ')})")
+        elif ok == "ok":
+            passed += 1
+        else:
+            failures.append(name)
+    return passed, failures, skips
+
+
+def run_tap(report, name, cmd):
+    """A script that prints TAP."""
+    status, text = run(name.replace("/", "-"), cmd)
+    passed, failures, skips = count_tap(name, text)
+    if (status != 0 or passed + len(skips) == 0) and not failures:
+        failures = [f"{name} (exit status {status})"]
+    if failures:
+        show_tail(text)
+    report.add(passed, failures, skips)
+
+
+# ---- steps ----
+
+def step_checks(report, _jobs):
+    """layers, headers, pairing, format, scripts"""
+    for check in ("layers", "headers", "pairing", "source"):
+        run_tap(report, f"check/{check}", [sys.executable, f"tools/check-{check}.py"])
+
+
+def build(report, variant, jobs):
+    """Configures and compiles a variant under build/test/; True when that worked."""
+    compiler, options = VARIANTS[variant]
+    folder = os.path.join(BUILD, "test", variant)
+    steps = [["ninja", "-C", folder, "-j", str(jobs)]]
+    if not os.path.exists(os.path.join(folder, "build.ninja")):
+        shutil.rmtree(folder, ignore_errors=True)
+        steps.insert(0, ["meson", "setup", folder, f"-Donnxruntime={ONNXRUNTIME}", "--wrap-mode=nodownload", *options])
+    for i, cmd in enumerate(steps):
+        status, text = run(f"{variant}-build{i}", cmd, environment(CC=compiler))
+        if status != 0:
+            show_tail(text)
+            report.add(failures=[f"{variant}: build"])
+            return False
+    report.add(passed=1)
+    return True
+
+
+def unit_tests(report, variant, jobs, selection):
+    folder = os.path.join(BUILD, "test", variant)
+    results = os.path.join(folder, "meson-logs", "testlog.json")
+    if os.path.exists(results):
+        os.remove(results)
+    cmd = ["meson", "test", "-C", folder, "--no-rebuild", "--num-processes", str(jobs), "--timeout-multiplier", "4",
+           "--print-errorlogs", *selection]
+    status, text = run(f"{variant}-tests", cmd)
+    if not os.path.exists(results):
+        show_tail(text)
+        report.add(failures=[f"{variant}: meson test (exit status {status})"])
+        return
+    with open(results) as f:
+        for line in f:
+            count_program(report, variant, json.loads(line))
+
+
+def count_program(report, variant, result):
+    """One line of Meson's testlog.json: a test program with its output."""
+    name = f"{variant}: {result['name'].removeprefix('skerry:')}"
+    output = result.get("stdout", "")
+    passed, failures, skips = count_tap(name, output)
+    if result["result"] in ("FAIL", "ERROR", "TIMEOUT", "INTERRUPT") and not failures:
+        failures = [f"{name} ({result['result'].lower()}, exit status {result['returncode']})"]
+    if failures:
+        show_tail(output + result.get("stderr", ""))
+    report.add(passed, failures, skips)
+
+
+def step_gcc(report, jobs):
+    """gcc -Werror, unit tests"""
+    if build(report, "gcc", jobs):
+        unit_tests(report, "gcc", jobs, ["--no-suite", "fuzz"])
+
+
+def step_clang(report, jobs):
+    """clang -Werror, unit tests"""
+    if build(report, "clang", jobs):
+        unit_tests(report, "clang", jobs, ["--no-suite", "fuzz"])
+
+
+def step_asan(report, jobs):
+    """AddressSanitizer, LeakSanitizer, UBSan: unit tests and the fuzz corpus"""
+    if build(report, "asan", jobs):
+        unit_tests(report, "asan", jobs, [])
+
+
+def step_tsan(report, jobs):
+    """ThreadSanitizer: the threaded suites"""
+    if build(report, "tsan", jobs):
+        unit_tests(report, "tsan", jobs, ["--suite", "threads"])
+
+
+def pytest(report, name, binary, selection):
+    if not os.path.exists(binary):
+        report.add(failures=[f"{name}: {os.path.relpath(binary, ROOT)} was not built"])
+        return
+    results = os.path.join(LOGS, f"{name}.xml")
+    if os.path.exists(results):
+        os.remove(results)
+    cmd = [os.path.join(BUILD, "venv", "bin", "python"), "-m", "pytest", "tests/it", "-ra", "--tb=short", "-p",
+           "no:cacheprovider", f"--junitxml={results}", *selection]
+    status, text = run(name, cmd, environment(SKERRY=binary))
+    if not os.path.exists(results):
+        show_tail(text)
+        report.add(failures=[f"{name}: pytest (exit status {status})"])
+        return
+    passed, failures, skips = 0, [], []
+    for case in ElementTree.parse(results).iter("testcase"):
+        label = f"{name}: {case.get('classname')}.{case.get('name')}"
+        kinds = {child.tag: child for child in case}
+        if "failure" in kinds or "error" in kinds:
+            failures.append(label)
+        elif "skipped" in kinds:
+            skips.append(f"{label} ({kinds['skipped'].get('message')})")
+        else:
+            passed += 1
+    if status not in (0, 1, 5) and not failures:
+        failures.append(f"{name}: pytest (exit status {status})")
+    if failures:
+        show_tail(text)
+    report.add(passed, failures, skips)
+
+
+def step_it(report, _jobs):
+    """the real program, driven from Python; the documents that it prints"""
+    binary = os.path.join(BUILD, "test", "gcc", "skerry")
+    run_tap(report, "check/docs", [sys.executable, "tools/check-docs.py", "--skerry", binary])
+    pytest(report, "it", binary, [])
+
+
+def step_it_asan(report, _jobs):
+    """hostile input once more, against the program built with AddressSanitizer"""
+    pytest(report, "it-asan", os.path.join(BUILD, "test", "asan", "skerry"), ["-m", "hostile"])
+
+
+STEPS = {
+    "checks": step_checks,
+    "gcc": step_gcc,
+    "clang": step_clang,
+    "asan": step_asan,
+    "tsan": step_tsan,
+    "it": step_it,
+    "it-asan": step_it_asan,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--only", help="steps to run, separated by commas", default=",".join(STEPS))
+    parser.add_argument("--list", action="store_true", help="print the steps")
+    args = parser.parse_args()
+    if args.list:
+        for name, step in STEPS.items():
+            print(f"{name:8} {step.__doc__}")
+        return 0
+
+    os.environ["PATH"] = "/usr/bin:" + os.environ.get("PATH", "")
+    os.makedirs(LOGS, exist_ok=True)
+    report = Report()
+    for name in args.only.split(","):
+        if name not in STEPS:
+            parser.error(f"no step {name!r}; there are {', '.join(STEPS)}")
+        print(f"{name}: {STEPS[name].__doc__}", flush=True)
+        start = time.monotonic()
+        before = report.passed, report.failed
+        try:
+            STEPS[name](report, args.jobs)
+        except Exception as e:  # a defect of this script must not hide the count
+            report.add(failures=[f"{name}: {type(e).__name__}: {e}"])
+        print(f"    {report.passed - before[0]} passed, {report.failed - before[1]} failed "
+              f"in {time.monotonic() - start:.0f} s", flush=True)
+    report.finish()
+    return 1 if report.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
