@@ -1,21 +1,21 @@
 /*
- * opt.h - options as tables, commands as tables. Parser, --help, man page and shell completion are all
- * printed from the same rows.
+ * opt.h - options as tables, commands as tables. Parser, --help, man page and shell completion are
+ * all printed from the same rows.
  *
  *     struct serve_args { const char *host; uint64_t port; bool watch; };
  *     static const struct sk_opt options[] = {
  *         { "host", 'H', SK_OPT_TEXT, "ADDR", "address to listen on", .def = "127.0.0.1",
  *           .offset = offsetof(struct serve_args, host) },
- *         { "port", 'p', SK_OPT_U64, "N", "port; 0 picks a free one", .def = "5001", .min = 0, .max = 65535,
- *           .offset = offsetof(struct serve_args, port) },
- *         { "watch", 0, SK_OPT_FLAG, NULL, "reload changed models", .offset = offsetof(struct serve_args, watch) },
- *         { NULL },
+ *         { "port", 'p', SK_OPT_U64, "N", "port; 0 picks a free one", .def = "5001", .min = 0, .max
+ * = 65535, .offset = offsetof(struct serve_args, port) }, { "watch", 0, SK_OPT_FLAG, NULL, "reload
+ * changed models", .offset = offsetof(struct serve_args, watch) }, { NULL },
  *     };
  *
- * Precedence: flag, then environment SKERRY_<NAME> (dashes become underscores), then /etc/skerry/<command>.json
- * (an object with the option names as keys; SKERRY_CONFIG names another file), then the default. "--name=value",
- * "--name value", "-n value", "--no-name" for flags, "--" ends options; options may follow operands. A
- * wrong word is named, with the nearest known one, and gives SK_USAGE.
+ * Precedence: flag, then environment SKERRY_<NAME> (dashes become underscores), then
+ * /etc/skerry/<command>.json (an object with the option names as keys; SKERRY_CONFIG names another
+ * file), then the default. "--name=value",
+ * "--name value", "-n value", "--no-name" for flags, "--" ends options; options may follow
+ * operands. A wrong word is named, with the nearest known one, and gives SK_USAGE.
  */
 #ifndef SK_BASE_OPT_H
 #define SK_BASE_OPT_H
@@ -38,7 +38,9 @@ enum sk_opt_type {
     SK_OPT_LIST,   /* struct sk_opt_list: may be given several times */
 };
 
-enum { SK_OPT_LIST_MAX = 32 };
+enum {
+    SK_OPT_LIST_MAX = 32
+};
 
 struct sk_opt_list {
     const char *items[SK_OPT_LIST_MAX];
@@ -65,29 +67,39 @@ struct sk_cmd {
     const char *details;  /* paragraphs for --help and the man page */
     const char *examples; /* lines "command # what it does" */
     const struct sk_opt *options;
-    size_t args_size;     /* size of the argument structure, at most SK_CMD_ARGS_MAX */
+    size_t args_size; /* size of the argument structure, at most SK_CMD_ARGS_MAX */
     unsigned min_operands, max_operands;
-    bool hidden;          /* internal: not listed */
+    bool hidden; /* internal: not listed */
     int (*run)(const void *args, char **operands, unsigned count, struct sk_err *err);
 };
 
-enum { SK_CMD_ARGS_MAX = 4096 };
+enum {
+    SK_CMD_ARGS_MAX = 4096
+};
 
-/* Fills args (zeroed here) and moves the operands to the front of argv[1..]; *count is their number. When --help
- * is among the words *help is set and nothing else is done. config_file may be NULL; what it holds is read by
- * config_get (a key's value as text, NULL for none), so that base needs no JSON library. */
+/* Fills args (zeroed here) and moves the operands to the front of argv[1..]; *count is their
+ * number. When --help is among the words *help is set and nothing else is done. config_file may be
+ * NULL; what it holds is read by config_get (a key's value as text, NULL for none), so that base
+ * needs no JSON library. */
 typedef const char *sk_opt_config_get(void *ctx, const char *key);
-int sk_opt_parse(const struct sk_cmd *cmd, int argc, char **argv, sk_opt_config_get *config_get, void *config,
-                 void *args, unsigned *count, bool *help, struct sk_err *err) SK_CHECK;
+int sk_opt_parse(const struct sk_cmd *cmd, int argc, char **argv, sk_opt_config_get *config_get,
+                 void *config, void *args, unsigned *count, bool *help,
+                 struct sk_err *err) SK_CHECK;
 
-/* The row whose name matches the first words; *used is how many words it took. NULL: none; then *near is the
- * nearest known name or NULL. */
-const struct sk_cmd *sk_cmd_find(const struct sk_cmd *const *cmds, int argc, char **argv, int *used, const char **near);
+/* The row of an option, NULL for none. */
+const struct sk_opt *sk_cmd_option(const struct sk_cmd *cmd, const char *name);
+
+/* The row whose name matches the first words; *used is how many words it took. NULL: none; then
+ * *near is the nearest known name or NULL. */
+const struct sk_cmd *sk_cmd_find(const struct sk_cmd *const *cmds, int argc, char **argv, int *used,
+                                 const char **near);
 
 void sk_cmd_help(const struct sk_cmd *cmd, struct sk_buf *out);
 void sk_cmds_help(const struct sk_cmd *const *cmds, const char *version, struct sk_buf *out);
-void sk_cmds_man(const struct sk_cmd *const *cmds, const char *version, struct sk_buf *out);        /* roff, skerry.1 */
-void sk_cmds_completion(const struct sk_cmd *const *cmds, const char *shell, struct sk_buf *out);   /* bash, zsh, fish */
-void sk_cmds_markdown(const struct sk_cmd *const *cmds, struct sk_buf *out);                        /* docs/commands.md */
+void sk_cmds_man(const struct sk_cmd *const *cmds, const char *version,
+                 struct sk_buf *out); /* roff, skerry.1 */
+void sk_cmds_completion(const struct sk_cmd *const *cmds, const char *shell,
+                        struct sk_buf *out);                                 /* bash, zsh, fish */
+void sk_cmds_markdown(const struct sk_cmd *const *cmds, struct sk_buf *out); /* docs/commands.md */
 
 #endif
