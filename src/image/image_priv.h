@@ -10,11 +10,26 @@
 
 #include "image/image.h"
 
-/* Receives a picture. begin is called once, before any memory for pixels is taken by the decoder; rows is called with
- * count rows of width * 3 bytes each, `stride` bytes apart, starting at row y; bands arrive in order. */
+/* So many bytes behind the last row of a band, and of an sk_image, may be read; their values do not matter. */
+enum { SK_BAND_SLACK = 64 };
+
+/* Receives a picture. begin is called before any memory for pixels is taken by the decoder, and again when a decode starts
+ * over (sk_jpeg_fast); rows is called with count rows of width * 3 bytes each, `stride` bytes apart, starting at row y; bands
+ * arrive in order. */
 struct sk_sink {
     int (*begin)(struct sk_sink *sink, uint32_t width, uint32_t height, struct sk_err *err);
     int (*rows)(struct sk_sink *sink, const uint8_t *rgb, size_t stride, uint32_t y, uint32_t count, struct sk_err *err);
+};
+
+/* One decode: what a format's decode() is given besides the sink. */
+struct sk_decode {
+    const uint8_t *bytes;
+    size_t len;
+    const struct sk_decode_options *opts; /* its limits are filled in */
+    const struct sk_image_info *info;     /* what probe found; the size is within the limits */
+    struct sk_decode_report *report;      /* never NULL */
+    struct sk_jpeg_fast *fast;            /* of this thread; NULL: libjpeg-turbo alone */
+    bool two_threads;                     /* fast may use its second thread */
 };
 
 /* One format: a row of sk_formats[] in formats.c. */
@@ -23,19 +38,19 @@ struct sk_format {
     bool (*is)(const uint8_t *bytes, size_t len);
     /* Size and orientation from the headers. */
     int (*probe)(const uint8_t *bytes, size_t len, struct sk_image_info *out, struct sk_err *err);
-    /* opts has its limits filled in; info is what probe found (the size is within the limits). */
-    int (*decode)(const uint8_t *bytes, size_t len, const struct sk_decode_options *opts, const struct sk_image_info *info,
-                  struct sk_sink *sink, struct sk_decode_report *report, struct sk_err *err);
+    /* Pushes the picture, not yet turned upright, into sink. Nothing is left allocated, whatever happens. */
+    int (*decode)(const struct sk_decode *d, struct sk_sink *sink, struct sk_err *err);
 };
 
 extern const struct sk_format sk_format_jpeg, sk_format_png, sk_format_webp, sk_format_bmp, sk_format_gif,
     sk_format_tiff, sk_format_pnm;
 
-/* The format of these bytes, its header read and limits checked (formats.c). */
+/* The format of these bytes, its header read and limits checked (formats.c). opts may not be NULL; max_pixels 0 means the
+ * default. */
 int sk_format_find(const uint8_t *bytes, size_t len, const struct sk_decode_options *opts, const struct sk_format **format,
                    struct sk_image_info *info, struct sk_err *err) SK_CHECK;
 
-/* EXIF orientation 1..8 from a TIFF-structured EXIF block (exif.c); 1 when absent or broken, as Pillow. */
+/* Orientation from an EXIF block, with or without its "Exif\0\0" in front (exif.c); 0 when absent or broken. */
 int sk_exif_orientation(const uint8_t *exif, size_t len);
 /* Turns img upright (exif.c); tmp is scratch. */
 int sk_image_orient(struct sk_image *img, int orientation, struct sk_image *tmp, struct sk_err *err) SK_CHECK;
@@ -54,29 +69,76 @@ void sk_jpeg_fast_free(struct sk_jpeg_fast *f);
 enum sk_fast sk_jpeg_fast_decode(struct sk_jpeg_fast *f, const uint8_t *bytes, size_t len, bool two_threads,
                                  struct sk_sink *sink, struct sk_err *err);
 
-/* ---- resampling (resize.c) ---- */
+/* ---- resampling: taps.c, resize.c, kernels*.c, fused.c ---- */
 
-/* Weights of one axis: for output i, taps start[i] .. start[i] + count[i] - 1, weights at k[i * ksize]. 22-bit fixed point. */
+struct sk_kernels;
+
+/* Weights of one axis, made once per (in, out, filter) and shared by all rows. Output i is the sum over count[i] taps
+ * from source start[i] on, weights from k[i * ksize] on (the rest of the ksize is 0), in 22-bit fixed point. start and
+ * start + count never decrease. The sums fit: 255 * sum(|k|) + 2^21 < 2^31 for every output (taps.c refuses others). */
 struct sk_taps {
-    uint32_t out, ksize;
+    uint32_t in, out, ksize;
+    enum sk_filter filter;
+    bool rows;                        /* taps go across rows (vertical pass): packed for sk_kernels.vertical */
     uint32_t *start, *count;
     int32_t *k;
+    const struct sk_kernels *kernels; /* packed is theirs */
+    uint32_t pack_stride;             /* int32 words per output in packed */
+    int32_t *packed;                  /* weights as the kernel wants them; NULL: it uses k */
+    void *memory;                     /* all of the arrays */
 };
+
+enum { SK_WEIGHT_BITS = 22 };
 
 /* Kernels; every variant gives the same bytes as the C one (kernels.c picks the table). */
 struct sk_kernels {
     const char *name;
-    /* One row: dst[out * 3] from src[in * 3]. May read up to 16 bytes beyond the last source pixel. */
-    void (*resize_row)(uint8_t *dst, const uint8_t *src, const struct sk_taps *taps, uint32_t first, uint32_t count);
-    /* One output row of `bytes` bytes from count source rows `stride` bytes apart. */
-    void (*resize_column)(uint8_t *dst, const uint8_t *src, size_t stride, size_t bytes, const int32_t *k, uint32_t count);
+    uint32_t band; /* rows that horizontal takes at once */
+    /* int32 words per output that pack fills; NULL: none */
+    uint32_t (*pack_stride)(uint32_t ksize, bool rows);
+    void (*pack)(const struct sk_taps *taps, int32_t *packed);
+    /* Scratch for horizontal, aligned to 64 bytes; width is that of the source. */
+    size_t (*scratch_bytes)(uint32_t width);
+    /* `rows` (1 .. band) source rows of width pixels to outputs first .. first + count - 1 of each; row r goes to
+     * dst + r * dst_stride. Touches no byte outside the source rows and the count * 3 bytes of each output row. */
+    void (*horizontal)(const struct sk_taps *taps, uint32_t first, uint32_t count, const uint8_t *const *src,
+                       uint32_t width, uint32_t rows, uint8_t *dst, size_t dst_stride, void *scratch);
+    /* Output i of taps: `bytes` bytes of dst from source rows `stride` bytes apart; src is row taps->start[i]. */
+    void (*vertical)(const struct sk_taps *taps, uint32_t i, const uint8_t *src, size_t stride, size_t bytes,
+                     uint8_t *dst);
     void (*lut_chw)(const uint8_t *rgb, size_t pixels, const float lut[3][256], float *dst);
     void (*lut_hwc)(const uint8_t *rgb, size_t pixels, const float lut[3][256], float *dst);
 };
 extern const struct sk_kernels sk_kernels_c;
 #if defined(__x86_64__)
-extern const struct sk_kernels sk_kernels_avx2, sk_kernels_avx512;
+extern const struct sk_kernels sk_kernels_avx2, sk_kernels_avx512vnni;
 #endif
+/* Those in use, for good from the first call on unless a test selects others. */
 const struct sk_kernels *sk_kernels(void);
+
+/* Two calls make a set of taps: the weights are those of Pillow, bit for bit. */
+int sk_taps_init(struct sk_taps *t, uint32_t in, uint32_t out, enum sk_filter filter, bool rows,
+                 const struct sk_kernels *kernels, struct sk_err *err) SK_CHECK;
+void sk_taps_done(struct sk_taps *t);
+
+/*
+ * A resizer: scratch of one thread with a small cache of taps, and one resize in flight that takes its source in bands
+ * of rows:  begin, rows ..., finish.  sk_resizer_streams says whether a resize can run so; those that cannot (nearest,
+ * and where Pillow runs the vertical pass first) need the whole picture: sk_resizer_image.
+ */
+struct sk_resizer;
+struct sk_resizer *sk_resizer_new(void);
+void sk_resizer_free(struct sk_resizer *r);
+bool sk_resizer_streams(uint32_t src_w, uint32_t src_h, const struct sk_resize *to);
+/* Makes room in dst and takes its address until finish. *first, *end: the source rows that will be used. */
+int sk_resizer_begin(struct sk_resizer *r, uint32_t src_w, uint32_t src_h, const struct sk_resize *to, struct sk_image *dst,
+                     uint32_t *first, uint32_t *end, struct sk_err *err) SK_CHECK;
+/* Rows y .. y + count - 1 of the source, in order; rows outside first .. end - 1 are passed over. Bands of a multiple of
+ * 16 rows cost least. */
+void sk_resizer_rows(struct sk_resizer *r, const uint8_t *rgb, size_t stride, uint32_t y, uint32_t count);
+/* All rows have come: dst holds the result. */
+void sk_resizer_finish(struct sk_resizer *r);
+int sk_resizer_image(struct sk_resizer *r, const struct sk_image *src, const struct sk_resize *to, struct sk_image *dst,
+                     struct sk_err *err) SK_CHECK;
 
 #endif
