@@ -36,10 +36,10 @@ bench: all deps-test ## the figures of the README, beside their peers
 	@bench/run.sh $(ARGS)
 
 fuzz: deps-test ## each fuzzer from the stored corpus, SECONDS each (600)
-	@tools/fuzz.sh $(ARGS)
+	@SECONDS_EACH=$(or $(SECONDS),600) tools/fuzz.sh $(ARGS)
 
 soak: all deps-test ## serve under changing load for SECONDS (600), watch memory and errors
-	@$(PYTHON) tools/soak.py $(ARGS)
+	@$(PYTHON) tools/soak.py --seconds $(or $(SECONDS),600) $(ARGS)
 
 install: deps ## release build into PREFIX (/usr/local), with ONNX Runtime beside it
 	@tools/install.sh $(PREFIX)

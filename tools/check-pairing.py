@@ -18,7 +18,7 @@ def exceptions():
 
 def test_of(name):
     module, file = re.fullmatch(r"src/(\w+)/(\w+)\.c", name).groups()
-    return f"tests/{module}/test_{re.sub(r'_(avx2|avx512|sse41|neon)$', '', file)}.c"
+    return f"tests/{module}/test_{re.sub(r'_(c|avx2|avx512|bmi2|sse41|neon)$', '', file)}.c"
 
 
 def main():
