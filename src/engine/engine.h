@@ -36,6 +36,7 @@ struct sk_engine_options {
 
 int sk_engine_open(const struct sk_engine_options *opts, struct sk_engine **out, struct sk_err *err) SK_CHECK;
 void sk_engine_close(struct sk_engine *e);
+SK_DEFINE_OWN(struct sk_engine, sk_engine_close);
 /* "onnxruntime 1.32.0", static for the engine's life. */
 const char *sk_engine_name(const struct sk_engine *e);
 /* "cpu" or "cuda": what it got, and a sentence that says why; reason is "" when nothing is remarkable. */

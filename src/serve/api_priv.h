@@ -1,0 +1,75 @@
+/*
+ * api_priv.h - what the endpoints share: the server, the state of one request, its answer.
+ *
+ * Endpoints are rows in routes.c. Each lives in api_<name>.c.
+ */
+#ifndef SK_SERVE_API_PRIV_H
+#define SK_SERVE_API_PRIV_H
+
+#include "http/http.h"
+#include "serve/models_priv.h"
+#include "serve/pool_priv.h"
+#include "serve/serve.h"
+
+struct sk_server {
+    struct sk_serve_options opts; /* defaults filled in */
+    struct sk_engine *engine;
+    struct sk_models *models;
+    struct sk_pool *pool;   /* one worker per core */
+    struct sk_pool *chores; /* one worker: loads over the API */
+    struct sk_http_server *http;
+    char *api_key; /* NULL: open */
+    struct sk_status_counts responses; /* of all requests */
+    uint64_t start_wall_ms;
+    pthread_t watcher;
+    bool has_watcher;
+    pthread_mutex_t watch_mutex; /* guards is_stopping */
+    pthread_cond_t watch_wake;
+    bool is_stopping;
+};
+
+/* Requests that use a model. Lives in the request's arena, hung on the request with sk_http_set_user() so that the end of the
+ * request (sk_server_finished) counts it and lets the model go. */
+struct sk_call {
+    struct sk_server *server;
+    struct sk_http_req *req;
+    struct sk_loaded *loaded; /* one reference */
+    uint64_t deadline_ns;
+    uint64_t done_ns;         /* result ready; 0: not yet */
+};
+
+/* Finds the model and starts the call. On failure the answer has been sent and NULL is returned. */
+struct sk_call *sk_call_begin(struct sk_server *s, struct sk_http_req *req, const char *model, const char *version,
+                              size_t size);
+/* Ends a call: marks the time and sends. err NULL: the body is in sk_http_out(). */
+void sk_call_answer(struct sk_call *c, const struct sk_err *err);
+/* http's finished callback. */
+void sk_server_finished(struct sk_http_req *req, int status, uint64_t total_ns, void *ctx);
+
+/* One part of an address with its %XX decoded. NULL: out of memory. */
+char *sk_name_decode(struct sk_arena *arena, const char *text, size_t len);
+
+/* Counts the stages of one run of a model over `batch` rows. */
+struct sk_run_times {
+    uint64_t queue_ns, input_ns, resize_ns, infer_ns, output_ns;
+};
+void sk_stats_run(struct sk_stats *s, const struct sk_run_times *t, uint64_t batch);
+
+extern const struct sk_http_route sk_serve_routes[];
+
+/* Endpoints. */
+void sk_api_predict(struct sk_http_req *req, void *ctx);
+void sk_api_v2_server(struct sk_http_req *req, void *ctx);
+void sk_api_v2_live(struct sk_http_req *req, void *ctx);
+void sk_api_v2_ready(struct sk_http_req *req, void *ctx);
+void sk_api_v2_model_get(struct sk_http_req *req, void *ctx);
+void sk_api_v2_model_post(struct sk_http_req *req, void *ctx);
+void sk_api_v2_stats(struct sk_http_req *req, void *ctx);
+void sk_api_repository_index(struct sk_http_req *req, void *ctx);
+void sk_api_repository_model(struct sk_http_req *req, void *ctx);
+void sk_api_metrics(struct sk_http_req *req, void *ctx);
+void sk_api_healthz(struct sk_http_req *req, void *ctx);
+void sk_api_readyz(struct sk_http_req *req, void *ctx);
+void sk_api_page(struct sk_http_req *req, void *ctx);
+
+#endif

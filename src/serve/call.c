@@ -1,0 +1,101 @@
+/*
+ * call.c - the life of a request that uses a model: found, worked on, answered, counted.
+ *
+ * The reference to the model is let go when the request ends (sk_server_finished), not when the answer is
+ * handed over: the statistics of its slot are written then.
+ */
+#include "serve/api_priv.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <ctype.h>
+#include <string.h>
+
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)tolower((unsigned char)c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+char *sk_name_decode(struct sk_arena *arena, const char *text, size_t len)
+{
+    char *out = sk_arena_strndup(arena, text, len);
+    size_t n = 0;
+
+    for (size_t i = 0; out && i < len; i++) {
+        if (text[i] == '%' && i + 2 < len && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0) {
+            out[n++] = (char)(hex(text[i + 1]) * 16 + hex(text[i + 2]));
+            i += 2;
+        } else {
+            out[n++] = text[i];
+        }
+    }
+    if (out)
+        out[n] = '\0';
+    return out;
+}
+
+struct sk_call *sk_call_begin(struct sk_server *s, struct sk_http_req *req, const char *model, const char *version,
+                              size_t size)
+{
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_call *c = sk_arena_alloc(sk_http_arena(req), size);
+
+    if (!c) {
+        (void)sk_nomem(&err);
+    } else {
+        memset(c, 0, size);
+        c->server = s;
+        c->req = req;
+        c->deadline_ns = sk_http_start_ns(req) + s->opts.request_ms * 1000000;
+        if (sk_models_get(s->models, model, version, &c->loaded, &err) == 0) {
+            sk_http_set_user(req, c);
+            return c;
+        }
+    }
+    sk_http_error(req, &err);
+    sk_http_answer(req);
+    return NULL;
+}
+
+void sk_call_answer(struct sk_call *c, const struct sk_err *err)
+{
+    c->done_ns = sk_now_ns();
+    if (err)
+        sk_http_error(c->req, err);
+    sk_http_answer(c->req);
+}
+
+void sk_server_finished(struct sk_http_req *req, int status, uint64_t total_ns, void *ctx)
+{
+    struct sk_server *s = ctx;
+    struct sk_call *c = sk_http_user(req);
+
+    sk_status_add(&s->responses, status);
+    if (!c)
+        return;
+    struct sk_stats *stats = &c->loaded->slot->stats;
+    sk_hist_add(&stats->stages[SK_STAGE_READ], sk_http_read_ns(req) - sk_http_start_ns(req));
+    if (c->done_ns)
+        sk_hist_add(&stats->stages[SK_STAGE_RESPOND], sk_http_start_ns(req) + total_ns - c->done_ns);
+    sk_stats_finish(stats, status, total_ns);
+    sk_loaded_unref(c->loaded);
+}
+
+void sk_stats_run(struct sk_stats *s, const struct sk_run_times *t, uint64_t batch)
+{
+    sk_hist_add(&s->stages[SK_STAGE_QUEUE], t->queue_ns);
+    sk_hist_add(&s->stages[SK_STAGE_DECODE], t->input_ns);
+    sk_hist_add(&s->stages[SK_STAGE_RESIZE], t->resize_ns);
+    sk_hist_add(&s->stages[SK_STAGE_INFER], t->infer_ns);
+    atomic_fetch_add_explicit(&s->inferences, batch, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->executions, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->queue_ns, t->queue_ns, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->input_ns, t->input_ns + t->resize_ns, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->infer_ns, t->infer_ns, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->output_ns, t->output_ns, memory_order_relaxed);
+    atomic_store_explicit(&s->last_inference_ms, sk_wall_ms(), memory_order_relaxed);
+}

@@ -1,0 +1,19 @@
+/* routes.c - every address that the server answers. */
+#include "serve/api_priv.h"
+
+const struct sk_http_route sk_serve_routes[] = {
+    { "GET", "/", SK_HTTP_OPEN | SK_HTTP_QUIET, sk_api_page, NULL },
+    { "POST", "/predict", SK_HTTP_MULTIPART, sk_api_predict, NULL },
+    { "GET", "/healthz", SK_HTTP_OPEN | SK_HTTP_QUIET, sk_api_healthz, NULL },
+    { "GET", "/readyz", SK_HTTP_OPEN | SK_HTTP_QUIET, sk_api_readyz, NULL },
+    { "GET", "/metrics", SK_HTTP_QUIET, sk_api_metrics, NULL },
+    { "GET", "/v2", 0, sk_api_v2_server, NULL },
+    { "GET", "/v2/health/live", SK_HTTP_OPEN | SK_HTTP_QUIET, sk_api_v2_live, NULL },
+    { "GET", "/v2/health/ready", SK_HTTP_OPEN | SK_HTTP_QUIET, sk_api_v2_ready, NULL },
+    { "GET", "/v2/models/stats", SK_HTTP_QUIET, sk_api_v2_stats, NULL },
+    { "GET", "/v2/models/", SK_HTTP_PREFIX, sk_api_v2_model_get, NULL },
+    { "POST", "/v2/models/", SK_HTTP_PREFIX, sk_api_v2_model_post, NULL },
+    { "POST", "/v2/repository/index", 0, sk_api_repository_index, NULL },
+    { "POST", "/v2/repository/models/", SK_HTTP_PREFIX, sk_api_repository_model, NULL },
+    { 0 },
+};

@@ -1,0 +1,27 @@
+/*
+ * upload_priv.h - models that arrive over the network: into a folder of their own, and tried in a child process.
+ */
+#ifndef SK_SERVE_UPLOAD_PRIV_H
+#define SK_SERVE_UPLOAD_PRIV_H
+
+#include "base/err.h"
+#include "json/json.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The "file:PATH" parameters of a repository load (base64) as files in a new folder below the cache folder. PATH is a
+ * relative name; a leading version number is dropped. *folder: NULL when there are no files; else remove and free
+ * it. Errors: SK_INVALID with the name of the file. */
+int sk_upload_unpack(const struct sk_json *parameters, char **folder, struct sk_err *err) SK_CHECK;
+
+/* Loads and runs the model in a child with limits on memory, files and time. SK_CORRUPT with the child's own reason, SK_TIMEOUT. */
+int sk_upload_try(const char *folder, const char *onnxruntime, uint64_t timeout_ms, struct sk_err *err) SK_CHECK;
+
+/* In the child: the limits, before anything is read. */
+int sk_upload_limit_self(const char *path, struct sk_err *err) SK_CHECK;
+
+/* RFC 4648 base64 with padding; out has room for len / 4 * 3. -1: not base64. */
+long sk_base64_decode(const char *text, size_t len, unsigned char *out);
+
+#endif
