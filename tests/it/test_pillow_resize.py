@@ -1,0 +1,132 @@
+"""sk_image_resize against the installed Pillow, byte for byte, for every kernel that this CPU runs.
+
+The cases come from a fixed seed; image_tool answers all of them in one process per kernel. Beside random sizes they hold
+the corners: sides of one pixel, one axis unchanged, strong up and down, the border between Pillow's two orders of passes,
+black-and-white noise (the extremes of every sum), windows, and the sizes that models use.
+"""
+
+import os
+import subprocess
+
+import numpy as np
+import PIL
+import pytest
+from PIL import Image
+
+from harness import program
+
+FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
+MODEL_SIZES = [(1920, 1080), (1080, 1920), (720, 1280), (640, 480), (500, 375), (257, 255), (225, 224), (4000, 3),
+               (3, 4000), (31, 31), (224, 224)]
+SEED = 20260711
+WIDTHS = (1, 2, 3, 4, 5, 7, 15, 16, 17, 63, 64, 65)
+
+
+def tool():
+    folder = os.path.dirname(program.binary())
+    return os.environ.get("SKERRY_IMAGE_TOOL", os.path.join(folder, "tests", "image", "image_tool"))
+
+
+def kernels():
+    done = subprocess.run([tool()], input=b"kernels\n", capture_output=True, check=True)
+    return done.stdout.decode().split()
+
+
+def pixels(rng, width, height, kind):
+    shape = (height, width, 3)
+    if kind == "extreme":
+        return rng.integers(0, 2, shape, dtype=np.uint8) * 255
+    if kind == "flat":
+        return np.full(shape, rng.choice([0, 128, 255]), dtype=np.uint8)
+    return rng.integers(0, 256, shape, dtype=np.uint8)
+
+
+def sizes(rng):
+    """Yields source and target sizes, each as (width, height)."""
+    for _ in range(250):
+        yield tuple(rng.integers(1, 100, 2)), tuple(rng.integers(1, 100, 2))
+    for _ in range(150):  # far apart
+        yield tuple(rng.integers(1, 12, 2)), tuple(rng.integers(1, 300, 2))
+        yield tuple(rng.integers(100, 700, 2)), tuple(rng.integers(1, 20, 2))
+    for width in WIDTHS:
+        for height in (1, 2, 33):
+            yield (width, height), (int(rng.integers(1, 70)), int(rng.integers(1, 70)))
+            yield (int(rng.integers(1, 70)), int(rng.integers(1, 70))), (width, height)
+    for _ in range(40):  # one axis or both unchanged
+        w, h = (int(v) for v in rng.integers(1, 80, 2))
+        yield (w, h), (w, int(rng.integers(1, 80)))
+        yield (w, h), (int(rng.integers(1, 80)), h)
+        yield (w, h), (w, h)
+    for _ in range(150):  # where the order of the passes changes: src_h - out_h against 2 * (src_w - out_w)
+        w, h = (int(v) for v in rng.integers(2, 120, 2))
+        out_w = int(rng.integers(max(1, w - 30), w + 3))
+        out_h = h - 2 * (w - out_w) + int(rng.integers(-1, 2))
+        if 1 <= out_h <= 300:
+            yield (w, h), (out_w, out_h)
+    for size in MODEL_SIZES:
+        for target in ((224, 224), (256, 256), (398, 224), (1, 1), (7, 299)):
+            yield size, target
+
+
+def cases():
+    rng = np.random.default_rng(SEED)
+    out = []
+    for n, (size, target) in enumerate(sizes(rng)):
+        size, target = tuple(map(int, size)), tuple(map(int, target))
+        names = list(FILTERS) if n % 7 == 0 else [list(FILTERS)[n % 6]]
+        picture = pixels(rng, *size, ("noise", "extreme", "noise", "extreme", "flat")[n % 5])
+        window = None
+        if n % 3 == 0:
+            x, y = (int(rng.integers(0, side)) for side in target)
+            window = (x, y, int(rng.integers(1, target[0] - x + 1)), int(rng.integers(1, target[1] - y + 1)))
+        out += [(picture, target, name, window) for name in names]
+    return out
+
+
+def expected(picture, target, name, window):
+    result = Image.fromarray(picture).resize(target, FILTERS[name])
+    if window:
+        x, y, w, h = window
+        result = result.crop((x, y, x + w, y + h))
+    return np.asarray(result)
+
+
+def ask(process, picture, target, name, window, kernel):
+    height, width = picture.shape[:2]
+    x, y, w, h = window or (0, 0, 0, 0)
+    process.stdin.write(f"resize {width} {height} {target[0]} {target[1]} {name} {x} {y} {w} {h} {kernel}\n".encode())
+    process.stdin.write(picture.tobytes())
+    process.stdin.flush()
+    status, *words = process.stdout.readline().decode().split()
+    assert status == "ok", words
+    out_w, out_h = int(words[0]), int(words[1])
+    return np.frombuffer(process.stdout.read(out_w * out_h * 3), np.uint8).reshape(out_h, out_w, 3)
+
+
+@pytest.fixture(scope="module")
+def answers():
+    """Every case with Pillow's result."""
+    return [(*case, expected(*case)) for case in cases()]
+
+
+def test_pillow_is_the_pinned_one():
+    assert PIL.__version__ == "13.0.0"
+
+
+def test_enough_cases(answers):
+    assert len(answers) >= 500
+    for name in FILTERS:
+        assert sum(case[2] == name for case in answers) >= 100
+
+
+@pytest.mark.parametrize("kernel", kernels() if os.path.exists(tool()) else ["not built"])
+def test_resize_equals_pillow(answers, kernel):
+    wrong = []
+    with subprocess.Popen([tool()], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        for picture, target, name, window, want in answers:
+            got = ask(process, picture, target, name, window, kernel)
+            if got.shape != want.shape or not (got == want).all():
+                wrong.append(f"{picture.shape[1]}x{picture.shape[0]} -> {target} {name} window {window}")
+        process.stdin.close()
+    assert process.returncode == 0
+    assert not wrong, f"{len(wrong)} of {len(answers)} differ, the first: {wrong[:5]}"
