@@ -36,7 +36,7 @@ def stray_complaints():
 
 
 def todo_complaints():
-    marks = re.compile(r"\b(TODO(?!\(#\d+\): )|FIX" r"ME|X" r"XX)")
+    marks = re.compile(r"\b(TODO(?!\(#\d+\): )|FIX" r"ME|X" r"XX\b)")
     return [f"{n}: an open question is `TODO(#issue): sentence`" for n in files("src/*", "tests/*.c", "fuzz/*.c", "bench/*")
             if n.endswith((".c", ".h", ".py", ".sh")) and marks.search(read(n))]
 
@@ -46,8 +46,9 @@ def script_complaints():
     for name in files("*.sh", ".ci/run"):
         done = subprocess.run(["bash", "-n", name], cwd=ROOT, capture_output=True, text=True)
         complaints += done.stderr.splitlines()
-        if not os.access(os.path.join(ROOT, name), os.X_OK):
-            complaints.append(f"{name}: not executable")
+        is_program = read(name).startswith("#!")
+        if is_program != os.access(os.path.join(ROOT, name), os.X_OK):
+            complaints.append(f"{name}: executable bit and #! disagree")
     return complaints
 
 
