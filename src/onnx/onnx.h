@@ -15,14 +15,24 @@
 #include "base/dtype.h"
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SK_ONNX_MAX_OPS = 512, SK_ONNX_MAX_NODES = 1000000, SK_ONNX_MAX_EXTERNAL = 65536 };
+enum {
+    SK_ONNX_MAX_OPS = 512,       /* different operators */
+    SK_ONNX_MAX_NODES = 1000000, /* and as many initializers */
+    SK_ONNX_MAX_VALUES = 65536,  /* inputs of the main graph, initializers among them included; outputs */
+    SK_ONNX_MAX_PAIRS = 4096,    /* metadata entries, operator sets */
+    SK_ONNX_MAX_EXTERNAL = 8192, /* files */
+    SK_ONNX_MAX_NAME_BYTES = 16 << 20, /* of all names and metadata together */
+    SK_ONNX_MAX_DEPTH = 32
+};
 
 struct sk_onnx_value {
     char *name;
     enum sk_dtype dtype;  /* SK_DT_COUNT: not a tensor we know */
+    bool has_shape;       /* false: any rank, rank is 0 then */
     unsigned rank;
     int64_t dims[8];      /* -1: symbolic or unknown */
     char *dim_names[8];   /* NULL: a number or unnamed */
