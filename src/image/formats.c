@@ -91,10 +91,15 @@ static int collect_rows(struct sk_sink *sink, const uint8_t *rgb, size_t stride,
     return 0;
 }
 
-static int upright(struct sk_image *img, int orientation, struct sk_err *err)
+int sk_format_collect(const struct sk_format *format, const struct sk_decode *d, struct sk_image *img,
+                      struct sk_image *tmp, struct sk_err *err)
 {
-    SK_AUTO(sk_image_done) struct sk_image tmp = { 0 };
-    return sk_image_orient(img, orientation, &tmp, err);
+    struct collector c = { .sink = { collect_begin, collect_rows }, .img = img };
+    if (format->decode(d, &c.sink, err) < 0)
+        return sk_wrap(err, "%s", format->name);
+    if (d->opts->exif_orientation && d->info->orientation > 1)
+        return sk_image_orient(img, d->info->orientation, tmp, err);
+    return 0;
 }
 
 int sk_image_decode(const void *bytes, size_t len, const struct sk_decode_options *opts, struct sk_image *img,
@@ -106,11 +111,9 @@ int sk_image_decode(const void *bytes, size_t len, const struct sk_decode_option
     uint64_t start = sk_now_ns();
     if (sk_format_find(bytes, len, &o, &format, &r.info, err) < 0)
         return -1;
-    struct collector c = { .sink = { collect_begin, collect_rows }, .img = img };
     const struct sk_decode d = { .bytes = bytes, .len = len, .opts = &o, .info = &r.info, .report = &r };
-    if (format->decode(&d, &c.sink, err) < 0)
-        return sk_wrap(err, "%s", format->name);
-    if (o.exif_orientation && r.info.orientation > 1 && upright(img, r.info.orientation, err) < 0)
+    SK_AUTO(sk_image_done) struct sk_image tmp = { 0 };
+    if (sk_format_collect(format, &d, img, &tmp, err) < 0)
         return -1;
     r.decode_ns = sk_now_ns() - start;
     if (report)

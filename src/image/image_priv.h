@@ -49,6 +49,9 @@ extern const struct sk_format sk_format_jpeg, sk_format_png, sk_format_webp, sk_
  * default. */
 int sk_format_find(const uint8_t *bytes, size_t len, const struct sk_decode_options *opts, const struct sk_format **format,
                    struct sk_image_info *info, struct sk_err *err) SK_CHECK;
+/* The whole picture into img, turned upright when the options ask for it; tmp is scratch for that (formats.c). */
+int sk_format_collect(const struct sk_format *format, const struct sk_decode *d, struct sk_image *img, struct sk_image *tmp,
+                      struct sk_err *err) SK_CHECK;
 
 /* Orientation from an EXIF block, with or without its "Exif\0\0" in front (exif.c); 0 when absent or broken. */
 int sk_exif_orientation(const uint8_t *exif, size_t len);
