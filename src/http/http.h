@@ -10,7 +10,7 @@
  *
  * Slow peers: one total deadline covers a request from its first byte to its last (read_ms), another an idle
  * keep-alive connection (idle_ms), another the sending of an answer (read_ms). The watchdog shuts the socket down.
- * What libmicrohttpd answers by itself, before any handler, is listed in docs/spec/serve.md.
+ * What libmicrohttpd answers by itself, before any handler, is listed in docs/spec/http.md.
  *
  * Errors of a request are answered as JSON {"error": text} with the status of the code.
  */
@@ -51,15 +51,18 @@ struct sk_http_options {
     int listen_fd;     /* >= 0: use this listening socket instead of host and port (ownership is taken) */
     unsigned threads;  /* event loops; 0: 1, or 2 with 4 cores and more */
     size_t max_body_bytes, max_header_bytes; /* 0: the defaults of limits.h, likewise below */
+    size_t max_total_body_bytes; /* bodies of all requests together, 503 beyond; 0: 8 times max_body_bytes */
     unsigned max_connections, max_parts;
     unsigned read_ms, idle_ms;
     const struct sk_http_route *routes; /* ended by a row without method; borrowed for the server's life */
     void *ctx;         /* given to handlers whose route has no ctx of its own */
     const char *api_key;      /* NULL: open. Else "Authorization: Bearer KEY" or "X-API-Key: KEY" is needed, 401 otherwise */
     const char *tls_cert, *tls_key; /* PEM files; both or none. Served by crypto's front, see crypto.h */
-    /* Called for every finished request, on the thread that ends it, for metrics and the access log; may be NULL. */
+    /* Called exactly once for every request whose first line was read, when its answer was sent or its connection was lost,
+     * on an event loop, for metrics and the access log; may be NULL. It includes requests that were refused before a
+     * handler saw them (limits, unknown path, key): sk_http_user() is NULL then. status is what was answered; 408 when
+     * the request was cut for being slow, 499 when the client left before an answer. */
     void (*finished)(struct sk_http_req *req, int status, uint64_t total_ns, void *ctx);
-    /* Called when a request was refused before a route's handler could see it (limits, unknown path, key). */
 };
 
 int sk_http_start(const struct sk_http_options *opts, struct sk_http_server **out, struct sk_err *err) SK_CHECK;
@@ -77,6 +80,7 @@ const char *sk_http_path(const struct sk_http_req *r);   /* percent-decoded, wit
 const char *sk_http_rest(const struct sk_http_req *r);   /* what follows a prefix pattern, raw; "" otherwise */
 const char *sk_http_query(const struct sk_http_req *r, const char *name);  /* NULL: absent */
 const char *sk_http_header(const struct sk_http_req *r, const char *name); /* any case; NULL: absent */
+const char *sk_http_peer(const struct sk_http_req *r);   /* "192.0.2.1:5000", "[2001:db8::1]:5000" */
 const char *sk_http_id(const struct sk_http_req *r);     /* X-Request-Id when it is sane, else made here; echoed in the answer */
 struct sk_view sk_http_body(const struct sk_http_req *r); /* empty for multipart */
 uint64_t sk_http_start_ns(const struct sk_http_req *r);   /* headers complete */

@@ -1,0 +1,298 @@
+/*
+ * watch.c - the thread that accepts connections and cuts the slow ones.
+ *
+ * libmicrohttpd 0.9.75 could accept by itself, but then it closes connections beyond its limit without a word, knows
+ * inactivity only, and loses what is in the backlog when it is quiesced. So we accept, count, and hand each socket over by
+ * MHD_add_connection(). (Its own limit must never be reached that way: 0.9.75 then returns with a mutex held.)
+ *
+ * The thread waits in one epoll set for the listening socket, a wake-up, and the sockets that linger; while there are
+ * connections it looks at their deadlines once a tick.
+ */
+#include "http/http_priv.h"
+
+#include "base/clock.h"
+#include "crypto/crypto.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+enum { BACKLOG = 1024, TICK_MIN_MS = 10, TICK_MAX_MS = 250, EVENTS = 32 };
+
+static void wake(struct sk_http_server *s)
+{
+    const uint64_t one = 1;
+    (void)!write(s->wake_fd, &one, sizeof one);
+}
+
+/* ---- the listening socket ---- */
+
+static int open_listener(const struct addrinfo *a)
+{
+    SK_AUTO(sk_close) int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+    if (fd < 0)
+        return -1;
+    const int on = 1, off = 0;
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (a->ai_family == AF_INET6)
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off); /* "::" serves both families */
+    if (bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
+        return -1;
+    int out = fd;
+    fd = -1;
+    return out;
+}
+
+SK_DEFINE_OWN(struct addrinfo, freeaddrinfo);
+
+static int bind_host(const char *host, uint16_t port, int *out, struct sk_err *err)
+{
+    char name[256], service[8];
+    size_t len = strlen(host);
+    bool has_brackets = len >= 2 && host[0] == '[' && host[len - 1] == ']';
+    (void)snprintf(name, sizeof name, "%.*s", (int)(has_brackets ? len - 2 : len), host + has_brackets);
+    (void)snprintf(service, sizeof service, "%u", port);
+
+    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
+    SK_OWN(freeaddrinfo) struct addrinfo *list = NULL;
+    int rc = getaddrinfo(name, service, &hints, &list);
+    if (rc != 0)
+        return sk_fail(err, SK_INVALID, "cannot listen on '%s': %s", host, gai_strerror(rc));
+    for (const struct addrinfo *a = list; a; a = a->ai_next) {
+        *out = open_listener(a);
+        if (*out >= 0)
+            return 0;
+    }
+    return sk_fail_errno(err, "cannot listen on %s port %u", host, port);
+}
+
+int sk_watch_listen(struct sk_http_server *s, struct sk_err *err)
+{
+    SK_AUTO(sk_close) int fd = s->opts.listen_fd;
+    s->opts.listen_fd = -1;
+    if (fd < 0 && bind_host(s->opts.host, s->opts.port, &fd, err) < 0)
+        return -1;
+
+    struct sockaddr_storage addr;
+    socklen_t len = sizeof addr;
+    if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0)
+        return sk_fail_errno(err, "the listening socket");
+    if (addr.ss_family == AF_INET)
+        s->port = ntohs(((struct sockaddr_in *)&addr)->sin_port);
+    else if (addr.ss_family == AF_INET6)
+        s->port = ntohs(((struct sockaddr_in6 *)&addr)->sin6_port);
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return sk_fail_errno(err, "the listening socket");
+    const int on = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* inherited by what it accepts */
+    s->listen_fd = fd;
+    fd = -1;
+    return 0;
+}
+
+/* ---- sockets that wait for their peer ---- */
+
+void sk_watch_linger(struct sk_http_server *s, int fd)
+{
+    SK_AUTO(sk_close) int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0)
+        return;
+    (void)shutdown(copy, SHUT_WR);
+    SK_LOCK(&s->lock);
+    if (s->linger_count == SK_HTTP_LINGER_MAX)
+        return;
+    struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP, .data.fd = copy };
+    if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, copy, &event) < 0)
+        return;
+    s->lingers[s->linger_count++] = (struct sk_linger){ copy, sk_now_ms() + SK_HTTP_LINGER_MS };
+    copy = -1;
+    wake(s); /* so that the tick starts */
+}
+
+/* True when there is nothing left to wait for. */
+static bool read_away(int fd)
+{
+    char bytes[16384];
+    for (int i = 0; i < 64; i++) {
+        ssize_t n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+            return true;
+        if (n < 0)
+            return false;
+    }
+    return false;
+}
+
+/* fd -1: only those whose time is over (UINT64_MAX: all). */
+static void serve_lingers(struct sk_http_server *s, int fd, uint64_t now_ms)
+{
+    SK_LOCK(&s->lock);
+    for (size_t i = 0; i < s->linger_count;) {
+        struct sk_linger *l = &s->lingers[i];
+        if (now_ms >= l->until_ms || (l->fd == fd && read_away(fd))) {
+            (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, l->fd, NULL); /* closing one copy is not enough */
+            (void)close(l->fd);
+            *l = s->lingers[--s->linger_count];
+        } else {
+            i++;
+        }
+    }
+}
+
+/* ---- accepting ---- */
+
+static void refuse_connection(struct sk_http_server *s, int fd)
+{
+    sk_answer_raw(fd, MHD_HTTP_SERVICE_UNAVAILABLE, NULL, "{\"error\":\"too many connections\"}");
+    sk_watch_linger(s, fd);
+    (void)close(fd);
+}
+
+void sk_watch_adopt(struct sk_http_server *s, int fd, const struct sockaddr *addr, socklen_t addr_len)
+{
+    if (atomic_load(&s->connections) >= s->opts.max_connections) {
+        refuse_connection(s, fd);
+        return;
+    }
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_conn *c = sk_conn_new(s, fd, addr);
+    if (!c || sk_table_add(s, c, &err) < 0) {
+        sk_conn_free(c);
+        refuse_connection(s, fd);
+        return;
+    }
+    if (s->tls)
+        wake(s); /* we are on the front's thread */
+    if (MHD_add_connection(s->daemon, fd, addr, addr_len) == MHD_YES)
+        return; /* c may be gone already */
+    sk_table_remove(s, c); /* libmicrohttpd has closed fd */
+    sk_conn_free(c);
+}
+
+static void set_accepting(struct sk_http_server *s, bool on)
+{
+    struct epoll_event event = { .events = EPOLLIN, .data.fd = s->listen_fd };
+    (void)epoll_ctl(s->epoll_fd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, s->listen_fd, &event);
+    s->accept_pauses = !on;
+}
+
+static void accept_all(struct sk_http_server *s)
+{
+    for (;;) {
+        struct sockaddr_storage addr;
+        socklen_t len = sizeof addr;
+        int fd = accept4(s->listen_fd, (struct sockaddr *)&addr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            sk_watch_adopt(s, fd, (struct sockaddr *)&addr, len);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            set_accepting(s, false); /* tried again at the next tick */
+        if (errno != ECONNABORTED && errno != EINTR)
+            return;
+    }
+}
+
+static void close_listener(struct sk_http_server *s)
+{
+    if (s->listen_fd >= 0) {
+        accept_all(s);
+        sk_close(&s->listen_fd);
+    }
+    SK_LOCK(&s->lock);
+    s->is_closed = true;
+    (void)pthread_cond_broadcast(&s->gone);
+}
+
+/* ---- the thread ---- */
+
+static int tick_ms(const struct sk_http_server *s)
+{
+    unsigned shortest = s->opts.read_ms < s->opts.idle_ms ? s->opts.read_ms : s->opts.idle_ms;
+    unsigned tick = shortest / 8;
+    return (int)(tick < TICK_MIN_MS ? TICK_MIN_MS : tick > TICK_MAX_MS ? TICK_MAX_MS : tick);
+}
+
+static bool has_lingers(struct sk_http_server *s)
+{
+    SK_LOCK(&s->lock);
+    return s->linger_count > 0;
+}
+
+static void *watch_main(void *arg)
+{
+    struct sk_http_server *s = arg;
+    const int tick = tick_ms(s);
+    uint64_t next_ms = 0;
+    while (!atomic_load(&s->stops)) {
+        bool is_busy = atomic_load(&s->connections) > 0 || s->accept_pauses || has_lingers(s);
+        struct epoll_event events[EVENTS];
+        int n = epoll_wait(s->epoll_fd, events, EVENTS, is_busy ? tick : -1);
+        for (int i = 0; i < n; i++) {
+            int fd = events[i].data.fd;
+            uint64_t woken = 0;
+            if (fd == s->wake_fd)
+                (void)!read(s->wake_fd, &woken, sizeof woken);
+            else if (fd == s->listen_fd)
+                accept_all(s);
+            else
+                serve_lingers(s, fd, 0);
+        }
+        if (atomic_load(&s->quiesces) && !s->is_closed)
+            close_listener(s);
+        uint64_t now = sk_now_ms();
+        if (now < next_ms)
+            continue;
+        next_ms = now + (uint64_t)tick;
+        if (s->accept_pauses && s->listen_fd >= 0)
+            set_accepting(s, true);
+        sk_table_sweep(s, now);
+        serve_lingers(s, -1, now);
+    }
+    return NULL;
+}
+
+int sk_watch_start(struct sk_http_server *s, struct sk_err *err)
+{
+    s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (s->epoll_fd < 0 || s->wake_fd < 0)
+        return sk_fail_errno(err, "event loop");
+    struct epoll_event event = { .events = EPOLLIN, .data.fd = s->wake_fd };
+    if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->wake_fd, &event) < 0)
+        return sk_fail_errno(err, "event loop");
+    if (s->listen_fd >= 0)
+        set_accepting(s, true);
+    if (sk_thread_start(&s->watch, "http-watch", watch_main, s, err) < 0)
+        return -1;
+    s->watch_runs = true;
+    return 0;
+}
+
+void sk_watch_quiesce(struct sk_http_server *s)
+{
+    atomic_store(&s->quiesces, true);
+    wake(s);
+    SK_LOCK(&s->lock);
+    while (!s->is_closed)
+        (void)pthread_cond_wait(&s->gone, &s->lock);
+}
+
+void sk_watch_stop(struct sk_http_server *s)
+{
+    if (s->watch_runs) {
+        atomic_store(&s->stops, true);
+        wake(s);
+        (void)pthread_join(s->watch, NULL);
+        s->watch_runs = false;
+    }
+    serve_lingers(s, -1, UINT64_MAX);
+    sk_close(&s->listen_fd);
+    sk_close(&s->wake_fd);
+    sk_close(&s->epoll_fd);
+}
