@@ -78,7 +78,7 @@ struct sk_kernels;
 
 /* Weights of one axis, made once per (in, out, filter) and shared by all rows. Output i is the sum over count[i] taps
  * from source start[i] on, weights from k[i * ksize] on (the rest of the ksize is 0), in 22-bit fixed point. start and
- * start + count never decrease. The sums fit: 255 * sum(|k|) + 2^21 < 2^31 for every output (taps.c refuses others). */
+ * start + count never decrease. sum(|k|) < 2^23 - 2^15 for every output (taps.c refuses others): sums fit int32. */
 struct sk_taps {
     uint32_t in, out, ksize;
     enum sk_filter filter;
@@ -103,10 +103,12 @@ struct sk_kernels {
     /* Scratch for horizontal, aligned to 64 bytes; width is that of the source. */
     size_t (*scratch_bytes)(uint32_t width);
     /* `rows` (1 .. band) source rows of width pixels to outputs first .. first + count - 1 of each; row r goes to
-     * dst + r * dst_stride. Touches no byte outside the source rows and the count * 3 bytes of each output row. */
+     * dst + r * dst_stride. Writes nothing but count * 3 bytes of each output row; may read SK_BAND_SLACK bytes behind a
+     * source row. */
     void (*horizontal)(const struct sk_taps *taps, uint32_t first, uint32_t count, const uint8_t *const *src,
                        uint32_t width, uint32_t rows, uint8_t *dst, size_t dst_stride, void *scratch);
-    /* Output i of taps: `bytes` bytes of dst from source rows `stride` bytes apart; src is row taps->start[i]. */
+    /* Output i of taps: `bytes` bytes of dst from source rows `stride` bytes apart; src is row taps->start[i]. Reads as far
+     * as horizontal does. */
     void (*vertical)(const struct sk_taps *taps, uint32_t i, const uint8_t *src, size_t stride, size_t bytes,
                      uint8_t *dst);
     void (*lut_chw)(const uint8_t *rgb, size_t pixels, const float lut[3][256], float *dst);
@@ -119,7 +121,7 @@ extern const struct sk_kernels sk_kernels_avx2, sk_kernels_avx512vnni;
 /* Those in use, for good from the first call on unless a test selects others. */
 const struct sk_kernels *sk_kernels(void);
 
-/* Two calls make a set of taps: the weights are those of Pillow, bit for bit. */
+/* The weights are those of Pillow, bit for bit. */
 int sk_taps_init(struct sk_taps *t, uint32_t in, uint32_t out, enum sk_filter filter, bool rows,
                  const struct sk_kernels *kernels, struct sk_err *err) SK_CHECK;
 void sk_taps_done(struct sk_taps *t);

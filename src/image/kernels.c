@@ -14,12 +14,23 @@ static bool always(void)
     return true;
 }
 
+#if defined(__x86_64__)
+static bool has_avx512vnni(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+}
+#endif
+
 /* The worst first. */
 static const struct candidate {
     const struct sk_kernels *kernels;
     bool (*runs)(void);
 } candidates[] = {
     { &sk_kernels_c, always },
+#if defined(__x86_64__)
+    { &sk_kernels_avx512vnni, has_avx512vnni },
+#endif
 };
 
 enum { CANDIDATES = sizeof candidates / sizeof candidates[0] };

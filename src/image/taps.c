@@ -11,7 +11,9 @@
  * Every operation below is the one that Pillow does, in its order and in plain IEEE double, because another order or a
  * fused multiply-add changes last bits and with them some weights: the project is compiled with -ffp-contract=off.
  *
- * Invariant: 255 * sum(|k|) + 2^21 < 2^31, so every sum of pixel * weight fits int32 and its order does not matter.
+ * Invariant: sum(|k|) <= 2^23 - 2^15 - 1 (the weights sum up to 1, and the negative ones of these filters to less than
+ * 1/3). So 255 * sum(|k|) + 2^21 < 2^31: every sum of pixel * weight fits int32 and its order does not matter; and three
+ * signed bytes hold a weight.
  */
 #include "base/str.h"
 #include "image/image_priv.h"
@@ -162,7 +164,7 @@ int sk_taps_init(struct sk_taps *taps, uint32_t in, uint32_t out, enum sk_filter
         free(w);
         return sk_nomem(err);
     }
-    const uint64_t most = (INT32_MAX - (1 << (SK_WEIGHT_BITS - 1))) / 255;
+    const uint64_t most = (1 << 23) - (1 << 15) - 1;
     bool fits = true;
     for (uint32_t i = 0; i < out; i++)
         fits = fill_output(&t, i, w) <= most && fits;
