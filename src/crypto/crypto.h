@@ -4,6 +4,7 @@
 #ifndef SK_CRYPTO_CRYPTO_H
 #define SK_CRYPTO_CRYPTO_H
 
+#include "base/cleanup.h"
 #include "base/err.h"
 
 #include <stddef.h>
@@ -29,14 +30,18 @@ struct sk_tls_options {
     const char *cert_file, *key_file; /* PEM; the certificate file may hold the chain */
     int listen_fd;                    /* ownership is taken */
     unsigned max_connections;
-    unsigned handshake_ms;
+    unsigned handshake_ms; /* also: how long a client may leave a record of ours unread */
     /* 0, or -1 when the plain server does not want it; then the front closes fd. */
     int (*accept)(int fd, const void *addr, unsigned addr_len, void *ctx);
     void *ctx;
 };
 /* Errors name the file and OpenSSL's reason: a key that does not belong to the certificate, a wrong format. */
 int sk_tls_start(const struct sk_tls_options *opts, struct sk_tls_front **out, struct sk_err *err) SK_CHECK;
-void sk_tls_quiesce(struct sk_tls_front *f); /* no new connections; the open ones go on */
+/* Closes the listening socket and drops unfinished handshakes: `accept` is not called after it returns. Open connections go on. */
+void sk_tls_quiesce(struct sk_tls_front *f);
+/* Clients there are, until the last byte and the end of each were delivered. */
+unsigned sk_tls_connections(const struct sk_tls_front *f);
+/* Cuts what is open. */
 void sk_tls_stop(struct sk_tls_front *f);
 
 #endif

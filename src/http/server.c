@@ -137,6 +137,12 @@ static size_t leave_encoded(void *cls, struct MHD_Connection *mhd, char *text)
     return strlen(text);
 }
 
+static int on_tls_accept(int fd, const void *addr, unsigned addr_len, void *ctx)
+{
+    sk_watch_adopt(ctx, fd, addr, addr_len);
+    return 0;
+}
+
 /* ---- life ---- */
 
 static void fill_defaults(struct sk_http_options *o)
@@ -181,6 +187,21 @@ static int start_daemon(struct sk_http_server *s, struct sk_err *err)
     return 0;
 }
 
+static int start_tls(struct sk_http_server *s, struct sk_err *err)
+{
+    const struct sk_tls_options options = {
+        .cert_file = s->opts.tls_cert,
+        .key_file = s->opts.tls_key,
+        .listen_fd = s->listen_fd,
+        .max_connections = s->opts.max_connections,
+        .handshake_ms = s->opts.read_ms,
+        .accept = on_tls_accept,
+        .ctx = s,
+    };
+    s->listen_fd = -1;
+    return sk_tls_start(&options, &s->tls, err);
+}
+
 static int start(struct sk_http_server *s, struct sk_err *err)
 {
     if (!s->opts.tls_cert != !s->opts.tls_key)
@@ -189,8 +210,8 @@ static int start(struct sk_http_server *s, struct sk_err *err)
         return -1;
     if (sk_watch_listen(s, err) < 0 || start_daemon(s, err) < 0)
         return -1;
-    if (s->opts.tls_cert)
-        return sk_fail(err, SK_UNSUPPORTED, "TLS");
+    if (s->opts.tls_cert && start_tls(s, err) < 0)
+        return -1;
     return sk_watch_start(s, err);
 }
 
@@ -226,11 +247,13 @@ unsigned sk_http_drain(struct sk_http_server *s, uint64_t wait_ms)
 {
     enum { LOOK_MS = 20 };
     const uint64_t end_ms = sk_now_ms() + wait_ms;
+    if (s->tls)
+        sk_tls_quiesce(s->tls);
     sk_watch_quiesce(s);
     atomic_store(&s->is_draining, true);
     for (;;) {
         uint64_t now = sk_now_ms();
-        if (sk_table_hush(s, now) == 0)
+        if (sk_table_hush(s, now) == 0 && (!s->tls || sk_tls_connections(s->tls) == 0))
             return 0;
         if (now >= end_ms)
             return sk_table_cut(s);
@@ -244,12 +267,15 @@ void sk_http_stop(struct sk_http_server *s)
 {
     if (!s)
         return;
+    if (s->tls)
+        sk_tls_quiesce(s->tls);
     if (s->watch_runs)
         sk_watch_quiesce(s);
     while (atomic_load(&s->answering) > 0)
         (void)usleep(100);
     if (s->daemon)
         MHD_stop_daemon(s->daemon);
+    sk_tls_stop(s->tls);
     sk_watch_stop(s);
     for (size_t i = 0; i < s->by_fd_count; i++)
         sk_conn_free(s->by_fd[i]);

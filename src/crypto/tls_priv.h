@@ -1,0 +1,48 @@
+/*
+ * tls_priv.h - between tls.c (the front: context, listening socket, thread) and tls_link.c (one connection).
+ */
+#ifndef SK_CRYPTO_TLS_PRIV_H
+#define SK_CRYPTO_TLS_PRIV_H
+
+#include "crypto/crypto.h"
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+enum {
+    SK_TLS_CHUNK_BYTES = 16384, /* one record */
+    SK_TLS_LINGER_MS = 1000,    /* our close is waited for so long */
+    SK_TLS_ADDR_BYTES = 128,    /* struct sockaddr_storage */
+};
+
+struct sk_tls_pipe {
+    char bytes[SK_TLS_CHUNK_BYTES];
+    size_t start, end;
+};
+
+enum sk_tls_stage { SK_TLS_SHAKING, SK_TLS_OPEN, SK_TLS_CLOSING, SK_TLS_DEAD };
+
+/* One client: `client` speaks TLS, `plain` is our end of the pair whose other end the server has (-1 while shaking hands). */
+struct sk_tls_link {
+    struct sk_tls_link *next, **prev;
+    SSL *ssl;
+    int client, plain;
+    unsigned client_events, plain_events; /* registered with epoll */
+    enum sk_tls_stage stage;
+    uint64_t deadline_ms; /* 0: none */
+    unsigned patience_ms; /* of the handshake, and of a client that does not read */
+    bool client_ended, plain_ended, plain_told;
+    bool reads_need_write, writes_need_read;
+    struct sk_tls_pipe inward, outward;
+    char addr[SK_TLS_ADDR_BYTES];
+    unsigned addr_len;
+};
+
+/* Moves bytes in both directions until nothing moves; sets the stage to SK_TLS_DEAD at the end. Not while shaking hands. */
+void sk_tls_link_pump(struct sk_tls_link *l, uint64_t now_ms);
+/* 1: done, 0: goes on, -1: failed. */
+int sk_tls_link_shake(struct sk_tls_link *l);
+/* The epoll events each side waits for. */
+void sk_tls_link_wants(const struct sk_tls_link *l, unsigned *client, unsigned *plain);
+
+#endif
