@@ -1,16 +1,18 @@
 /*
  * band.c - rows on their way from a decoder to a sink.
  *
- * A band holds about 64 KiB, so that what the sink does with it finds it in the cache. Invariant: rows reach the sink
- * once each, in order, and none before the sink has agreed to the size.
+ * A band holds about 64 KiB, so that what the sink does with it finds it in the cache. Invariant:
+ * rows reach the sink once each, in order, and none before the sink has agreed to the size.
  */
 #include "base/str.h"
 #include "image/decode_priv.h"
 
-enum { BAND_BYTES = 64 << 10 };
+enum {
+    BAND_BYTES = 64 << 10
+};
 
-int sk_band_open(struct sk_band *band, struct sk_sink *sink, uint32_t width, uint32_t height, enum sk_band_kind kind,
-                 struct sk_err *err)
+int sk_band_open(struct sk_band *band, struct sk_sink *sink, uint32_t width, uint32_t height,
+                 enum sk_band_kind kind, struct sk_err *err)
 {
     size_t stride = 0, bytes = 0;
     if (sink->begin(sink, width, height, err) < 0)
@@ -28,7 +30,12 @@ int sk_band_open(struct sk_band *band, struct sk_sink *sink, uint32_t width, uin
     if (!pixels)
         return sk_nomem(err);
     *band = (struct sk_band){
-        .sink = sink, .pixels = pixels, .stride = stride, .width = width, .height = height, .rows = rows,
+        .sink = sink,
+        .pixels = pixels,
+        .stride = stride,
+        .width = width,
+        .height = height,
+        .rows = rows,
     };
     return 0;
 }
@@ -56,7 +63,8 @@ int sk_band_push(struct sk_band *band, struct sk_err *err)
     return band->sink->rows(band->sink, band->pixels, band->stride, 0, band->height, err);
 }
 
-int sk_grey16_open(struct sk_grey16_rows *g, struct sk_band *band, enum sk_grey16 how, struct sk_err *err)
+int sk_grey16_open(struct sk_grey16_rows *g, struct sk_band *band, enum sk_grey16 how,
+                   struct sk_err *err)
 {
     *g = (struct sk_grey16_rows){ .band = band, .how = how };
     if (how != SK_GREY16_MIN_MAX)
@@ -90,7 +98,8 @@ int sk_grey16_row(struct sk_grey16_rows *g, const uint16_t *row, struct sk_err *
     return sk_band_next(g->band, err);
 }
 
-/* The darkest sample becomes 0, the brightest 255, those between in proportion, rounded; a flat picture is black. */
+/* The darkest sample becomes 0, the brightest 255, those between in proportion, rounded; a flat
+ * picture is black. */
 static int stretch(struct sk_grey16_rows *g, struct sk_err *err)
 {
     size_t count = (size_t)g->band->width * g->band->height;
@@ -128,7 +137,8 @@ void sk_grey_to_rgb(const uint8_t *src, size_t count, uint8_t *dst)
         dst[i * 3] = dst[i * 3 + 1] = dst[i * 3 + 2] = src[i];
 }
 
-/* nk - c * nk / 255, the quotient rounded; c * nk is at most 255 * 255, so the result is within 0..255. */
+/* nk - c * nk / 255, the quotient rounded; c * nk is at most 255 * 255, so the result is within
+ * 0..255. */
 static uint8_t ink(unsigned c, unsigned nk)
 {
     unsigned t = c * nk + 128;

@@ -1,13 +1,14 @@
 /*
- * decode_jpeg.c - JPEG by libjpeg-turbo, as Pillow drives it.
+ * decode_jpeg.c - JPEG, by our own decoder (jpeg_fast.c) where that is sure of the result, else by
+ * libjpeg-turbo as Pillow drives it.
  *
- * Slow integer IDCT, fancy upsampling, block smoothing: the library's defaults. The source is a suspending one that shows
- * the file to the library in steps of 64 KiB, as Pillow does: when the library asks for more than there is, the picture
- * is truncated and refused; whatever the library only warns about is accepted. After the last row nothing is asked of
- * the rest of the file.
+ * Slow integer IDCT, fancy upsampling, block smoothing: the library's defaults. The source is a
+ * suspending one that shows the file to the library in steps of 64 KiB, as Pillow does: when the
+ * library asks for more than there is, the picture is truncated and refused; whatever the library
+ * only warns about is accepted. After the last row nothing is asked of the rest of the file.
  *
- * Invariant: the library's state lives in struct run, outside the frame that setjmp returns to, so longjmp leaves no
- * local in doubt, and decode() releases it on every path.
+ * Invariant: the library's state lives in struct run, outside the frame that setjmp returns to, so
+ * longjmp leaves no local in doubt, and decode() releases it on every path.
  */
 #include "base/limits.h"
 #include "image/decode_priv.h"
@@ -17,7 +18,9 @@
 
 #include <jpeglib.h>
 
-enum { STEP_BYTES = 64 << 10 };
+enum {
+    STEP_BYTES = 64 << 10
+};
 
 struct run {
     struct jpeg_decompress_struct cinfo;
@@ -48,7 +51,8 @@ static void fail_and_leave(j_common_ptr cinfo)
     struct run *run = run_of(cinfo);
     char text[JMSG_LENGTH_MAX];
     cinfo->err->format_message(cinfo, text);
-    if (strncmp(text, "Insufficient memory", 19) == 0) /* jerror.h, which has the code's name, uses banned functions */
+    if (strncmp(text, "Insufficient memory", 19) == 0) /* jerror.h, which has the code's name, uses
+                                                          banned functions */
         (void)sk_nomem(run->err);
     else
         (void)sk_fail(run->err, SK_CORRUPT, "%s", text);
@@ -81,7 +85,8 @@ static void source_skip(j_decompress_ptr cinfo, long count)
     run->skip = wanted - here;
 }
 
-/* A progressive file of a few kilobytes can hold thousands of scans, each of which costs a pass over the picture. */
+/* A progressive file of a few kilobytes can hold thousands of scans, each of which costs a pass
+ * over the picture. */
 static void limit_scans(j_common_ptr cinfo)
 {
     struct run *run = run_of(cinfo);
@@ -129,12 +134,13 @@ static int start(struct run *run)
     while ((ok = jpeg_read_header(&run->cinfo, FALSE)) != JPEG_HEADER_OK)
         if (ok == JPEG_SUSPENDED && more(run) < 0)
             return -1;
-    if (run->cinfo.image_width != run->d->info->width || run->cinfo.image_height != run->d->info->height ||
+    if (run->cinfo.image_width != run->d->info->width ||
+        run->cinfo.image_height != run->d->info->height ||
         run->cinfo.num_components != (int)run->components)
         return sk_fail(run->err, SK_CORRUPT, "two frame headers disagree");
     choose_colours(run);
-    if (sk_band_open(&run->band, run->sink, run->cinfo.image_width, run->cinfo.image_height, SK_BAND_ROWS,
-                     run->err) < 0)
+    if (sk_band_open(&run->band, run->sink, run->cinfo.image_width, run->cinfo.image_height,
+                     SK_BAND_ROWS, run->err) < 0)
         return -1;
     while (!jpeg_start_decompress(&run->cinfo))
         if (more(run) < 0)
@@ -196,7 +202,8 @@ static int run_guarded(struct run *run)
     return 0;
 }
 
-static int decode_by_library(const struct sk_decode *d, unsigned components, struct sk_sink *sink, struct sk_err *err)
+static int decode_by_library(const struct sk_decode *d, unsigned components, struct sk_sink *sink,
+                             struct sk_err *err)
 {
     struct run run = {
         .source = {
@@ -249,6 +256,12 @@ static int decode(const struct sk_decode *d, struct sk_sink *sink, struct sk_err
     struct sk_jpeg_header header;
     if (sk_jpeg_header_read(d->bytes, d->len, &header, err) < 0)
         return -1;
+    if (d->fast) {
+        enum sk_fast fast = sk_jpeg_fast_decode(d->fast, d->bytes, d->len, d->two_threads, sink,
+                                                err);
+        if (fast != SK_FAST_NO)
+            return fast == SK_FAST_DONE ? 0 : -1;
+    }
     return decode_by_library(d, header.components, sink, err);
 }
 

@@ -1,17 +1,19 @@
 /*
  * decode_png.c - PNG: inflate, undo the row filters, turn samples into RGB.
  *
- * The IDAT chunks hold one zlib stream of rows, each with a filter byte in front (PNG specification, sections 7 to 10). We
- * read it with zlib alone: libpng refuses files that Pillow takes (wrong checksums in the picture data, short streams that
- * end on a row) and takes files that Pillow refuses. As in Pillow, the stream is fed in pieces of at most 64 KiB that
- * never span two chunks, and inflate gets room for one row at a time: an error, or the Adler sum, counts only when
+ * The IDAT chunks hold one zlib stream of rows, each with a filter byte in front (PNG
+ * specification, sections 7 to 10). We read it with zlib alone: libpng refuses files that Pillow
+ * takes (wrong checksums in the picture data, short streams that end on a row) and takes files that
+ * Pillow refuses. As in Pillow, the stream is fed in pieces of at most 64 KiB that never span two
+ * chunks, and inflate gets room for one row at a time: an error, or the Adler sum, counts only when
  * it comes to light before the last row is complete or within the same piece.
  *
- * Colour: alpha and tRNS are dropped; 16-bit RGB and grey with alpha keep the high byte; 16-bit grey goes by the grey16
- * option; 2- and 4-bit grey spread to 0..255.
+ * Colour: alpha and tRNS are dropped; 16-bit RGB and grey with alpha keep the high byte; 16-bit
+ * grey goes by the grey16 option; 2- and 4-bit grey spread to 0..255.
  *
- * Invariant: rows go straight to the band unless the picture is interlaced or the first frame of an APNG covers a part of it;
- * then `store` holds the whole picture until the end. What the stream does not reach stays sample 0.
+ * Invariant: rows go straight to the band unless the picture is interlaced or the first frame of an
+ * APNG covers a part of it; then `store` holds the whole picture until the end. What the stream
+ * does not reach stays sample 0.
  */
 #include "base/str.h"
 #include "image/png_priv.h"
@@ -19,14 +21,16 @@
 #define ZLIB_CONST /* next_in points to const */
 #include <zlib.h>
 
-enum { PIECE_BYTES = 64 << 10 };
+enum {
+    PIECE_BYTES = 64 << 10
+};
 
 struct png_run {
     struct sk_png png;
     struct sk_err *err;
     z_stream z;
     bool has_stream;
-    size_t chunk_left; /* of the current IDAT as stated */
+    size_t chunk_left;       /* of the current IDAT as stated */
     uint8_t *row, *previous; /* filter byte, then samples */
     unsigned row_bits;       /* bits of a pixel */
     size_t pixel_bytes;      /* bytes of a pixel for the filters, at least 1 */
@@ -46,7 +50,8 @@ static unsigned sample(const uint8_t *row, uint32_t x, unsigned depth)
     return row[(size_t)x * depth / 8] >> shift & ((1u << depth) - 1);
 }
 
-static void low_depth_to_rgb(const struct sk_png *png, const uint8_t *in, uint32_t count, uint8_t *out)
+static void low_depth_to_rgb(const struct sk_png *png, const uint8_t *in, uint32_t count,
+                             uint8_t *out)
 {
     unsigned step = 255 / ((1u << png->depth) - 1);
     for (uint32_t x = 0; x < count; x++, out += 3) {
@@ -58,8 +63,10 @@ static void low_depth_to_rgb(const struct sk_png *png, const uint8_t *in, uint32
     }
 }
 
-/* 8 or 16 bit; channels samples per pixel of which the first, or the first three, count; the high byte comes first. */
-static void bytes_to_rgb(const uint8_t *in, unsigned channels, unsigned sample_bytes, uint32_t count, uint8_t *out)
+/* 8 or 16 bit; channels samples per pixel of which the first, or the first three, count; the high
+ * byte comes first. */
+static void bytes_to_rgb(const uint8_t *in, unsigned channels, unsigned sample_bytes,
+                         uint32_t count, uint8_t *out)
 {
     size_t pixel = (size_t)channels * sample_bytes;
     size_t next = channels >= 3 ? sample_bytes : 0;
@@ -105,7 +112,8 @@ static uint8_t paeth(int a, int b, int c)
 }
 
 /* row and up point behind the filter byte. */
-static int unfilter(unsigned filter, uint8_t *row, const uint8_t *up, size_t bytes, size_t bpp, struct sk_err *err)
+static int unfilter(unsigned filter, uint8_t *row, const uint8_t *up, size_t bytes, size_t bpp,
+                    struct sk_err *err)
 {
     size_t head = bpp < bytes ? bpp : bytes;
     switch (filter) {
@@ -174,13 +182,15 @@ static int read_row(struct png_run *run, size_t bytes, bool *is_end)
         if (rc == Z_MEM_ERROR)
             return sk_nomem(run->err);
         if (rc < 0 || rc == Z_NEED_DICT)
-            return sk_fail(run->err, SK_CORRUPT, "broken compressed data (%s)", run->z.msg ? run->z.msg : "zlib");
+            return sk_fail(run->err, SK_CORRUPT, "broken compressed data (%s)",
+                           run->z.msg ? run->z.msg : "zlib");
         *is_end = rc == Z_STREAM_END;
         if (run->z.avail_out == 0)
             break;
         run->z.avail_in = 0; /* behind the end of the stream: of no use */
     }
-    if (unfilter(run->row[0], run->row + 1, run->previous + 1, bytes, run->pixel_bytes, run->err) < 0)
+    if (unfilter(run->row[0], run->row + 1, run->previous + 1, bytes, run->pixel_bytes, run->err) <
+        0)
         return -1;
     uint8_t *done = run->row;
     run->row = run->previous;
@@ -224,7 +234,8 @@ static int stream_rows(struct png_run *run)
 /* ---- rows anyhow: interlaced pictures and partial frames ---- */
 
 /* Puts count pixels at (x, x + step, ...) of row y of the store. */
-static void scatter(struct png_run *run, const uint8_t *in, uint32_t count, uint32_t x, uint32_t step, uint32_t y)
+static void scatter(struct png_run *run, const uint8_t *in, uint32_t count, uint32_t x,
+                    uint32_t step, uint32_t y)
 {
     uint8_t *pixels = (uint8_t *)run->samples;
     if (run->is_grey16)

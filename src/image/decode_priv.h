@@ -1,5 +1,6 @@
 /*
- * decode_priv.h - what the decoders share: bytes in the file's order, bands of rows on their way to the sink, 16-bit grey.
+ * decode_priv.h - what the decoders share: bytes in the file's order, bands of rows on their way to
+ * the sink, 16-bit grey.
  */
 #ifndef SK_IMAGE_DECODE_PRIV_H
 #define SK_IMAGE_DECODE_PRIV_H
@@ -29,23 +30,27 @@ static inline uint32_t sk_le32(const uint8_t *p)
 /*
  * RGB rows on their way to a sink (band.c). One of two ways:
  *
- *   in order:  while rows remain: fill sk_band_row(), then sk_band_next(). Full bands go to the sink.
- *   anyhow:    opened with SK_BAND_WHOLE, band->pixels holds the whole picture, black at first; sk_band_push() sends it.
+ *   in order:  while rows remain: fill sk_band_row(), then sk_band_next(). Full bands go to the
+ * sink. anyhow:    opened with SK_BAND_WHOLE, band->pixels holds the whole picture, black at first;
+ * sk_band_push() sends it.
  */
 struct sk_band {
     struct sk_sink *sink;
     uint8_t *pixels;
-    size_t stride;         /* width * 3 */
+    size_t stride; /* width * 3 */
     uint32_t width, height;
-    uint32_t rows;         /* that pixels holds */
-    uint32_t y, filled;    /* first row of the band, rows in it so far */
+    uint32_t rows;      /* that pixels holds */
+    uint32_t y, filled; /* first row of the band, rows in it so far */
 };
 
-enum sk_band_kind { SK_BAND_ROWS, SK_BAND_WHOLE };
+enum sk_band_kind {
+    SK_BAND_ROWS,
+    SK_BAND_WHOLE
+};
 
 /* Calls the sink's begin, then takes the memory. */
-int sk_band_open(struct sk_band *band, struct sk_sink *sink, uint32_t width, uint32_t height, enum sk_band_kind kind,
-                 struct sk_err *err) SK_CHECK;
+int sk_band_open(struct sk_band *band, struct sk_sink *sink, uint32_t width, uint32_t height,
+                 enum sk_band_kind kind, struct sk_err *err) SK_CHECK;
 void sk_band_done(struct sk_band *band); /* accepts a zeroed one */
 
 static inline uint8_t *sk_band_row(struct sk_band *band)
@@ -57,8 +62,8 @@ int sk_band_next(struct sk_band *band, struct sk_err *err) SK_CHECK;
 int sk_band_push(struct sk_band *band, struct sk_err *err) SK_CHECK;
 
 /*
- * 16-bit grey rows on their way to a band (band.c), as opts->grey16 says. sk_grey16_row() is called for each row in order,
- * sk_grey16_finish() at the end; min_max keeps the samples until then.
+ * 16-bit grey rows on their way to a band (band.c), as opts->grey16 says. sk_grey16_row() is called
+ * for each row in order, sk_grey16_finish() at the end; min_max keeps the samples until then.
  */
 struct sk_grey16_rows {
     struct sk_band *band;
@@ -68,10 +73,12 @@ struct sk_grey16_rows {
     uint64_t clipped;
 };
 
-int sk_grey16_open(struct sk_grey16_rows *g, struct sk_band *band, enum sk_grey16 how, struct sk_err *err) SK_CHECK;
+int sk_grey16_open(struct sk_grey16_rows *g, struct sk_band *band, enum sk_grey16 how,
+                   struct sk_err *err) SK_CHECK;
 void sk_grey16_done(struct sk_grey16_rows *g);
 int sk_grey16_row(struct sk_grey16_rows *g, const uint16_t *row, struct sk_err *err) SK_CHECK;
-int sk_grey16_finish(struct sk_grey16_rows *g, struct sk_decode_report *report, struct sk_err *err) SK_CHECK;
+int sk_grey16_finish(struct sk_grey16_rows *g, struct sk_decode_report *report,
+                     struct sk_err *err) SK_CHECK;
 
 /* count pixels to RGB; dst must not overlap src (band.c). */
 void sk_grey_to_rgb(const uint8_t *src, size_t count, uint8_t *dst);
@@ -84,7 +91,9 @@ struct sk_jpeg_header {
     unsigned components; /* 1, 3 or 4 */
     int orientation;
 };
-int sk_jpeg_header_read(const uint8_t *bytes, size_t len, struct sk_jpeg_header *out, struct sk_err *err) SK_CHECK;
+
+int sk_jpeg_header_read(const uint8_t *bytes, size_t len, struct sk_jpeg_header *out,
+                        struct sk_err *err) SK_CHECK;
 
 /* Orientation 1..8 from an XMP packet, where EXIF has none; 0 when absent (exif.c). */
 int sk_xmp_orientation(const uint8_t *xmp, size_t len);

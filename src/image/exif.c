@@ -5,14 +5,23 @@
  *
  *   count:2  { tag:2 type:2 count:4 value-or-offset:4 } * count
  *
- * Orientation is tag 0x0112. Reading follows Pillow: the first entry of a tag counts, entries of unknown type or absurd
- * size are passed over, one that points outside the block ends the reading. Where EXIF is silent, XMP may speak.
+ * Orientation is tag 0x0112. Reading follows Pillow: the first entry of a tag counts, entries of
+ * unknown type or absurd size are passed over, one that points outside the block ends the reading.
+ * Where EXIF is silent, XMP may speak.
  */
 #include "image/decode_priv.h"
 
-enum { TAG_ORIENTATION = 0x0112 };
+enum {
+    TAG_ORIENTATION = 0x0112
+};
 
-enum { TYPE_SHORT = 3, TYPE_LONG = 4, TYPE_SSHORT = 8, TYPE_SLONG = 9, TYPE_IFD = 13 };
+enum {
+    TYPE_SHORT = 3,
+    TYPE_LONG = 4,
+    TYPE_SSHORT = 8,
+    TYPE_SLONG = 9,
+    TYPE_IFD = 13
+};
 
 struct exif {
     const uint8_t *bytes;
@@ -119,7 +128,8 @@ int sk_xmp_orientation(const uint8_t *xmp, size_t len)
 
 /* ---- turning ---- */
 
-/* Where the pixels of the turned picture come from: pixel (x, y) at start + x * step_x + y * step_y, in source pixels. */
+/* Where the pixels of the turned picture come from: pixel (x, y) at start + x * step_x + y *
+ * step_y, in source pixels. */
 struct turn {
     ptrdiff_t start, step_x, step_y;
     bool swaps_sides;
@@ -150,7 +160,9 @@ static struct turn turn_for(int orientation, ptrdiff_t w, ptrdiff_t h)
 /* In squares, so that both pictures stay in the cache when the sides swap. */
 static void copy_turned(const struct sk_image *src, const struct turn *t, struct sk_image *dst)
 {
-    enum { SQUARE = 64 };
+    enum {
+        SQUARE = 64
+    };
 
     for (uint32_t y0 = 0; y0 < dst->height; y0 += SQUARE) {
         uint32_t y1 = dst->height - y0 < SQUARE ? dst->height : y0 + SQUARE;
@@ -158,7 +170,9 @@ static void copy_turned(const struct sk_image *src, const struct turn *t, struct
             uint32_t x1 = dst->width - x0 < SQUARE ? dst->width : x0 + SQUARE;
             for (uint32_t y = y0; y < y1; y++) {
                 uint8_t *out = dst->pixels + ((size_t)y * dst->width + x0) * 3;
-                const uint8_t *in = src->pixels + (t->start + (ptrdiff_t)x0 * t->step_x + (ptrdiff_t)y * t->step_y) * 3;
+                const uint8_t *in = src->pixels + (t->start + (ptrdiff_t)x0 * t->step_x +
+                                                   (ptrdiff_t)y * t->step_y) *
+                                                      3;
                 for (uint32_t x = x0; x < x1; x++, out += 3, in += t->step_x * 3) {
                     out[0] = in[0];
                     out[1] = in[1];
@@ -174,7 +188,8 @@ int sk_image_orient(struct sk_image *img, int orientation, struct sk_image *tmp,
     if (orientation < 2 || orientation > 8)
         return 0;
     struct turn t = turn_for(orientation, img->width, img->height);
-    if (sk_image_alloc(tmp, t.swaps_sides ? img->height : img->width, t.swaps_sides ? img->width : img->height, err) < 0)
+    if (sk_image_alloc(tmp, t.swaps_sides ? img->height : img->width,
+                       t.swaps_sides ? img->width : img->height, err) < 0)
         return -1;
     copy_turned(img, &t, tmp);
     struct sk_image turned = *tmp;

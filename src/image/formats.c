@@ -1,8 +1,9 @@
 /*
  * formats.c - the picture formats, and the way from bytes to pixels.
  *
- * The first bytes choose the format; its probe reads the size from the headers; the limits are checked; only then does
- * its decode run. Invariant: no memory in proportion to the picture is taken before the limits are checked.
+ * The first bytes choose the format; its probe reads the size from the headers; the limits are
+ * checked; only then does its decode run. Invariant: no memory in proportion to the picture is
+ * taken before the limits are checked.
  */
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -10,27 +11,31 @@
 #include "image/image_priv.h"
 
 static const struct sk_format *const sk_formats[] = {
-    &sk_format_jpeg,
-    &sk_format_png,
+    &sk_format_jpeg, &sk_format_png, &sk_format_webp,
+    &sk_format_bmp,  &sk_format_gif, &sk_format_pnm,
 };
 
-enum { FORMAT_COUNT = sizeof sk_formats / sizeof sk_formats[0] };
+enum {
+    FORMAT_COUNT = sizeof sk_formats / sizeof sk_formats[0]
+};
 
 const char *sk_image_formats(void)
 {
-    return "jpeg, png";
+    return "jpeg, png, webp, bmp, gif, pnm";
 }
 
 static int check_size(const struct sk_image_info *info, uint64_t max_pixels, struct sk_err *err)
 {
     if (info->width == 0 || info->height == 0)
-        return sk_fail(err, SK_CORRUPT, "%s: %u x %u: a picture has at least one pixel", info->format, info->width,
-                       info->height);
+        return sk_fail(err, SK_CORRUPT, "%s: %u x %u: a picture has at least one pixel",
+                       info->format, info->width, info->height);
     uint64_t limit = max_pixels > 0 ? max_pixels : SK_LIMIT_PIXELS;
     uint64_t pixels = (uint64_t)info->width * info->height;
     if (pixels > limit)
-        return sk_fail(err, SK_LIMIT, "%s: %u x %u is %llu pixels, more than the limit of %llu (max-pixels)",
-                       info->format, info->width, info->height, (unsigned long long)pixels, (unsigned long long)limit);
+        return sk_fail(err, SK_LIMIT,
+                       "%s: %u x %u is %llu pixels, more than the limit of %llu (max-pixels)",
+                       info->format, info->width, info->height, (unsigned long long)pixels,
+                       (unsigned long long)limit);
     return 0;
 }
 
@@ -52,7 +57,8 @@ int sk_format_find(const uint8_t *bytes, size_t len, const struct sk_decode_opti
         *info = found;
         return 0;
     }
-    return sk_fail(err, SK_UNSUPPORTED_MEDIA, "not a picture in a known format (%s)", sk_image_formats());
+    return sk_fail(err, SK_UNSUPPORTED_MEDIA, "not a picture in a known format (%s)",
+                   sk_image_formats());
 }
 
 int sk_image_probe(const void *bytes, size_t len, struct sk_image_info *out, struct sk_err *err)
@@ -75,8 +81,8 @@ static int collect_begin(struct sk_sink *sink, uint32_t width, uint32_t height, 
     return sk_image_alloc(c->img, width, height, err);
 }
 
-static int collect_rows(struct sk_sink *sink, const uint8_t *rgb, size_t stride, uint32_t y, uint32_t count,
-                        struct sk_err *err)
+static int collect_rows(struct sk_sink *sink, const uint8_t *rgb, size_t stride, uint32_t y,
+                        uint32_t count, struct sk_err *err)
 {
     (void)err;
     struct collector *c = (struct collector *)sink;
@@ -91,8 +97,8 @@ static int collect_rows(struct sk_sink *sink, const uint8_t *rgb, size_t stride,
     return 0;
 }
 
-int sk_format_collect(const struct sk_format *format, const struct sk_decode *d, struct sk_image *img,
-                      struct sk_image *tmp, struct sk_err *err)
+int sk_format_collect(const struct sk_format *format, const struct sk_decode *d,
+                      struct sk_image *img, struct sk_image *tmp, struct sk_err *err)
 {
     struct collector c = { .sink = { collect_begin, collect_rows }, .img = img };
     if (format->decode(d, &c.sink, err) < 0)
@@ -102,8 +108,8 @@ int sk_format_collect(const struct sk_format *format, const struct sk_decode *d,
     return 0;
 }
 
-int sk_image_decode(const void *bytes, size_t len, const struct sk_decode_options *opts, struct sk_image *img,
-                    struct sk_decode_report *report, struct sk_err *err)
+int sk_image_decode(const void *bytes, size_t len, const struct sk_decode_options *opts,
+                    struct sk_image *img, struct sk_decode_report *report, struct sk_err *err)
 {
     const struct sk_decode_options o = opts ? *opts : (struct sk_decode_options){ 0 };
     const struct sk_format *format = NULL;
@@ -111,7 +117,9 @@ int sk_image_decode(const void *bytes, size_t len, const struct sk_decode_option
     uint64_t start = sk_now_ns();
     if (sk_format_find(bytes, len, &o, &format, &r.info, err) < 0)
         return -1;
-    const struct sk_decode d = { .bytes = bytes, .len = len, .opts = &o, .info = &r.info, .report = &r };
+    const struct sk_decode d = {
+        .bytes = bytes, .len = len, .opts = &o, .info = &r.info, .report = &r
+    };
     SK_AUTO(sk_image_done) struct sk_image tmp = { 0 };
     if (sk_format_collect(format, &d, img, &tmp, err) < 0)
         return -1;

@@ -1,8 +1,8 @@
 /*
  * image.c - the memory of a picture.
  *
- * It grows and never shrinks, so a thread that decodes pictures of one size allocates once. SK_BAND_SLACK bytes lie
- * behind the last pixel, because the resize kernels load whole vectors.
+ * It grows and never shrinks, so a thread that decodes pictures of one size allocates once.
+ * SK_BAND_SLACK bytes lie behind the last pixel, because the resize kernels load whole vectors.
  */
 #include "image/image.h"
 

@@ -1,11 +1,13 @@
 /*
  * jpeg_header.c - walks the markers of a JPEG up to its first scan: size, components, orientation.
  *
- *   FFD8  { FFxx length payload }*  FFDA ...      length counts itself; bytes between segments that are not FF are skipped
+ *   FFD8  { FFxx length payload }*  FFDA ...      length counts itself; bytes between segments that
+ * are not FF are skipped
  *
- * Pillow reads the header with its own walk before libjpeg sees the file, and refuses what that walk dislikes. This one
- * gives the same verdicts: 8 bits, 1, 3 or 4 components, well-formed quantisation tables and JFIF headers. Like
- * Pillow's, it takes the size from the last frame header before the scan; libjpeg then refuses a second one.
+ * Pillow reads the header with its own walk before libjpeg sees the file, and refuses what that
+ * walk dislikes. This one gives the same verdicts: 8 bits, 1, 3 or 4 components, well-formed
+ * quantisation tables and JFIF headers. Like Pillow's, it takes the size from the last frame header
+ * before the scan; libjpeg then refuses a second one.
  */
 #include "base/limits.h"
 #include "image/decode_priv.h"
@@ -54,7 +56,8 @@ static int check_tables(const uint8_t *p, size_t len, struct sk_err *err)
     return 0;
 }
 
-static int read_app(struct walk *w, unsigned marker, const uint8_t *p, size_t len, struct sk_err *err)
+static int read_app(struct walk *w, unsigned marker, const uint8_t *p, size_t len,
+                    struct sk_err *err)
 {
     if ((marker == 0xe0 && starts(p, len, "JFIF", 4) && len < 7) ||
         (marker == 0xee && starts(p, len, "Adobe", 5) && len < 7))
@@ -73,13 +76,16 @@ static int read_app(struct walk *w, unsigned marker, const uint8_t *p, size_t le
 
 static bool is_frame(unsigned marker)
 {
-    return (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc) || marker == 0xde;
+    return (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 &&
+            marker != 0xcc) ||
+           marker == 0xde;
 }
 
 /* Restart, start, end and reserved markers stand alone. */
 static bool has_payload(unsigned marker)
 {
-    return marker != 0xc8 && !(marker >= 0xd0 && marker <= 0xd9) && !(marker >= 0xf0 && marker <= 0xfd);
+    return marker != 0xc8 && !(marker >= 0xd0 && marker <= 0xd9) &&
+           !(marker >= 0xf0 && marker <= 0xfd);
 }
 
 static int read_segment(struct walk *w, unsigned marker, struct sk_err *err)
@@ -132,7 +138,8 @@ static int orientation(const struct walk *w)
     return o == 0 ? 1 : o;
 }
 
-int sk_jpeg_header_read(const uint8_t *bytes, size_t len, struct sk_jpeg_header *out, struct sk_err *err)
+int sk_jpeg_header_read(const uint8_t *bytes, size_t len, struct sk_jpeg_header *out,
+                        struct sk_err *err)
 {
     struct walk w = { .p = bytes + 2, .end = bytes + len };
     for (;;) {
@@ -149,8 +156,8 @@ int sk_jpeg_header_read(const uint8_t *bytes, size_t len, struct sk_jpeg_header 
     if (!w.has_frame)
         return sk_fail(err, SK_CORRUPT, "no frame header before the first scan");
     if (w.header.width > SK_LIMIT_SIDE || w.header.height > SK_LIMIT_SIDE)
-        return sk_fail(err, SK_LIMIT, "%u x %u: a side exceeds %u pixels", w.header.width, w.header.height,
-                       SK_LIMIT_SIDE);
+        return sk_fail(err, SK_LIMIT, "%u x %u: a side exceeds %u pixels", w.header.width,
+                       w.header.height, SK_LIMIT_SIDE);
     w.header.orientation = orientation(&w);
     *out = w.header;
     return 0;

@@ -3,9 +3,9 @@
  *
  *   89 "PNG" 0D 0A 1A 0A  { length:4 type:4 data crc:4 } * n
  *
- * The walk gives the verdicts of Pillow's: checksums count up to the picture data and not after, known chunks must be long
- * enough, APNG frame numbers must follow each other, chunks behind the picture must be complete, and a file that simply ends
- * behind the picture is whole.
+ * The walk gives the verdicts of Pillow's: checksums count up to the picture data and not after,
+ * known chunks must be long enough, APNG frame numbers must follow each other, chunks behind the
+ * picture must be complete, and a file that simply ends behind the picture is whole.
  */
 #include "image/png_priv.h"
 
@@ -25,13 +25,16 @@ bool sk_png_next(struct sk_png *png, struct sk_png_chunk *out)
     const uint8_t *p = png->bytes + png->pos;
     for (int i = 4; i < 8; i++) {
         uint8_t c = p[i];
-        if (!(c == '_' || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')))
+        if (!(c == '_' || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+              (c >= 'a' && c <= 'z')))
             return false;
     }
     png->pos += 8;
     size_t left = png->len - png->pos;
     uint32_t len = sk_be32(p);
-    *out = (struct sk_png_chunk){ .type = sk_be32(p + 4), .data = p + 8, .len = len, .have = len < left ? len : left };
+    *out = (struct sk_png_chunk){
+        .type = sk_be32(p + 4), .data = p + 8, .len = len, .have = len < left ? len : left
+    };
     return true;
 }
 
@@ -49,14 +52,16 @@ static int read_header(struct sk_png *png, const struct sk_png_chunk *c, struct 
         return sk_fail(err, SK_CORRUPT, "IHDR is too short");
     unsigned depth = c->data[8], colour = c->data[9];
     bool is_byte = depth == 8 || depth == 16;
-    bool is_known = colour == SK_PNG_GREY          ? is_byte || depth == 1 || depth == 2 || depth == 4
-                    : colour == SK_PNG_PALETTE     ? depth == 1 || depth == 2 || depth == 4 || depth == 8
-                    : colour == SK_PNG_RGB         ? is_byte
-                    : colour == SK_PNG_GREY_ALPHA  ? is_byte
-                    : colour == SK_PNG_RGB_ALPHA   ? is_byte
-                                                   : false;
+    bool is_known = colour == SK_PNG_GREY ? is_byte || depth == 1 || depth == 2 || depth == 4
+                    : colour == SK_PNG_PALETTE
+                        ? depth == 1 || depth == 2 || depth == 4 || depth == 8
+                    : colour == SK_PNG_RGB        ? is_byte
+                    : colour == SK_PNG_GREY_ALPHA ? is_byte
+                    : colour == SK_PNG_RGB_ALPHA  ? is_byte
+                                                  : false;
     if (!is_known)
-        return sk_fail(err, SK_CORRUPT, "colour type %u with %u bits does not exist", colour, depth);
+        return sk_fail(err, SK_CORRUPT, "colour type %u with %u bits does not exist", colour,
+                       depth);
     if (c->data[11] != 0)
         return sk_fail(err, SK_CORRUPT, "filter method %u does not exist", c->data[11]);
     png->width = sk_be32(c->data);
@@ -83,7 +88,8 @@ static int read_frame(struct sk_png *png, const struct sk_png_chunk *c, struct s
     uint32_t number = sk_be32(c->data);
     if (number != (png->has_frame ? png->frame_number + 1 : 0))
         return sk_fail(err, SK_CORRUPT, "APNG frames are out of order");
-    struct sk_png_tile t = { sk_be32(c->data + 12), sk_be32(c->data + 16), sk_be32(c->data + 4), sk_be32(c->data + 8) };
+    struct sk_png_tile t = { sk_be32(c->data + 12), sk_be32(c->data + 16), sk_be32(c->data + 4),
+                             sk_be32(c->data + 8) };
     if ((uint64_t)t.x + t.width > png->width || (uint64_t)t.y + t.height > png->height)
         return sk_fail(err, SK_CORRUPT, "APNG frame lies outside the picture");
     png->has_frame = true;
@@ -115,7 +121,10 @@ static int read_count(struct sk_png *png, const struct sk_png_chunk *c, struct s
 /* An integer in 16 bits for grey, three of them for RGB; transparency itself is dropped. */
 static int read_transparency(struct sk_png *png, const struct sk_png_chunk *c, struct sk_err *err)
 {
-    size_t need = png->width == 0 ? 0 : png->colour == SK_PNG_GREY ? 2 : png->colour == SK_PNG_RGB ? 6 : 0;
+    size_t need = png->width == 0              ? 0
+                  : png->colour == SK_PNG_GREY ? 2
+                  : png->colour == SK_PNG_RGB  ? 6
+                                               : 0;
     return c->len < need ? sk_fail(err, SK_CORRUPT, "tRNS is too short") : 0;
 }
 
@@ -149,18 +158,23 @@ static int check_profile(struct sk_png *png, const struct sk_png_chunk *c, struc
     return 0;
 }
 
-static int check_compressed_text(struct sk_png *png, const struct sk_png_chunk *c, struct sk_err *err)
+static int check_compressed_text(struct sk_png *png, const struct sk_png_chunk *c,
+                                 struct sk_err *err)
 {
     (void)png;
     const uint8_t *nul = memchr(c->data, 0, c->len);
     size_t at = nul ? (size_t)(nul - c->data) + 1 : c->len;
-    return at < c->len && c->data[at] != 0 ? sk_fail(err, SK_CORRUPT, "zTXt is not compressed in the known way") : 0;
+    return at < c->len && c->data[at] != 0
+               ? sk_fail(err, SK_CORRUPT, "zTXt is not compressed in the known way")
+               : 0;
 }
 
 struct chunk_kind {
     char type[5];
     uint32_t least_bytes;
-    int (*read)(struct sk_png *png, const struct sk_png_chunk *c, struct sk_err *err); /* NULL: the length is all */
+    int (*read)(struct sk_png *png, const struct sk_png_chunk *c, struct sk_err *err); /* NULL: the
+                                                                                          length is
+                                                                                          all */
 };
 
 static const struct chunk_kind kinds[] = {
@@ -242,7 +256,8 @@ int sk_png_finish(struct sk_png *png, struct sk_err *err)
     for (;;) {
         struct sk_png_chunk c;
         sk_png_skip(png, 4); /* checksum of the chunk before */
-        if (!sk_png_next(png, &c) || c.type == SK_PNG_IEND || (c.type == SK_PNG_FCTL && png->is_animated))
+        if (!sk_png_next(png, &c) || c.type == SK_PNG_IEND ||
+            (c.type == SK_PNG_FCTL && png->is_animated))
             return 0;
         if (read_chunk(png, &c, err) < 0)
             return -1;

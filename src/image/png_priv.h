@@ -25,7 +25,8 @@ struct sk_png_chunk {
     size_t have; /* of it in the file */
 };
 
-/* Where in the picture the data belongs: all of it, except for the first frame of some animations. */
+/* Where in the picture the data belongs: all of it, except for the first frame of some animations.
+ */
 struct sk_png_tile {
     uint32_t x, y, width, height;
 };

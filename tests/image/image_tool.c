@@ -3,15 +3,14 @@
  *
  * Reads requests on standard input and answers each on standard output; numbers are decimal.
  *
- *   decode LENGTH GREY16 EXIF MAX_PIXELS\n  bytes     GREY16: clip, high_byte, min_max; EXIF: 0, 1; MAX_PIXELS 0: default
- *   probe LENGTH\n  bytes
- *   resize SRC_W SRC_H OUT_W OUT_H FILTER X Y W H KERNELS\n  SRC_W * SRC_H * 3 bytes of RGB     W 0: no window
+ *   decode LENGTH GREY16 EXIF MAX_PIXELS\n  bytes     GREY16: clip, high_byte, min_max; EXIF: 0, 1;
+ * MAX_PIXELS 0: default probe LENGTH\n  bytes resize SRC_W SRC_H OUT_W OUT_H FILTER X Y W H
+ * KERNELS\n  SRC_W * SRC_H * 3 bytes of RGB     W 0: no window
  *
  *   kernels\n                                        answers with their names, one line
  *
- *   ok WIDTH HEIGHT FORMAT ORIENTATION GREY16_CLIPPED\n  WIDTH * HEIGHT * 3 bytes of RGB (none for probe)
- *                                                    (resize: FORMAT is "rgb")
- *   error CODE TEXT\n
+ *   ok WIDTH HEIGHT FORMAT ORIENTATION GREY16_CLIPPED\n  WIDTH * HEIGHT * 3 bytes of RGB (none for
+ * probe) (resize: FORMAT is "rgb") error CODE TEXT\n
  *
  * The tool leaves with status 2 when a request makes no sense, with 0 at the end of input.
  */
@@ -20,7 +19,9 @@
 
 #include <stdio.h>
 
-enum { LINE_BYTES = 256 };
+enum {
+    LINE_BYTES = 256
+};
 
 static const char *const grey16_names[SK_GREY16_COUNT] = { "clip", "high_byte", "min_max" };
 
@@ -35,7 +36,8 @@ static void answer_error(const struct sk_err *err)
     (void)printf("error %s %s\n", sk_code_name(err->code), err->text);
 }
 
-static void answer_info(const struct sk_image_info *info, uint32_t width, uint32_t height, bool is_clipped)
+static void answer_info(const struct sk_image_info *info, uint32_t width, uint32_t height,
+                        bool is_clipped)
 {
     (void)printf("ok %u %u %s %d %d\n", width, height, info->format, info->orientation, is_clipped);
 }
@@ -97,21 +99,23 @@ static int run_resize(const char *line, struct sk_image *dst)
     struct sk_image src = { 0 };
     struct sk_resize to = { 0 };
     char filter[16], kernels[16];
-    if (sscanf(line, "resize %u %u %u %u %15s %u %u %u %u %15s", &src.width, &src.height, &to.out_w, &to.out_h, filter,
-               &to.x, &to.y, &to.w, &to.h, kernels) != 10)
+    if (sscanf(line, "resize %u %u %u %u %15s %u %u %u %u %15s", &src.width, &src.height, &to.out_w,
+               &to.out_h, filter, &to.x, &to.y, &to.w, &to.h, kernels) != 10)
         return bad_request(line);
     struct sk_err err = SK_ERR_INIT;
     to.filter = sk_filter_parse(filter);
     src.cap_bytes = (size_t)src.width * src.height * 3 + SK_BAND_SLACK;
     SK_AUTO(free_cleanup) uint8_t *pixels = calloc(src.cap_bytes, 1);
-    if (!pixels || fread(pixels, 3, (size_t)src.width * src.height, stdin) != (size_t)src.width * src.height)
+    if (!pixels ||
+        fread(pixels, 3, (size_t)src.width * src.height, stdin) != (size_t)src.width * src.height)
         return bad_request(line);
     src.pixels = pixels;
     if (sk_image_kernels_select(kernels, &err) < 0 || sk_image_resize(&src, &to, dst, &err) < 0) {
         answer_error(&err);
         return 0;
     }
-    answer_info(&(struct sk_image_info){ .format = "rgb", .orientation = 1 }, dst->width, dst->height, false);
+    answer_info(&(struct sk_image_info){ .format = "rgb", .orientation = 1 }, dst->width,
+                dst->height, false);
     (void)fwrite(dst->pixels, 3, (size_t)dst->width * dst->height, stdout);
     return 0;
 }
@@ -129,11 +133,11 @@ int main(void)
     SK_AUTO(sk_image_done) struct sk_image img = { 0 };
     char line[LINE_BYTES];
     while (fgets(line, sizeof line, stdin)) {
-        int status = strncmp(line, "decode ", 7) == 0  ? run_decode(line, &img)
-                     : strncmp(line, "probe ", 6) == 0 ? run_probe(line)
+        int status = strncmp(line, "decode ", 7) == 0   ? run_decode(line, &img)
+                     : strncmp(line, "probe ", 6) == 0  ? run_probe(line)
                      : strncmp(line, "resize ", 7) == 0 ? run_resize(line, &img)
-                     : strcmp(line, "kernels\n") == 0  ? list_kernels()
-                                                       : bad_request(line);
+                     : strcmp(line, "kernels\n") == 0   ? list_kernels()
+                                                        : bad_request(line);
         if (status != 0)
             return status;
         (void)fflush(stdout);
