@@ -3,8 +3,9 @@
  *
  *   NAME/ model.onnx (any name) [+ external data]  preprocessor_config.json  config.json  skerry.json
  *
- * config.json: id2label (or a list), num_labels, problem_type. skerry.json: name, description, grey16, exif_orientation, output,
- * activation (auto|softmax|sigmoid|none), threads, warmup image; unknown keys are reported as a warning text.
+ * config.json: id2label (or a list), label2id, num_labels, problem_type; timm's label_names and pretrained_cfg. labels.txt: labels when
+ * config.json has none. skerry.json: name, description, grey16, exif_orientation, output, activation
+ * (auto|softmax|sigmoid|none), warmup_image; unknown keys are reported as a warning text. docs/spec/bundle.md has the rules.
  * Everything is read and checked here, once; the rest of the program sees this structure only.
  */
 #ifndef SK_BUNDLE_BUNDLE_H
@@ -30,7 +31,7 @@ struct sk_bundle {
     char *name;        /* skerry.json's name, else the folder's or file's own (without .onnx) */
     char *description; /* NULL: none */
     struct sk_onnx_info *onnx;
-    struct sk_json *prep_config; /* preprocessor_config.json, NULL when absent */
+    struct sk_json *prep_config; /* preprocessor_config.json, or the config.json of a timm model; NULL when absent */
     char **labels;     /* one per class, NULL when unknown: class_0... */
     size_t label_count;
     bool multi_label;  /* problem_type: multi_label_classification */
