@@ -21,7 +21,7 @@ enum {
     SK_JF_BLOCK = 64,     /* coefficients of a block, natural order */
     SK_JF_UNITS_MAX = 6,  /* blocks in an MCU: 4:2:0 has four of Y, one of Cb, one of Cr */
     SK_JF_PAD = 64,       /* bytes in front of each sample row; 1 is read as a neighbour */
-    SK_JF_SLACK = 128,    /* bytes behind each row, of samples and of RGB, that kernels may touch */
+    SK_JF_SLACK = 256,    /* bytes behind each row, of samples and of RGB, that kernels may touch */
 };
 
 /* ---- markers (jpeg_fast_head.c) ---- */
