@@ -8,8 +8,9 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 demo=examples/demo
-work=build/demo
-skerry=$PWD/build/skerry
+work=${DEMO_WORK:-build/demo}
+requests=${DEMO_REQUESTS:-200}
+skerry=${SKERRY:-$PWD/build/skerry}
 python=build/venv/bin/python
 export SKERRY_ONNXRUNTIME=${SKERRY_ONNXRUNTIME:-$PWD/build/lib/libonnxruntime.so.1}
 

@@ -1,6 +1,5 @@
 # Some load, and the server's own account of where the time went.
 headline "Latency"
-requests=200
 config=$work/curl.txt
 for ((i = 0; i < requests; i++)); do
     [ "$i" -eq 0 ] || echo next
