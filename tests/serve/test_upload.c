@@ -1,0 +1,104 @@
+/* test_upload.c - models that arrive as base64: what is written where, what is refused. The child is tested by tests/it/test_v2.py. */
+#include "serve/upload_priv.h"
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "harness/golden.h"
+
+#include <stdarg.h>
+#include <setjmp.h>
+#include <string.h>
+#include <cmocka.h>
+
+static void base64(void **state)
+{
+    static const struct {
+        const char *text, *bytes;
+        long len;
+    } rows[] = {
+        { "", "", 0 },         { "Zg==", "f", 1 },     { "Zm8=", "fo", 2 },       { "Zm9v", "foo", 3 },
+        { "Zm9vYg==", "foob", 4 }, { "+/+/", "\xfb\xff\xbf", 3 }, { "Z", NULL, -1 }, { "Zm9", NULL, -1 },
+        { "Zm9*", NULL, -1 },  { "=m9v", NULL, -1 },   { "Zm9v\n", NULL, -1 },    { "Z===", NULL, -1 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unsigned char out[16];
+        long len = sk_base64_decode(rows[i].text, strlen(rows[i].text), out);
+        if (len != rows[i].len || (len > 0 && memcmp(out, rows[i].bytes, (size_t)len) != 0))
+            fail_msg("'%s': %ld", rows[i].text, len);
+    }
+}
+
+static int unpack(const char *text, char **folder, struct sk_err *err)
+{
+    SK_OWN(sk_json_free) struct sk_json *doc = NULL;
+
+    assert_int_equal(sk_json_parse(text, strlen(text), NULL, &doc, err), 0);
+    return sk_upload_unpack(doc, folder, err);
+}
+
+static void writes_files(void **state)
+{
+    SK_OWN(free) char *folder = NULL, *text = NULL;
+    struct sk_err err = SK_ERR_INIT;
+    size_t len;
+
+    (void)state;
+    if (unpack("{\"config\":\"{}\",\"file:1/model.onnx\":\"Zm9v\",\"file:sub/weights.bin\":\"\"}", &folder, &err) < 0)
+        fail_msg("%s", err.text);
+    SK_OWN(free) char *model = sk_path_join(folder, "model.onnx");
+    SK_OWN(free) char *weights = sk_path_join(folder, "sub/weights.bin");
+    assert_int_equal(sk_file_read(model, 100, &text, &len, &err), 0);
+    assert_int_equal(len, 3);
+    assert_true(sk_is_file(weights));
+    assert_int_equal(sk_remove_tree(folder, &err), 0);
+    free(SK_TAKE(folder));
+    assert_int_equal(unpack("{\"config\":\"{}\"}", &folder, &err), 0);
+    assert_null(folder);
+}
+
+static void refuses_what_leads_outside(void **state)
+{
+    static const char *const paths[] = { "/etc/passwd", "../x", "a/../x", "1/../x", "", "1/", ".hidden", "a//b", "a/", "a/.b",
+                                         "a/b/c/d/e", "a\\b", "a\\nb", "a:b" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        struct sk_err err = SK_ERR_INIT;
+        char text[256];
+        char *folder = NULL;
+
+        (void)snprintf(text, sizeof text, "{\"file:%s\":\"Zm9v\"}", paths[i]);
+        if (strcmp(paths[i], "a\\b") == 0) /* a backslash needs one of its own in JSON */
+            (void)snprintf(text, sizeof text, "{\"file:a\\\\b\":\"Zm9v\"}");
+        if (unpack(text, &folder, &err) == 0)
+            fail_msg("'%s' was accepted", paths[i]);
+        assert_int_equal(err.code, SK_INVALID);
+    }
+}
+
+static int setup(void **state)
+{
+    char *dir = sk_test_dir();
+
+    *state = dir;
+    return setenv("SKERRY_CACHE_DIR", dir, 1);
+}
+
+static int teardown(void **state)
+{
+    sk_test_dir_free(*state);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(base64),
+        cmocka_unit_test(writes_files),
+        cmocka_unit_test(refuses_what_leads_outside),
+    };
+
+    return cmocka_run_group_tests_name("serve/upload", tests, setup, teardown);
+}
