@@ -1,8 +1,9 @@
 /*
- * pipeline.h - a classifier: bundle, preprocessing and engine put together. The server, `skerry predict` and evaluation all
- * use this one path, so they give the same numbers.
+ * pipeline.h - a classifier: bundle, preprocessing and engine put together. The server, `skerry
+ * predict` and evaluation all use this one path, so they give the same numbers.
  *
- * sk_classifier: immutable, counted, shared by threads. sk_lane: one worker's buffers for one classifier.
+ * sk_classifier: immutable, counted, shared by threads. sk_lane: one worker's buffers for one
+ * classifier.
  */
 #ifndef SK_PIPELINE_PIPELINE_H
 #define SK_PIPELINE_PIPELINE_H
@@ -17,8 +18,11 @@
 struct sk_classifier;
 struct sk_lane;
 
-int sk_classifier_load(struct sk_engine *e, const char *path, const char *labels_file, struct sk_classifier **out,
-                       struct sk_err *err) SK_CHECK;
+/* Opens the bundle, loads the net and decides what goes in and out; may run the model on two
+ * pictures of its own when the graph leaves open whether it ends in probabilities. A model that is
+ * no classifier is no error: see sk_classifier_refusal. */
+int sk_classifier_load(struct sk_engine *e, const char *path, const char *labels_file,
+                       struct sk_classifier **out, struct sk_err *err) SK_CHECK;
 struct sk_classifier *sk_classifier_ref(struct sk_classifier *c);
 void sk_classifier_unref(struct sk_classifier *c);
 SK_DEFINE_OWN(struct sk_classifier, sk_classifier_unref);
@@ -29,7 +33,11 @@ const char *sk_classifier_digest(const struct sk_classifier *c); /* hex */
 /* NULL when pictures go in and class scores come out; else why not, for the 422 answer. */
 const char *sk_classifier_refusal(const struct sk_classifier *c);
 const struct sk_prep *sk_classifier_prep(const struct sk_classifier *c); /* NULL: no image input */
-size_t sk_classifier_classes(const struct sk_classifier *c);
+size_t sk_classifier_classes(const struct sk_classifier *c);             /* 0: unknown */
+/* What is done with the scores and why, for the log and `model inspect`: "softmax: no operator of
+ * the model makes probabilities".
+ * "" when refused. */
+const char *sk_classifier_activation(const struct sk_classifier *c);
 
 int sk_lane_new(struct sk_classifier *c, struct sk_lane **out, struct sk_err *err) SK_CHECK;
 void sk_lane_free(struct sk_lane *l);
@@ -42,18 +50,23 @@ struct sk_result {
     struct sk_prep_report prep;
     uint64_t infer_ns, post_ns;
 };
+
 /* SK_NOT_SCORES when the model is no classifier. wide: a lone request, may use all cores. */
-int sk_lane_classify(struct sk_lane *l, const void *bytes, size_t len, uint64_t max_pixels, bool wide,
-                     struct sk_result *out, struct sk_err *err) SK_CHECK;
+int sk_lane_classify(struct sk_lane *l, const void *bytes, size_t len, uint64_t max_pixels,
+                     bool wide, struct sk_result *out, struct sk_err *err) SK_CHECK;
 /* The two halves, so that a caller can decide about `wide` and deadlines in between. */
-int sk_lane_prepare(struct sk_lane *l, const void *bytes, size_t len, uint64_t max_pixels, bool two_threads,
-                    struct sk_result *out, struct sk_err *err) SK_CHECK;
+int sk_lane_prepare(struct sk_lane *l, const void *bytes, size_t len, uint64_t max_pixels,
+                    bool two_threads, struct sk_result *out, struct sk_err *err) SK_CHECK;
 int sk_lane_infer(struct sk_lane *l, bool wide, struct sk_result *out, struct sk_err *err) SK_CHECK;
-/* One prediction with the bundle's warm-up picture through both sessions. */
+/* One prediction with the bundle's warm-up picture through both sessions; nothing for what is no
+ * classifier. */
 int sk_lane_warm(struct sk_lane *l, struct sk_err *err) SK_CHECK;
 
-/* The guide's answer: {"prediction": label, "confidence": p, "probabilities": {label: p, ...}}; top_k 0: all classes, in class order;
- * else the k best, best first. multi-label: prediction is the list of labels above 0.5. */
-void sk_classifier_json(const struct sk_classifier *c, const struct sk_result *r, size_t top_k, struct sk_buf *out);
+/* The guide's answer: {"prediction": label, "confidence": p, "probabilities": {label: p, ...}};
+ * top_k 0: all classes, in class order; else the k best, best first. multi-label: prediction is the
+ * list of labels above 0.5, confidence the highest probability. A label that occurred before
+ * carries its index: "crane [517]". */
+void sk_classifier_json(const struct sk_classifier *c, const struct sk_result *r, size_t top_k,
+                        struct sk_buf *out);
 
 #endif

@@ -18,8 +18,8 @@
 struct sk_prep_work {
     struct sk_image_work *image;
     struct sk_image window; /* pixels that the decoder delivers */
-    struct sk_image
-        canvas; /* the same with black around, when the crop is larger than the picture */
+    struct sk_image canvas; /* the same with black around, when the crop is larger than the picture
+                             */
 };
 
 /* ---- plans ---- */
@@ -120,8 +120,8 @@ void sk_prep_free(struct sk_prep *p)
 
 static size_t tensor_bytes(const struct sk_prep *p, uint32_t width, uint32_t height)
 {
-    return (size_t)width * height * 3 *
-           sk_dtype_size(p->input.dtype); /* sides are at most 65500: no overflow */
+    return (size_t)width * height * 3 * sk_dtype_size(p->input.dtype); /* sides are at most 65500:
+                                                                          no overflow */
 }
 
 bool sk_prep_is_fixed(const struct sk_prep *p, uint32_t *height, uint32_t *width, size_t *bytes)
@@ -132,6 +132,36 @@ bool sk_prep_is_fixed(const struct sk_prep *p, uint32_t *height, uint32_t *width
     *width = p->width;
     *bytes = tensor_bytes(p, p->width, p->height);
     return true;
+}
+
+int sk_prep_measure_pixels(const struct sk_prep *p, uint32_t width, uint32_t height, size_t *out,
+                           struct sk_err *err)
+{
+    struct sk_frame f;
+
+    if (sk_prep_place(p, width, height, &f, err) < 0)
+        return -1;
+    *out = tensor_bytes(p, f.out_w, f.out_h);
+    return 0;
+}
+
+int sk_prep_measure(const struct sk_prep *p, const void *bytes, size_t len, uint64_t max_pixels,
+                    size_t *out, struct sk_err *err)
+{
+    struct sk_image_info info;
+    bool is_turned;
+
+    if (p->is_fixed) {
+        *out = tensor_bytes(p, p->width, p->height);
+        return 0;
+    }
+    if (sk_image_probe(bytes, len, &info, err) < 0)
+        return -1;
+    if ((uint64_t)info.width * info.height > (max_pixels > 0 ? max_pixels : SK_LIMIT_PIXELS))
+        return sk_fail(err, SK_LIMIT, "%u x %u pixels exceed the limit", info.width, info.height);
+    is_turned = p->decode.exif_orientation && info.orientation >= 5; /* 5..8 swap the sides */
+    return sk_prep_measure_pixels(p, is_turned ? info.height : info.width,
+                                  is_turned ? info.width : info.height, out, err);
 }
 
 /* ---- scratch ---- */
