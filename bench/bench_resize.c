@@ -7,6 +7,8 @@
 #include "image/image_priv.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { RUNS = 201 };
 

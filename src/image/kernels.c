@@ -15,6 +15,11 @@ static bool always(void)
 }
 
 #if defined(__x86_64__)
+static bool has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2");
+}
+
 static bool has_avx512vnni(void)
 {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -29,6 +34,7 @@ static const struct candidate {
 } candidates[] = {
     { &sk_kernels_c, always },
 #if defined(__x86_64__)
+    { &sk_kernels_avx2, has_avx2 },
     { &sk_kernels_avx512vnni, has_avx512vnni },
 #endif
 };
