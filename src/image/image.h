@@ -93,7 +93,7 @@ int sk_image_decode_resized(const void *bytes, size_t len, const struct sk_decod
 /* "jpeg, png, webp, bmp, gif, tiff, pnm": for messages and --version. */
 const char *sk_image_formats(void);
 
-/* Kernels: "c", "avx2", "avx512", "neon". Chosen once; a name that this CPU lacks is SK_UNSUPPORTED. For tests, benches and
+/* Kernels: "c", "avx2", "avx512vnni". Chosen once; a name that this CPU lacks is SK_UNSUPPORTED. For tests, benches and
  * SKERRY_KERNELS. */
 int sk_image_kernels_select(const char *name, struct sk_err *err) SK_CHECK;
 const char *sk_image_kernels_name(void);

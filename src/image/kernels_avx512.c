@@ -1,5 +1,5 @@
 /*
- * kernels_avx512vnni.c - the pixel kernels for AVX-512 with VNNI (Cascade Lake, Ice Lake, Zen 4 and later).
+ * kernels_avx512.c - the pixel kernels for AVX-512 with VNNI (Cascade Lake, Ice Lake, Zen 4 and later).
  *
  * vpdpbusd adds to each 32-bit lane the products of four unsigned bytes with four signed bytes: four pixels with four
  * weights. A weight has 23 bits and a sign, so it is cut into three signed digits, c = d0 + 2^8 d1 + 2^16 d2, and three
