@@ -262,7 +262,7 @@ static bool add_short(struct sk_buf *b, double value, bool is_float)
     int before = 0; /* the place of the first digit: value is in [10^(before-1), 10^before) */
     while (before < 6 && value >= powers[before])
         before++;
-    while (before > -7 && value * powers[1 - before] < 1)
+    while (before <= 0 && before > -7 && value * powers[1 - before] < 1)
         before--;
     for (int d = first; d <= last; d++) {
         int k = d - before;

@@ -63,7 +63,7 @@ static void add_bash_command(struct sk_buf *out, const struct sk_cmd *cmd)
             add_spaced_choices(out, o->choices);
             sk_buf_str(out, "' -- \"$cur\")); ");
         } else if (takes_file(o)) {
-            sk_buf_str(out, "COMPREPLY=($(compgen -f -- \"$cur\")); ");
+            sk_buf_str(out, "mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); ");
         }
         sk_buf_str(out, "return ;;\n");
     }
@@ -103,13 +103,13 @@ static void add_bash(struct sk_buf *out, const struct sk_cmd *const *cmds)
     for (size_t i = 0; cmds[i]; i++)
         if (!cmds[i]->hidden)
             add_bash_command(out, cmds[i]);
-    sk_buf_str(
-        out,
-        "    esac\n"
-        "    if [[ $cur == -* ]]; then\n        COMPREPLY=($(compgen -W \"$options\" -- "
-        "\"$cur\"))\n"
-        "    elif [[ $operands ]]; then\n        COMPREPLY=($(compgen -f -- \"$cur\"))\n    fi\n}\n"
-        "complete -o filenames -F _skerry skerry\n");
+    sk_buf_str(out,
+               "    esac\n"
+               "    if [[ $cur == -* ]]; then\n        COMPREPLY=($(compgen -W \"$options\" -- "
+               "\"$cur\"))\n"
+               "    elif [[ $operands ]]; then\n        mapfile -t COMPREPLY < <(compgen -f -- "
+               "\"$cur\")\n    fi\n}\n"
+               "complete -o filenames -F _skerry skerry\n");
 }
 
 /* ---- zsh ---- */

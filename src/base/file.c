@@ -36,8 +36,8 @@ static int read_all(int fd, const char *what, size_t hint, size_t max, char **ou
                     struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf b = SK_BUF_INIT(SIZE_MAX);
-    size_t chunk =
-        hint < max ? hint + 1 : 65536; /* + 1: the read that finds the end needs no second round */
+    /* + 1: the read that finds the end needs no second round */
+    size_t chunk = hint < max ? hint + 1 : 65536;
 
     for (;;) {
         void *into = sk_buf_reserve(&b, chunk);
@@ -96,9 +96,8 @@ int sk_map_open(const char *path, struct sk_map *out, struct sk_err *err)
 
 void sk_map_close(struct sk_map *map)
 {
-    if (map && map->ptr)
-        (void)munmap((void *)(uintptr_t)map->ptr,
-                     map->len); /* the only writer's view of the const pointer */
+    if (map && map->ptr) /* the cast: const is for the readers only */
+        (void)munmap((void *)(uintptr_t)map->ptr, map->len);
     if (map)
         *map = (struct sk_map){ 0 };
 }
@@ -132,9 +131,8 @@ static int sync_dir(const char *path)
     SK_AUTO(sk_close) int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (fd < 0)
         return -1;
-    return fsync(fd) < 0 && errno != EINVAL && errno != EROFS
-               ? -1
-               : 0; /* some file systems cannot sync a folder */
+    /* Some file systems cannot sync a folder. */
+    return fsync(fd) < 0 && errno != EINVAL && errno != EROFS ? -1 : 0;
 }
 
 /* Puts the bytes into the open temporary file and gives it the target's name. */
@@ -362,8 +360,8 @@ int sk_cache_dir(char **out, struct sk_err *err)
         return sk_wrap(err, "cache");
     if (stat(path, &st) < 0)
         return sk_fail_errno(err, "cache '%s'", path);
-    if ((st.st_uid != geteuid() && st.st_uid != 0) ||
-        (st.st_mode & S_IWOTH)) /* what is cached is run later */
+    /* What is cached is run later. */
+    if ((st.st_uid != geteuid() && st.st_uid != 0) || (st.st_mode & S_IWOTH))
         return sk_fail(err, SK_DENIED, "cache '%s' can be written by others", path);
     *out = SK_TAKE(path);
     return 0;

@@ -127,8 +127,8 @@ static int set(const struct sk_opt *o, const char *what, const char *text, void 
         rc = sk_parse_u64(what, text, o->min, max, field, err);
         break;
     case SK_OPT_F64:
-        rc =
-            sk_parse_f64(what, text, (double)o->min, o->max ? (double)o->max : DBL_MAX, field, err);
+        rc = sk_parse_f64(what, text, (double)o->min, o->max ? (double)o->max : DBL_MAX, field,
+                          err);
         break;
     case SK_OPT_SIZE:
         rc = sk_parse_size(what, text, o->min, max, field, err);

@@ -8,7 +8,7 @@
  *           .offset = offsetof(struct serve_args, host) },
  *         { "port", 'p', SK_OPT_U64, "N", "port; 0 picks a free one", .def = "5001", .min = 0, .max
  * = 65535, .offset = offsetof(struct serve_args, port) }, { "watch", 0, SK_OPT_FLAG, NULL, "reload
- * changed models", .offset = offsetof(struct serve_args, watch) }, { NULL },
+ * changed models", .offset = offsetof(struct serve_args, watch) }, { .name = NULL },
  *     };
  *
  * Precedence: flag, then environment SKERRY_<NAME> (dashes become underscores), then

@@ -107,8 +107,8 @@ static unsigned cores_of(const char *quota, const char *period)
     uint64_t q = 0;
     uint64_t p = 0;
 
-    if (sk_parse_u64("quota", quota, 1, UINT64_MAX / 2, &q, &ignored) <
-            0 || /* "max" (v2) and "-1" (v1) end here */
+    /* "max" (v2) and "-1" (v1) are no numbers: no limit. */
+    if (sk_parse_u64("quota", quota, 1, UINT64_MAX / 2, &q, &ignored) < 0 ||
         sk_parse_u64("period", period, 1, UINT64_MAX / 2, &p, &ignored) < 0)
         return UINT_MAX;
     uint64_t cores = (q - 1) / p + 1;

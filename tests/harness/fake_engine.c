@@ -1,6 +1,6 @@
 /*
- * fake_engine.c - see fake_engine.h. Nets and runs that were freed stay in a list until the engine is closed, so that their use is
- * noticed whatever the allocator does.
+ * fake_engine.c - see fake_engine.h. Nets and runs that were freed stay in a list until the engine
+ * is closed, so that their use is noticed whatever the allocator does.
  */
 #include "harness/fake_engine.h"
 
@@ -48,7 +48,8 @@ float sk_engine_fake_value(uint64_t input_sum, size_t k)
 
 /* ---- nets ---- */
 
-static int copy_values(const struct sk_onnx_value *from, size_t count, struct sk_tensor_info *to, struct sk_err *err)
+static int copy_values(const struct sk_onnx_value *from, size_t count, struct sk_tensor_info *to,
+                       struct sk_err *err)
 {
     for (size_t i = 0; i < count; i++) {
         to[i].name = strdup(from[i].name);
@@ -81,7 +82,8 @@ static int fill_net(struct fake_net *n, struct sk_engine *e, const char *path, s
     return 0;
 }
 
-static int load_net(struct sk_engine *base, const char *path, const char *digest, struct sk_net **out, struct sk_err *err)
+static int load_net(struct sk_engine *base, const char *path, const char *digest,
+                    struct sk_net **out, struct sk_err *err)
 {
     struct fake_engine *e = engine_of(base);
     struct fake_net *n = calloc(1, sizeof(*n));
@@ -212,7 +214,8 @@ static uint64_t sum_inputs(const struct sk_net_info *info, const struct sk_tenso
     return sum;
 }
 
-static int make_output(struct fake_run *r, size_t i, const struct sk_tensor *inputs, uint64_t sum, struct sk_err *err)
+static int make_output(struct fake_run *r, size_t i, const struct sk_tensor *inputs, uint64_t sum,
+                       struct sk_err *err)
 {
     const struct sk_net_info *info = &r->base.net->info;
     struct sk_tensor *t = &r->base.outputs[i];
@@ -222,7 +225,8 @@ static int make_output(struct fake_run *r, size_t i, const struct sk_tensor *inp
     for (unsigned k = 0; k < t->rank; k++) {
         t->dims[k] = info->outputs[i].dims[k];
         if (t->dims[k] < 0)
-            t->dims[k] = k == 0 && info->input_count > 0 && inputs[0].rank > 0 ? inputs[0].dims[0] : 1;
+            t->dims[k] = k == 0 && info->input_count > 0 && inputs[0].rank > 0 ? inputs[0].dims[0]
+                                                                               : 1;
     }
     elements = sk_tensor_elements(t);
     t->size_bytes = elements * sk_dtype_size(t->dtype);
@@ -235,7 +239,8 @@ static int make_output(struct fake_run *r, size_t i, const struct sk_tensor *inp
     return 0;
 }
 
-static int exec_run(struct sk_run *base, const struct sk_tensor *inputs, const bool *wanted, bool wide, struct sk_err *err)
+static int exec_run(struct sk_run *base, const struct sk_tensor *inputs, const bool *wanted,
+                    bool wide, struct sk_err *err)
 {
     struct fake_run *r = (struct fake_run *)base;
     const struct sk_net_info *info = &base->net->info;
@@ -244,7 +249,8 @@ static int exec_run(struct sk_run *base, const struct sk_tensor *inputs, const b
     if (wait_run(engine_of(base->net->engine), r, wide, err) < 0)
         return -1;
     for (size_t i = 0; i < info->output_count; i++) {
-        if (wanted[i] && info->outputs[i].dtype != SK_DT_BYTES && make_output(r, i, inputs, sum, err) < 0)
+        if (wanted[i] && info->outputs[i].dtype != SK_DT_BYTES &&
+            make_output(r, i, inputs, sum, err) < 0)
             return -1;
     }
     return 0;

@@ -1,13 +1,16 @@
 /*
- * fake_engine.h - an engine that computes nothing and watches everything, for tests of queues and lifecycles.
+ * fake_engine.h - an engine that computes nothing and watches everything, for tests of queues and
+ * lifecycles.
  *
- * It stands behind the functions of engine.h like ONNX Runtime does, without a foreign library, so TSan sees all of it. A
- * net takes its inputs and outputs from the .onnx file. Outputs depend on the inputs only: element k of an FP32
- * output is sk_engine_fake_value(sum of all input bytes, k); other types get zeros; a free first dimension is that of the
- * first input, other free dimensions are 1.
+ * It stands behind the functions of engine.h like ONNX Runtime does, without a foreign library, so
+ * TSan sees all of it. A net takes its inputs and outputs from the .onnx file. Outputs depend on
+ * the inputs only: element k of an FP32 output is sk_engine_fake_value(sum of all input bytes, k);
+ * other types get zeros; a free first dimension is that of the first input, other free dimensions
+ * are 1.
  *
- * Broken promises are counted as misuse, not acted on: a run or net used after it was freed, a net freed while it has runs, a run
- * used by two threads at once, an engine closed while nets are alive.
+ * Broken promises are counted as misuse, not acted on: a run or net used after it was freed, a net
+ * freed while it has runs, a run used by two threads at once, an engine closed while nets are
+ * alive.
  */
 #ifndef SK_HARNESS_FAKE_ENGINE_H
 #define SK_HARNESS_FAKE_ENGINE_H
@@ -15,10 +18,11 @@
 #include "engine/engine.h"
 
 struct sk_fake_options {
-    unsigned load_us, run_us; /* how long loading and running take; a run ends early when it is cancelled */
+    unsigned load_us, run_us; /* how long loading and running take; a run ends early when it is
+                                 cancelled */
     unsigned fail_every;      /* every n-th run fails with SK_BUG "fake failure"; 0: none */
     bool fail_loads;          /* with SK_CORRUPT */
-    bool is_degraded;         /* as if CUDA was asked for and not got; looked at when the engine is made */
+    bool is_degraded; /* as if CUDA was asked for and not got; looked at when the engine is made */
 };
 
 struct sk_fake_counts {
