@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Each header compiles alone, and twice in a row; its guard is named after its path."""
+"""Each header compiles alone, and twice in a row; its guard is SK_<...>_<FILE>_H and nobody else's.
+
+Templates (*_body.h), which a kernel file includes after defining what they ask for, are left out.
+"""
 
 import os
 import re
@@ -14,8 +17,8 @@ FLAGS = ["-std=c17", "-D_GNU_SOURCE", "-DSK_VERSION=\"0\"", "-Isrc", "-Itests", 
 
 
 def guard_of(name):
-    words = re.sub(r"\W", "_", name.removeprefix("src/").removeprefix("tests/")).upper()
-    return f"SK_{words}"
+    found = re.search(r"^#ifndef (\w+)\n#define \1$", read(name), re.M)
+    return found.group(1) if found else None
 
 
 def complaints_of(name):
@@ -24,19 +27,21 @@ def complaints_of(name):
     cc = shlex.split(os.environ.get("CC", "gcc"))
     done = subprocess.run(cc + FLAGS, input=text, cwd=ROOT, capture_output=True, text=True)
     complaints = done.stderr.splitlines() if done.returncode else []
-    guard = guard_of(name)
-    if f"#ifndef {guard}\n#define {guard}\n" not in read(name):
-        complaints.append(f"guard is not {guard}")
+    guard, file = guard_of(name), re.sub(r"\W", "_", os.path.basename(name)).upper()
+    if not guard or not guard.startswith("SK_") or not guard.endswith(file):
+        complaints.append(f"the guard is {guard}, not SK_..._{file}")
     return complaints
 
 
 def main():
-    names = files("src/*/*.h", "tests/*/*.h")
+    names = [n for n in files("src/*/*.h", "tests/*/*.h") if not n.endswith("_body.h")]
     folders = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for name, complaints in zip(names, pool.map(complaints_of, names)):
             folders.setdefault(os.path.dirname(name), []).extend(f"{name}: {c}" for c in complaints)
+    guards = [guard_of(n) for n in names]
     tap = Tap()
+    tap.row("guards are unique", sorted({g for g in guards if g and guards.count(g) > 1}))
     for folder, complaints in folders.items():
         tap.row(f"headers of {folder} stand alone", complaints)
     tap.done()

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+SHOWN = 40  # complaints of one row
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -55,8 +56,10 @@ class Tap:
         self.count += 1
         self.failed += bool(complaints)
         print(f"{'not ok' if complaints else 'ok'} {self.count} - {name}")
-        for c in complaints:
+        for c in complaints[:SHOWN]:
             print(f"#   {c}")
+        if len(complaints) > SHOWN:
+            print(f"#   and {len(complaints) - SHOWN} more")
 
     def skip(self, name, reason):
         self.count += 1
