@@ -354,8 +354,6 @@ static int expand(struct rle *r, struct sk_err *err)
 
 static int emit_rle(struct bmp *b, struct sk_band *band, struct sk_err *err)
 {
-    if (b->is_bilevel)
-        return sk_fail(err, SK_UNSUPPORTED_MEDIA, "run lengths with a black and white palette");
     size_t total = (size_t)b->width * b->height;
     struct rle r = { .b = b,
                      .pos = b->offset < b->len ? (size_t)b->offset : b->len,
@@ -366,6 +364,8 @@ static int emit_rle(struct bmp *b, struct sk_band *band, struct sk_err *err)
     int result = expand(&r, err);
     if (result == 0) {
         b->pixel_bits = 8;
+        if (b->is_bilevel) /* whatever is not black is white */
+            memset(b->palette[1], 255, sizeof b->palette - sizeof b->palette[0]);
         result = emit(b, r.out, b->width, band, err);
     }
     free(r.out);

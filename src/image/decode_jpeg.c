@@ -188,6 +188,25 @@ static int read_rows(struct run *run)
     return 0;
 }
 
+/* As Pillow: what the library refuses behind the last row is refused, a missing end is not. The
+ * bundled library of Pillow calls a frame header there a second one before it has seen its length,
+ * ours only after. */
+static int finish(struct run *run)
+{
+    if (jpeg_finish_decompress(&run->cinfo))
+        return 0;
+    switch (run->cinfo.unread_marker) {
+    case 0xc0:
+    case 0xc1:
+    case 0xc2:
+    case 0xc9:
+    case 0xca:
+        return sk_fail(run->err, SK_CORRUPT, "a second frame header");
+    default:
+        return 0;
+    }
+}
+
 static int run_guarded(struct run *run)
 {
     if (setjmp(run->escape))
@@ -197,9 +216,7 @@ static int run_guarded(struct run *run)
     run->cinfo.progress = &run->progress;
     if (start(run) < 0 || read_rows(run) < 0)
         return -1;
-    /* As Pillow: an error beyond the last row is an error, a missing end is none. */
-    (void)jpeg_finish_decompress(&run->cinfo);
-    return 0;
+    return finish(run);
 }
 
 static int decode_by_library(const struct sk_decode *d, unsigned components, struct sk_sink *sink,

@@ -27,8 +27,19 @@ static bool starts(const uint8_t *p, size_t len, const char *text, size_t text_l
     return len >= text_len && memcmp(p, text, text_len) == 0;
 }
 
-static int read_frame(struct walk *w, const uint8_t *p, size_t len, struct sk_err *err)
+/* Baseline, extended and progressive, Huffman or arithmetic; libjpeg-turbo 2 decodes no other kind.
+ */
+static bool is_decodable(unsigned marker)
 {
+    return marker <= 0xc2 || marker == 0xc9 || marker == 0xca;
+}
+
+static int read_frame(struct walk *w, unsigned marker, const uint8_t *p, size_t len,
+                      struct sk_err *err)
+{
+    if (!is_decodable(marker))
+        return sk_fail(err, SK_UNSUPPORTED_MEDIA, "lossless or hierarchical (frame type 0x%02x)",
+                       marker);
     if (len < 6)
         return sk_fail(err, SK_CORRUPT, "frame header is cut off");
     if (p[0] != 8)
@@ -100,7 +111,7 @@ static int read_segment(struct walk *w, unsigned marker, struct sk_err *err)
     const uint8_t *payload = w->p;
     w->p += len;
     if (is_frame(marker))
-        return read_frame(w, payload, len, err);
+        return read_frame(w, marker, payload, len, err);
     if (marker == 0xdb)
         return check_tables(payload, len, err);
     if (marker >= 0xe0 && marker <= 0xef)
