@@ -1,0 +1,73 @@
+/* cli_priv.h - what the commands share. */
+#ifndef SK_CLI_CLI_PRIV_H
+#define SK_CLI_CLI_PRIV_H
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/opt.h"
+#include "engine/engine.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+extern const struct sk_cmd sk_cli_serve;
+extern const struct sk_cmd sk_cli_predict;
+extern const struct sk_cmd sk_cli_bench;
+extern const struct sk_cmd sk_cli_inspect;
+extern const struct sk_cmd sk_cli_version;
+extern const struct sk_cmd sk_cli_help;
+extern const struct sk_cmd sk_cli_man;
+extern const struct sk_cmd sk_cli_completion;
+
+enum {
+    SK_CLI_OUTPUT_BYTES = 64 << 20
+};
+
+/* Writes a buffer to standard output; a buffer that failed is an error. A closed pipe is an error
+ * too, unless SIGPIPE ends the program first, as it does in a shell. */
+int sk_cli_print(const struct sk_buf *out, struct sk_err *err) SK_CHECK;
+
+/*
+ * The configuration file of a command: /etc/skerry/<command>.json, or what SKERRY_CONFIG names. An
+ * object with option names as keys. A key that is no option of any command is an error that names
+ * the nearest one, for a misspelt limit must not go unnoticed.
+ */
+struct sk_config;
+/* *out is NULL when there is no file (one named by SKERRY_CONFIG must exist). */
+int sk_config_load(const struct sk_cmd *cmd, const struct sk_cmd *const *all,
+                   struct sk_config **out, struct sk_err *err) SK_CHECK;
+void sk_config_free(struct sk_config *c);
+SK_DEFINE_OWN(struct sk_config, sk_config_free);
+/* The value as text, NULL for none; a sk_opt_config_get. */
+const char *sk_config_get(void *config, const char *key);
+
+/* Rows of the options that every command with an engine has; type is its argument structure, with a
+ * field `struct sk_cli_engine engine`. */
+/* clang-format off */
+#define SK_CLI_ENGINE_OPTIONS(type)                                                                \
+    { "device", 0, SK_OPT_CHOICE, "DEVICE", "where models run; auto takes CUDA when it works",     \
+      .def = "auto", .choices = "auto|cpu|cuda", .offset = offsetof(type, engine.device),          \
+      .group = "Engine" },                                                                         \
+    { "onnxruntime", 0, SK_OPT_TEXT, "FILE", "ONNX Runtime library to load",                       \
+      .offset = offsetof(type, engine.onnxruntime), .group = "Engine" },                           \
+    { "threads", 't', SK_OPT_U64, "N", "cores to use; 0: all that this process may use",           \
+      .def = "0", .max = 1024, .offset = offsetof(type, engine.threads), .group = "Engine" },      \
+    { "cache", 0, SK_OPT_FLAG, NULL, "keep optimised models in the cache folder",                  \
+      .def = "true", .offset = offsetof(type, engine.cache), .group = "Engine" }
+
+/* clang-format on */
+
+struct sk_cli_engine {
+    const char *device;
+    const char *onnxruntime;
+    uint64_t threads;
+    bool cache;
+};
+
+enum sk_device sk_cli_device(const char *name);
+/* The options as the engine wants them. */
+struct sk_engine_options sk_cli_engine_options(const struct sk_cli_engine *e);
+
+#endif

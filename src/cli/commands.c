@@ -1,0 +1,22 @@
+/*
+ * commands.c - the list of commands.
+ *
+ * A new one: src/cli/cmd_<name>.c with its row, one line here, one in cli_priv.h. Help, man page,
+ * completion and docs/commands.md follow from the row.
+ */
+#include "cli/cli.h"
+
+#include "cli/cli_priv.h"
+
+/* clang-format off */
+const struct sk_cmd *const sk_commands[] = {
+    &sk_cli_serve,
+    &sk_cli_predict,
+    &sk_cli_inspect,
+    &sk_cli_version,
+    &sk_cli_man,
+    &sk_cli_completion,
+    &sk_cli_help,
+    NULL,
+};
+/* clang-format on */
