@@ -102,10 +102,12 @@ static int find_boundary(const char *content_type, struct sk_buf *out, struct sk
         found = true;
         sk_buf_add(out, value.data, value.len);
     }
-    if (!found || out->len == 0)
-        return sk_fail(err, SK_INVALID, "multipart: the Content-Type has no boundary");
+    if (!sk_buf_ok(&value) || out->failed == SK_NOMEM)
+        return sk_nomem(err);
     if (!sk_buf_ok(out))
         return sk_fail(err, SK_INVALID, "multipart: the boundary is longer than %u characters", SK_LIMIT_BOUNDARY_BYTES);
+    if (!found || out->len == 0)
+        return sk_fail(err, SK_INVALID, "multipart: the Content-Type has no boundary");
     for (size_t i = 0; i < out->len; i++)
         if (!is_boundary_char(out->data[i]))
             return sk_fail(err, SK_INVALID, "multipart: the boundary has a character that is not allowed");
@@ -215,7 +217,7 @@ static int read_disposition(struct sk_multipart *m, struct sk_view value, struct
         else if (sk_view_eq_nocase(name, "filename"))
             keep_text(m, text.data, text.len, &slot->filename);
     }
-    return sk_buf_ok(&m->text) ? 0 : sk_buf_fail(&m->text, err);
+    return sk_buf_ok(&m->text) && sk_buf_ok(&text) ? 0 : sk_nomem(err);
 }
 
 static int read_header(struct sk_multipart *m, const char *line, size_t len, struct sk_err *err)
@@ -232,6 +234,8 @@ static int read_header(struct sk_multipart *m, const char *line, size_t len, str
         return read_disposition(m, value, err);
     if (sk_view_eq_nocase(name, "Content-Type"))
         keep_text(m, value.ptr, value.len, &m->slots[m->count].content_type);
+    if (!sk_buf_ok(&m->text))
+        return sk_nomem(err);
     if (sk_view_eq_nocase(name, "Content-Transfer-Encoding") && !sk_view_eq_nocase(value, "binary") &&
         !sk_view_eq_nocase(value, "8bit") && !sk_view_eq_nocase(value, "7bit"))
         return sk_fail(err, SK_UNSUPPORTED, "multipart: Content-Transfer-Encoding '%.*s' is not supported",
