@@ -15,7 +15,7 @@ export PATH := /usr/bin:$(PATH)
 .PHONY: all deps deps-test demo test bench fuzz soak install clean distclean format lint docs help
 
 all: deps $(BUILD)/build.ninja ## build build/skerry
-	@ninja -C $(BUILD) -j $(JOBS) $(if $(VERBOSE),,--quiet) skerry
+	@ninja -C $(BUILD) -j $(JOBS) skerry $(QUIET)
 
 $(BUILD)/build.ninja: | deps
 	@meson setup $(BUILD) -Donnxruntime=$(ORT) $(QUIET)

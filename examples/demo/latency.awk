@@ -1,6 +1,6 @@
 # Prints count, mean, p50 and p99 per stage from the histograms of /metrics. Quantiles are interpolated within a bucket.
 
-/^skerry_request_duration_seconds/ {
+/^skerry_request_stage_seconds/ {
     match($0, /stage="[a-z_]+"/)
     stage = substr($0, RSTART + 7, RLENGTH - 8)
     if (!(stage in seen)) {

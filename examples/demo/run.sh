@@ -24,7 +24,7 @@ fail() {
 }
 # Shows the command as a user would type it, then runs it.
 show() {
-    printf '   %s$ %s%s\n' "$dim" "$*" "$plain"
+    printf '   %s$ %s%s\n' "$dim" "${*/#$skerry/skerry}" "$plain"
     "$@" | sed 's/^/   /'
 }
 

@@ -10,4 +10,6 @@ done >"$config"
 curl --config "$config"
 say "$requests requests of 1240x1754 pixels, one after the other over one connection; from $base/metrics:"
 curl -fsS --noproxy '*' "$base/metrics" >"$work/metrics.txt"
-awk -f "$demo/latency.awk" "$work/metrics.txt" | sed 's/^/   /'
+awk -f "$demo/latency.awk" "$work/metrics.txt" >"$work/latency.txt"
+sed 's/^/   /' "$work/latency.txt"
+grep -q '^infer ' "$work/latency.txt" || fail "the server counted no inference"
