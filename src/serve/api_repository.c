@@ -6,7 +6,6 @@
  */
 #include "serve/api_priv.h"
 
-#include "base/file.h"
 #include "base/limits.h"
 #include "serve/upload_priv.h"
 
@@ -71,9 +70,8 @@ static int load(struct chore *c, struct sk_err *err)
     struct sk_server *s = c->server;
     struct sk_view body = sk_http_body(c->req);
     SK_OWN(sk_json_free) struct sk_json *doc = NULL;
-    SK_OWN(free) char *folder = NULL;
+    SK_OWN(sk_upload_discard) char *folder = NULL;
     const struct sk_json *params = NULL;
-    struct sk_err ignored = SK_ERR_INIT;
 
     if (body.len > 0 && (sk_json_parse(body.ptr, body.len, NULL, &doc, err) < 0 ||
                          sk_json_want_object(doc, "parameters", &params, err) < 0))
@@ -83,11 +81,10 @@ static int load(struct chore *c, struct sk_err *err)
     if (!folder)
         return sk_models_load(s->models, c->name, err);
     if (!sk_json_get(params, "config"))
-        (void)sk_fail(err, SK_INVALID, "'config' is needed beside 'file:' parameters");
-    else if (sk_upload_try(folder, s->opts.onnxruntime, s->opts.load_timeout_ms, err) == 0)
-        return sk_models_load_upload(s->models, c->name, SK_TAKE(folder), err);
-    (void)sk_remove_tree(folder, &ignored); /* the reason of the refusal is what counts */
-    return -1;
+        return sk_fail(err, SK_INVALID, "'config' is needed beside 'file:' parameters");
+    if (sk_upload_try(folder, s->opts.onnxruntime, s->opts.load_timeout_ms, err) < 0)
+        return -1;
+    return sk_models_load_upload(s->models, c->name, SK_TAKE(folder), err);
 }
 
 static enum sk_job_next run_chore(struct sk_job *job, unsigned worker)

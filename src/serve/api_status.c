@@ -262,6 +262,6 @@ void sk_api_page(struct sk_http_req *req, void *ctx)
                        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src blob: data:; "
                        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
     sk_http_set_header(req, "X-Content-Type-Options", "nosniff");
-    sk_http_set_static(req, sk_page_html, sizeof sk_page_html - 1);
+    sk_http_set_static(req, sk_page_html, sizeof sk_page_html);
     sk_http_answer(req);
 }

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "serve/sources_priv.h"
+#include "serve/upload_priv.h"
 
 #include <string.h>
 
@@ -51,17 +52,13 @@ struct sk_loaded *sk_loaded_ref(struct sk_loaded *l)
 
 void sk_loaded_unref(struct sk_loaded *l)
 {
-    struct sk_err err = SK_ERR_INIT;
-
     if (!l || atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (unsigned i = 0; l->lanes && i < l->lane_count; i++)
         sk_lane_free(l->lanes[i]);
     free(l->lanes);
     sk_classifier_unref(l->classifier);
-    if (l->upload_folder && sk_remove_tree(l->upload_folder, &err) < 0)
-        sk_log(SK_WARN, "upload_left", "folder=\"%s\" error=\"%s\"", l->upload_folder, err.text);
-    free(l->upload_folder);
+    sk_upload_discard(l->upload_folder);
     free(l);
     sk_engine_trim();
 }
@@ -474,10 +471,7 @@ int sk_models_load_upload(struct sk_models *m, const char *name, char *upload_fo
     SK_LOCK(&m->loading);
     struct sk_source src = { .name = name, .version = "1", .path = upload_folder };
     if (load_into(m, &src, upload_folder, err) < 0) {
-        struct sk_err ignored = SK_ERR_INIT;
-        if (sk_remove_tree(upload_folder, &ignored) < 0)
-            sk_log(SK_WARN, "upload_left", "folder=\"%s\" error=\"%s\"", upload_folder, ignored.text);
-        free(upload_folder);
+        sk_upload_discard(upload_folder);
         return -1;
     }
     return 0;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/str.h"
 
 #include <ctype.h>
@@ -128,10 +129,18 @@ static int make_folder(char **out, struct sk_err *err)
     return 0;
 }
 
+void sk_upload_discard(char *folder)
+{
+    struct sk_err err = SK_ERR_INIT;
+
+    if (folder && sk_remove_tree(folder, &err) < 0)
+        sk_log(SK_WARN, "upload_left", "folder=\"%s\" error=\"%s\"", folder, err.text);
+    free(folder);
+}
+
 int sk_upload_unpack(const struct sk_json *parameters, char **folder, struct sk_err *err)
 {
-    SK_OWN(free) char *made = NULL;
-    struct sk_err ignored = SK_ERR_INIT;
+    SK_OWN(sk_upload_discard) char *made = NULL;
 
     *folder = NULL;
     for (void *it = sk_json_first(parameters); it; it = sk_json_next(parameters, it)) {
@@ -139,10 +148,8 @@ int sk_upload_unpack(const struct sk_json *parameters, char **folder, struct sk_
             continue;
         if (!made && make_folder(&made, err) < 0)
             return -1;
-        if (write_one(made, sk_json_key(it) + strlen("file:"), sk_json_value(it), err) < 0) {
-            (void)sk_remove_tree(made, &ignored); /* the first error counts; a rest in the cache does no harm */
+        if (write_one(made, sk_json_key(it) + strlen("file:"), sk_json_value(it), err) < 0)
             return -1;
-        }
     }
     *folder = SK_TAKE(made);
     return 0;

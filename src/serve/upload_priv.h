@@ -4,6 +4,7 @@
 #ifndef SK_SERVE_UPLOAD_PRIV_H
 #define SK_SERVE_UPLOAD_PRIV_H
 
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "json/json.h"
 
@@ -14,6 +15,10 @@
  * relative name; a leading version number is dropped. *folder: NULL when there are no files; else remove and free
  * it. Errors: SK_INVALID with the name of the file. */
 int sk_upload_unpack(const struct sk_json *parameters, char **folder, struct sk_err *err) SK_CHECK;
+
+/* Removes a folder that was unpacked and frees its name; a rest that cannot be removed is logged. Accepts NULL. */
+void sk_upload_discard(char *folder);
+SK_DEFINE_OWN(char, sk_upload_discard);
 
 /* Loads and runs the model in a child with limits on memory, files and time. SK_CORRUPT with the child's own reason, SK_TIMEOUT. */
 int sk_upload_try(const char *folder, const char *onnxruntime, uint64_t timeout_ms, struct sk_err *err) SK_CHECK;

@@ -20,7 +20,7 @@ static const char *label(void *ctx, size_t index)
     return names[index];
 }
 
-static void write(const struct sk_v2_output want[2], const char *expected, size_t expected_len, size_t expected_header)
+static void check(const struct sk_v2_output want[2], const char *expected, size_t expected_len, size_t expected_header)
 {
     const struct sk_tensor outputs[2] = {
         { .dtype = SK_DT_F32, .rank = 2, .dims = { 2, 3 }, .data = (void *)(uintptr_t)y, .size_bytes = sizeof y },
@@ -50,7 +50,7 @@ static void writes_json(void **state)
         "{\"name\":\"t\",\"datatype\":\"BYTES\",\"shape\":[2],\"data\":[\"a\\\"b\",\"\"]}]}";
 
     (void)state;
-    write((struct sk_v2_output[2]){ { .is_wanted = true }, { .is_wanted = true } }, expected, strlen(expected), 0);
+    check((struct sk_v2_output[2]){ { .is_wanted = true }, { .is_wanted = true } }, expected, strlen(expected), 0);
 }
 
 static void writes_binary(void **state)
@@ -63,7 +63,7 @@ static void writes_binary(void **state)
     (void)state;
     memcpy(expected, json, sizeof json - 1);
     memcpy(expected + sizeof json - 1, tail, sizeof tail);
-    write((struct sk_v2_output[2]){ { 0 }, { .is_wanted = true, .is_binary = true } }, expected, sizeof expected,
+    check((struct sk_v2_output[2]){ { 0 }, { .is_wanted = true, .is_binary = true } }, expected, sizeof expected,
           sizeof json - 1);
 }
 
@@ -74,7 +74,7 @@ static void writes_classes(void **state)
                                    "\"3.000000:1:one\",\"0.250000:0:zero\",\"2.000000:2:two\",\"1.000000:1:one\"]}]}";
 
     (void)state;
-    write((struct sk_v2_output[2]){ { .is_wanted = true, .classification = 2 }, { 0 } }, expected, strlen(expected), 0);
+    check((struct sk_v2_output[2]){ { .is_wanted = true, .classification = 2 }, { 0 } }, expected, strlen(expected), 0);
 }
 
 static void every_type_has_its_form(void **state)

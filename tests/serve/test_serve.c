@@ -1,0 +1,265 @@
+/*
+ * test_serve.c - the whole server in one process, with an engine that watches for misuse: requests from many threads while
+ * models change and while it stops. Runs under TSan.
+ */
+#include "serve/serve.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "harness/fake_engine.h"
+#include "harness/golden.h"
+#include "serve/client.h"
+
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { CALLERS = 6 };
+
+static uint8_t picture[1024];
+static size_t picture_len;
+
+struct world {
+    char *root;
+    struct sk_engine *engine;
+    struct sk_server *server;
+};
+
+static void put_model(const char *root, const char *label)
+{
+    SK_OWN(free) char *dir = sk_path_join(root, "m");
+    SK_OWN(free) char *model = sk_path_join(dir, "model.onnx");
+    SK_OWN(free) char *config = sk_path_join(dir, "config.json");
+    SK_OWN(free) char *bytes = NULL;
+    struct sk_err err = SK_ERR_INIT;
+    char text[128];
+    size_t len;
+
+    int n = snprintf(text, sizeof text, "{\"id2label\":{\"0\":\"%s\",\"1\":\"b\"}}", label);
+    assert_int_equal(sk_mkdirs(dir, 0755, &err), 0);
+    assert_int_equal(sk_file_read(sk_source_path("tests/data/models/scores.onnx"), 1 << 20, &bytes, &len, &err), 0);
+    assert_int_equal(sk_file_write(model, bytes, len, 0644, &err), 0);
+    assert_int_equal(sk_file_write(config, text, (size_t)n, 0644, &err), 0);
+}
+
+static void open_world(struct world *w, const struct sk_fake_options *fake, struct sk_serve_options opts)
+{
+    struct sk_err err = SK_ERR_INIT;
+
+    w->root = sk_test_dir();
+    w->engine = sk_engine_fake_new(fake);
+    put_model(w->root, "first");
+    opts.models = &w->root;
+    opts.model_count = 1;
+    if (sk_server_start(&opts, w->engine, &w->server, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static unsigned close_world(struct world *w)
+{
+    struct sk_fake_counts counts;
+    unsigned cut = sk_server_stop(w->server);
+
+    sk_engine_fake_counts(w->engine, &counts);
+    assert_int_equal(counts.misuse, 0);
+    assert_int_equal(counts.nets_alive, 0);
+    assert_int_equal(counts.runs_alive, 0);
+    sk_engine_close(w->engine);
+    sk_test_dir_free(w->root);
+    return cut;
+}
+
+struct caller {
+    pthread_t thread;
+    uint16_t port;
+    atomic_bool *is_over;
+    unsigned ok, busy, late, other;
+    char last[256];
+};
+
+static void *call(void *arg)
+{
+    struct caller *c = arg;
+    struct answer *a = malloc(sizeof *a);
+
+    while (a && !atomic_load(c->is_over)) {
+        client_ask(c->port, "POST /predict", "image/x-portable-pixmap", picture, picture_len, a);
+        if (a->status == 200)
+            c->ok++;
+        else if (a->status == 503)
+            c->busy++;
+        else if (a->status == 504)
+            c->late++;
+        else
+            c->other++;
+        if (a->status != 200)
+            (void)snprintf(c->last, sizeof c->last, "%.200s", a->text);
+    }
+    free(a);
+    return NULL;
+}
+
+static void start_callers(struct caller *callers, uint16_t port, atomic_bool *is_over)
+{
+    struct sk_err err = SK_ERR_INIT;
+
+    for (int i = 0; i < CALLERS; i++) {
+        callers[i] = (struct caller){ .port = port, .is_over = is_over };
+        assert_int_equal(sk_thread_start(&callers[i].thread, "caller", call, &callers[i], &err), 0);
+    }
+}
+
+static struct caller stop_callers(struct caller *callers, atomic_bool *is_over)
+{
+    struct caller sum = { 0 };
+
+    atomic_store(is_over, true);
+    for (int i = 0; i < CALLERS; i++) {
+        (void)pthread_join(callers[i].thread, NULL);
+        sum.ok += callers[i].ok;
+        sum.busy += callers[i].busy;
+        sum.late += callers[i].late;
+        sum.other += callers[i].other;
+        if (callers[i].last[0])
+            memcpy(sum.last, callers[i].last, sizeof sum.last);
+    }
+    return sum;
+}
+
+static void swaps_fail_no_request(void **state)
+{
+    const struct sk_fake_options fake = { .load_us = 2000, .run_us = 500 };
+    const struct sk_serve_options opts = { .threads = 2 };
+    struct caller callers[CALLERS];
+    atomic_bool is_over = false;
+    struct world w;
+    char label[16];
+
+    (void)state;
+    open_world(&w, &fake, opts);
+    start_callers(callers, sk_server_port(w.server), &is_over);
+    for (int i = 0; i < 12; i++) {
+        (void)usleep(20000);
+        (void)snprintf(label, sizeof label, "label%d", i);
+        put_model(w.root, label);
+        assert_int_equal(sk_server_rescan(w.server), 1);
+    }
+    struct caller sum = stop_callers(callers, &is_over);
+    if (sum.busy + sum.late + sum.other > 0)
+        fail_msg("%u busy, %u late, %u other: %s", sum.busy, sum.late, sum.other, sum.last);
+    assert_true(sum.ok > 20);
+    assert_int_equal(close_world(&w), 0);
+}
+
+static void failures_are_answers(void **state)
+{
+    const struct sk_fake_options fake = { .run_us = 200, .fail_every = 3 };
+    const struct sk_serve_options opts = { .threads = 2 };
+    struct caller callers[CALLERS];
+    atomic_bool is_over = false;
+    struct world w;
+
+    (void)state;
+    open_world(&w, &(struct sk_fake_options){ 0 }, opts);
+    sk_engine_fake_set(w.engine, &fake);
+    start_callers(callers, sk_server_port(w.server), &is_over);
+    (void)usleep(200000);
+    struct caller sum = stop_callers(callers, &is_over);
+    assert_true(sum.ok > 0 && sum.other > 0); /* 500 with the reason */
+    assert_non_null(strstr(sum.last, "500"));
+    assert_int_equal(close_world(&w), 0);
+}
+
+static void deadlines_and_full_queues_are_answers(void **state)
+{
+    const struct sk_fake_options fake = { .run_us = 60000 };
+    const struct sk_serve_options opts = { .threads = 1, .max_queue = 2, .request_ms = 90 };
+    struct caller callers[CALLERS];
+    atomic_bool is_over = false;
+    struct sk_fake_counts counts;
+    struct world w;
+
+    (void)state;
+    open_world(&w, &(struct sk_fake_options){ 0 }, opts);
+    sk_engine_fake_set(w.engine, &fake);
+    start_callers(callers, sk_server_port(w.server), &is_over);
+    (void)usleep(700000);
+    struct caller sum = stop_callers(callers, &is_over);
+    assert_true(sum.ok > 0 && sum.busy > 0 && sum.late > 0);
+    assert_int_equal(sum.other, 0);
+    sk_engine_fake_counts(w.engine, &counts);
+    assert_int_equal(counts.most_running, 1);
+    assert_int_equal(close_world(&w), 0);
+}
+
+static void stopping_answers_what_was_accepted(void **state)
+{
+    const struct sk_fake_options fake = { .run_us = 20000 };
+    const struct sk_serve_options opts = { .threads = 2 };
+    struct caller callers[CALLERS];
+    atomic_bool is_over = false;
+    struct world w;
+
+    (void)state;
+    open_world(&w, &fake, opts);
+    start_callers(callers, sk_server_port(w.server), &is_over);
+    (void)usleep(100000);
+    atomic_store(&is_over, true); /* each caller sends no more than what it has begun */
+    (void)usleep(5000);
+    assert_int_equal(sk_server_stop(w.server), 0);
+    struct caller sum = stop_callers(callers, &is_over);
+    assert_int_equal(sum.other + sum.late + sum.busy, 0);
+    struct sk_fake_counts counts;
+    sk_engine_fake_counts(w.engine, &counts);
+    assert_int_equal(counts.misuse, 0);
+    assert_int_equal(counts.nets_alive, 0);
+    sk_engine_close(w.engine);
+    sk_test_dir_free(w.root);
+}
+
+static void degraded_is_said(void **state)
+{
+    const struct sk_fake_options fake = { .is_degraded = true };
+    struct answer a;
+    struct world w;
+
+    (void)state;
+    open_world(&w, &fake, (struct sk_serve_options){ .threads = 1 });
+    client_ask(sk_server_port(w.server), "GET /metrics", NULL, "", 0, &a);
+    assert_int_equal(a.status, 200);
+    client_ask(sk_server_port(w.server), "GET /readyz", NULL, "", 0, &a);
+    assert_int_equal(a.status, 200);
+    assert_null(strstr(a.text, "\"warnings\":[]"));
+    assert_int_equal(close_world(&w), 0);
+}
+
+/* A PNM picture of 16x16: its header and whatever bytes. */
+static int make_picture(void **state)
+{
+    static const char head[] = "P6 16 16 255\n";
+
+    (void)state;
+    sk_log_setup(SK_LEVEL_COUNT, SK_LOG_TEXT, 2);
+    memcpy(picture, head, sizeof head - 1);
+    for (size_t i = 0; i < 16 * 16 * 3; i++)
+        picture[sizeof head - 1 + i] = (uint8_t)(i * 7);
+    picture_len = sizeof head - 1 + 16 * 16 * 3;
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(swaps_fail_no_request),
+        cmocka_unit_test(failures_are_answers),
+        cmocka_unit_test(deadlines_and_full_queues_are_answers),
+        cmocka_unit_test(stopping_answers_what_was_accepted),
+        cmocka_unit_test(degraded_is_said),
+    };
+
+    return cmocka_run_group_tests_name("serve/serve", tests, make_picture, NULL);
+}
