@@ -25,9 +25,9 @@
 #define SK_ONNXRUNTIME_PATH "" /* the build fetched none */
 #endif
 
-#define INSTALL_HINT                                                                                   \
-    "install one with `make deps` (build tree), `pip install onnxruntime` or the package libonnxruntime, and name it " \
-    "with --onnxruntime PATH or SKERRY_ONNXRUNTIME"
+#define INSTALL_HINT                                                                             \
+    "Get one with `make deps` in the source tree, or `pip install onnxruntime` and name it with " \
+    "--onnxruntime PATH or SKERRY_ONNXRUNTIME (the library, or the folder onnxruntime/capi)"
 
 /* ---- errors and log ---- */
 
@@ -73,88 +73,105 @@ static void take_log(void *ctx, unsigned severity, const char *category, const c
 /* ---- the library ---- */
 
 /* In a folder such as that of the Python package: libonnxruntime.so, .so.1, .so.1.32.0; the longest name has the version. */
-static char *library_in_folder(const char *folder)
+static int find_in_folder(const char *folder, char **out, struct sk_err *err)
 {
     SK_AUTO(sk_dir_done) struct sk_dir dir = { 0 };
-    struct sk_err ignored = SK_ERR_INIT;
     const char *best = NULL;
 
-    if (sk_dir_read(folder, &dir, &ignored) < 0)
-        return NULL;
+    if (sk_dir_read(folder, &dir, err) < 0)
+        return -1;
     for (size_t i = 0; i < dir.count; i++) {
         if (sk_starts_with(dir.names[i], "libonnxruntime.so") && (!best || strlen(dir.names[i]) >= strlen(best)))
             best = dir.names[i];
     }
-    return best ? sk_path_join(folder, best) : NULL;
+    if (!best)
+        return sk_fail(err, SK_NOT_FOUND, "%s: no libonnxruntime.so* in this folder", folder);
+    *out = sk_path_join(folder, best);
+    return *out ? 0 : sk_nomem(err);
 }
 
-/* Loads one candidate; NULL with a line added to `tried` when it is not there. */
-static void *try_library(const char *path, const char *why, struct sk_buf *tried)
+/* Loads one candidate; NULL: err says why not. */
+static void *try_library(const char *path, struct sk_err *err)
 {
     SK_AUTO(free_cleanup) char *inside = NULL;
     void *handle;
 
-    if (sk_is_dir(path)) {
-        inside = library_in_folder(path);
-        if (!inside) {
-            sk_buf_fmt(tried, "%s%s (%s): no libonnxruntime.so* in this folder", tried->len ? "; " : "", path, why);
-            return NULL;
-        }
-        path = inside;
-    }
-    handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (sk_is_dir(path) && find_in_folder(path, &inside, err) < 0)
+        return NULL;
+    handle = dlopen(inside ? inside : path, RTLD_NOW | RTLD_LOCAL);
     if (!handle)
-        sk_buf_fmt(tried, "%s%s (%s)", tried->len ? "; " : "", dlerror(), why);
+        (void)sk_fail(err, SK_NOT_FOUND, "%s", dlerror());
     return handle;
 }
 
-static void *load_beside_executable(struct sk_buf *tried)
+/* Our own folder's ../lib; NULL when memory is out or the place is unknown, which is no error. */
+static char *path_beside_program(void)
 {
     char exe[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-    SK_AUTO(free_cleanup) char *path = NULL;
-    char *slash;
 
-    if (n <= 0)
-        return NULL;
+    for (int up = 0; up < 2; up++) {
+        char *slash;
+
+        exe[n > 0 ? n : 0] = '\0';
+        slash = strrchr(exe, '/');
+        if (!slash)
+            return NULL;
+        n = slash - exe;
+    }
     exe[n] = '\0';
-    slash = strrchr(exe, '/');
-    if (!slash || slash == exe)
-        return NULL;
-    *slash = '\0';
-    slash = strrchr(exe, '/');
-    if (!slash)
-        return NULL;
-    *slash = '\0';
-    path = sk_path_join(exe, "lib/libonnxruntime.so.1");
-    if (!path || !sk_is_file(path))
-        return NULL;
-    return try_library(path, "beside the program", tried);
+    return sk_path_join(exe, "lib/libonnxruntime.so.1");
+}
+
+struct candidate {
+    const char *path, *why;
+};
+
+static void *load_first(const struct candidate *list, size_t count, struct sk_err *err)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf tried = SK_BUF_INIT(8192);
+
+    for (size_t i = 0; i < count; i++) {
+        struct sk_err why = SK_ERR_INIT;
+        void *handle = list[i].path && list[i].path[0] ? try_library(list[i].path, &why) : NULL;
+
+        if (handle)
+            return handle;
+        if (why.code == SK_NOMEM) {
+            *err = why;
+            return NULL;
+        }
+        if (why.code != SK_OK)
+            sk_buf_fmt(&tried, "%s%s (%s)", tried.len > 0 ? "; " : "", why.text, list[i].why);
+    }
+    if (!sk_buf_ok(&tried))
+        (void)sk_buf_fail(&tried, err);
+    else
+        (void)sk_fail(err, SK_UNSUPPORTED, "no ONNX Runtime library: tried %s. %s", tried.data ? tried.data : "nothing",
+                      INSTALL_HINT);
+    return NULL;
 }
 
 static void *load_library(const char *named, struct sk_err *err)
 {
-    SK_AUTO(sk_buf_done) struct sk_buf tried = SK_BUF_INIT(4096);
+    SK_AUTO(free_cleanup) char *beside = NULL;
     const char *from_env = getenv("SKERRY_ONNXRUNTIME");
-    void *handle = NULL;
-    const char *only = named && named[0] ? named : from_env && from_env[0] ? from_env : NULL;
 
-    if (only) {
-        handle = try_library(only, only == named ? "--onnxruntime" : "SKERRY_ONNXRUNTIME", &tried);
-    } else {
-        if (SK_ONNXRUNTIME_PATH[0] != '\0')
-            handle = try_library(SK_ONNXRUNTIME_PATH, "fetched by the build", &tried);
-        if (!handle)
-            handle = load_beside_executable(&tried);
-        if (!handle)
-            handle = try_library("libonnxruntime.so.1", "system", &tried);
-        if (!handle)
-            handle = try_library("libonnxruntime.so", "system", &tried);
+    if (named && named[0])
+        return load_first(&(struct candidate){ named, "--onnxruntime" }, 1, err);
+    if (from_env && from_env[0])
+        return load_first(&(struct candidate){ from_env, "SKERRY_ONNXRUNTIME" }, 1, err);
+    beside = path_beside_program();
+    {
+        const struct candidate list[] = {
+            { SK_ONNXRUNTIME_PATH, "fetched by the build" },
+            { beside && sk_is_file(beside) ? beside : NULL, "beside the program" },
+            { "libonnxruntime.so.1", "system" },
+            { "libonnxruntime.so", "system" },
+        };
+
+        return load_first(list, sizeof(list) / sizeof(list[0]), err);
     }
-    if (!handle)
-        (void)sk_fail(err, SK_UNSUPPORTED, "no ONNX Runtime library: tried %s; %s", tried.data ? tried.data : "nothing",
-                      INSTALL_HINT);
-    return handle;
 }
 
 /* dlsym gives an object pointer for a function; POSIX makes the copy below work. */
