@@ -13,6 +13,7 @@ const struct sk_cmd *const sk_commands[] = {
     &sk_cli_serve,
     &sk_cli_predict,
     &sk_cli_inspect,
+    &sk_cli_check,
     &sk_cli_version,
     &sk_cli_man,
     &sk_cli_completion,

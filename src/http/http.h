@@ -85,6 +85,7 @@ const char *sk_http_id(const struct sk_http_req *r);     /* X-Request-Id when it
 struct sk_view sk_http_body(const struct sk_http_req *r); /* empty for multipart */
 uint64_t sk_http_start_ns(const struct sk_http_req *r);   /* headers complete */
 uint64_t sk_http_read_ns(const struct sk_http_req *r);    /* body complete */
+unsigned sk_http_flags(const struct sk_http_req *r);      /* of its route; 0 when it has none */
 struct sk_arena *sk_http_arena(struct sk_http_req *r);    /* lives as long as the request */
 
 struct sk_http_part {

@@ -383,6 +383,11 @@ const char *sk_http_header(const struct sk_http_req *r, const char *name)
     return r->mhd ? MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND, name) : NULL;
 }
 
+unsigned sk_http_flags(const struct sk_http_req *r)
+{
+    return r->route ? r->route->flags : 0;
+}
+
 const char *sk_http_peer(const struct sk_http_req *r)
 {
     return r->conn->peer;

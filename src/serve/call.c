@@ -69,12 +69,26 @@ void sk_call_answer(struct sk_call *c, const struct sk_err *err)
     sk_http_answer(c->req);
 }
 
+static void log_access(const struct sk_http_req *req, int status, uint64_t total_ns)
+{
+    enum sk_level level = sk_http_flags(req) & SK_HTTP_QUIET ? SK_DEBUG : SK_INFO;
+
+    if (!sk_log_enabled(level))
+        return;
+    sk_log_request(sk_http_id(req));
+    sk_log(level, "request", "method=%s path=\"%s\" status=%d ms=%llu.%03llu peer=%s", sk_http_method(req),
+           sk_http_path(req), status, (unsigned long long)(total_ns / 1000000),
+           (unsigned long long)(total_ns / 1000 % 1000), sk_http_peer(req));
+    sk_log_request(NULL);
+}
+
 void sk_server_finished(struct sk_http_req *req, int status, uint64_t total_ns, void *ctx)
 {
     struct sk_server *s = ctx;
     struct sk_call *c = sk_http_user(req);
 
     sk_status_add(&s->responses, status);
+    log_access(req, status, total_ns);
     if (!c)
         return;
     struct sk_stats *stats = &c->loaded->slot->stats;

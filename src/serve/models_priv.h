@@ -48,8 +48,6 @@ struct sk_models_options {
     size_t path_count;
     const char *labels_file;
     unsigned workers;
-    const char *onnxruntime;      /* for the child that tries an upload */
-    uint64_t load_timeout_ms;
 };
 
 /* Loads everything that the paths hold. At least one model must load; the others are logged and stand in the index
