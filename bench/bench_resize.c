@@ -45,7 +45,8 @@ static int run(const char *name, const struct sk_image *src, const struct sk_res
         sk_image_lut_hwc(&dst, (const float(*)[256])lut, tensor);
         uint64_t t3 = sk_now_ns();
         if (to->filter != SK_FILTER_NEAREST && rc == 0) {
-            rc = sk_taps_init(&taps, src->width, to->out_w, to->filter, false, sk_kernels(), err);
+            const struct sk_axis axis = { src->width, to->out_w, 0, to->out_w, to->filter, false };
+            rc = sk_taps_init(&taps, &axis, sk_kernels(), err);
             if (rc == 0)
                 sk_taps_done(&taps);
         }

@@ -76,13 +76,20 @@ enum sk_fast sk_jpeg_fast_decode(struct sk_jpeg_fast *f, const uint8_t *bytes, s
 
 struct sk_kernels;
 
-/* Weights of one axis, made once per (in, out, filter) and shared by all rows. Output i is the sum over count[i] taps
- * from source start[i] on, weights from k[i * ksize] on (the rest of the ksize is 0), in 22-bit fixed point. start and
- * start + count never decrease. sum(|k|) < 2^23 - 2^15 for every output (taps.c refuses others): sums fit int32. */
-struct sk_taps {
-    uint32_t in, out, ksize;
+/* An axis to resize: in pixels to out, of which `outputs` from `first` on are wanted. */
+struct sk_axis {
+    uint32_t in, out, first, outputs;
     enum sk_filter filter;
-    bool rows;                        /* taps go across rows (vertical pass): packed for sk_kernels.vertical */
+    bool rows; /* taps go across rows (vertical pass) */
+};
+
+/* Weights of one axis, made once and shared by all rows. Output first + i is the sum over count[i] taps from source
+ * start[i] on, weights from k[i * ksize] on (the rest of the ksize is 0), in 22-bit fixed point. start and
+ * start + count never decrease. sum(|k|) <= SK_WEIGHT_SUM_MAX for every output (taps.c refuses others): 255 times it,
+ * and one half, fit int32, and three signed bytes hold a weight. */
+struct sk_taps {
+    struct sk_axis axis;
+    uint32_t ksize;
     uint32_t *start, *count;
     int32_t *k;
     const struct sk_kernels *kernels; /* packed is theirs */
@@ -91,7 +98,7 @@ struct sk_taps {
     void *memory;                     /* all of the arrays */
 };
 
-enum { SK_WEIGHT_BITS = 22 };
+enum { SK_WEIGHT_BITS = 22, SK_WEIGHT_SUM_MAX = 0x7f7f7f };
 
 /* Kernels; every variant gives the same bytes as the C one (kernels.c picks the table). */
 struct sk_kernels {
@@ -100,13 +107,12 @@ struct sk_kernels {
     /* int32 words per output that pack fills; NULL: none */
     uint32_t (*pack_stride)(uint32_t ksize, bool rows);
     void (*pack)(const struct sk_taps *taps, int32_t *packed);
-    /* Scratch for horizontal, aligned to 64 bytes; width is that of the source. */
+    /* Scratch for horizontal, aligned to 64 bytes; width is that of the source. NULL: none. */
     size_t (*scratch_bytes)(uint32_t width);
-    /* `rows` (1 .. band) source rows of width pixels to outputs first .. first + count - 1 of each; row r goes to
-     * dst + r * dst_stride. Writes nothing but count * 3 bytes of each output row; may read SK_BAND_SLACK bytes behind a
-     * source row. */
-    void (*horizontal)(const struct sk_taps *taps, uint32_t first, uint32_t count, const uint8_t *const *src,
-                       uint32_t width, uint32_t rows, uint8_t *dst, size_t dst_stride, void *scratch);
+    /* `rows` (1 .. band) source rows to all outputs of taps; row r goes to dst + r * dst_stride. Writes nothing but
+     * outputs * 3 bytes of each; may read SK_BAND_SLACK bytes behind a source row. */
+    void (*horizontal)(const struct sk_taps *taps, const uint8_t *const *src, uint32_t rows, uint8_t *dst,
+                       size_t dst_stride, void *scratch);
     /* Output i of taps: `bytes` bytes of dst from source rows `stride` bytes apart; src is row taps->start[i]. Reads as far
      * as horizontal does. */
     void (*vertical)(const struct sk_taps *taps, uint32_t i, const uint8_t *src, size_t stride, size_t bytes,
@@ -122,8 +128,7 @@ extern const struct sk_kernels sk_kernels_avx2, sk_kernels_avx512vnni;
 const struct sk_kernels *sk_kernels(void);
 
 /* The weights are those of Pillow, bit for bit. */
-int sk_taps_init(struct sk_taps *t, uint32_t in, uint32_t out, enum sk_filter filter, bool rows,
-                 const struct sk_kernels *kernels, struct sk_err *err) SK_CHECK;
+int sk_taps_init(struct sk_taps *t, const struct sk_axis *axis, const struct sk_kernels *kernels, struct sk_err *err) SK_CHECK;
 void sk_taps_done(struct sk_taps *t);
 
 /*

@@ -34,13 +34,13 @@ static uint32_t pack_stride(uint32_t ksize, bool rows)
 
 static void pack(const struct sk_taps *taps, int32_t *packed)
 {
-    memset(packed, 0, (size_t)taps->out * taps->pack_stride * sizeof *packed);
-    for (uint32_t i = 0; i < taps->out; i++) {
+    memset(packed, 0, (size_t)taps->axis.outputs * taps->pack_stride * sizeof *packed);
+    for (uint32_t i = 0; i < taps->axis.outputs; i++) {
         const int32_t *k = taps->k + (size_t)i * taps->ksize;
         uint16_t *words = (uint16_t *)(packed + (size_t)i * taps->pack_stride);
         for (uint32_t x = 0; x < taps->count[i]; x++) {
             uint32_t at = x + taps->start[i] % CELL_PIXELS;
-            uint16_t *lo = taps->rows ? words + x / 2 * 4 + x % 2
+            uint16_t *lo = taps->axis.rows ? words + x / 2 * 4 + x % 2
                                       : words + at / 4 * (2 * CELL_WORDS) + at % 2 * 4 + at % 4 / 2;
             lo[0] = (uint16_t)(k[x] & ((1 << LOW_BITS) - 1));
             lo[2] = (uint16_t)(k[x] >> LOW_BITS);
@@ -154,24 +154,23 @@ static inline void store_rows(uint8_t *dst, size_t stride, uint32_t rows, const 
     }
 }
 
-static void horizontal(const struct sk_taps *taps, uint32_t first, uint32_t count, const uint8_t *const *src,
-                       uint32_t width, uint32_t rows, uint8_t *dst, size_t dst_stride, void *scratch)
+static void horizontal(const struct sk_taps *taps, const uint8_t *const *src, uint32_t rows, uint8_t *dst,
+                       size_t dst_stride, void *scratch)
 {
-    (void)width;
     const uint8_t *row[BAND];
     for (uint32_t r = 0; r < BAND; r++)
         row[r] = src[r < rows ? r : rows - 1];
-    uint32_t ready = taps->start[first] / CELL_PIXELS; /* cells before this one are rearranged */
-    for (uint32_t i = 0; i < count; i += 4) {
-        uint32_t n = count - i < 4 ? count - i : 4, last = first + i + n - 1;
+    uint32_t ready = taps->start[0] / CELL_PIXELS; /* cells before this one are rearranged */
+    for (uint32_t i = 0; i < taps->axis.outputs; i += 4) {
+        uint32_t n = taps->axis.outputs - i < 4 ? taps->axis.outputs - i : 4, last = i + n - 1;
         uint32_t needed = (taps->start[last] + taps->count[last] + CELL_PIXELS - 1) / CELL_PIXELS;
         if (needed > ready) { /* a few at a time: the sums find them in the L1 cache */
             rearrange(row, ready, needed, scratch);
             ready = needed;
         }
-        __m256i v[4] = { output(taps, first + i, scratch) };
+        __m256i v[4] = { output(taps, i, scratch) };
         for (uint32_t j = 1; j < 4; j++)
-            v[j] = j < n ? output(taps, first + i + j, scratch) : v[0];
+            v[j] = j < n ? output(taps, i + j, scratch) : v[0];
         store_rows(dst + (size_t)i * 3, dst_stride, rows, v, n);
     }
 }

@@ -33,11 +33,11 @@ static uint32_t pack_stride(uint32_t ksize, bool rows)
 
 static void pack(const struct sk_taps *taps, int32_t *packed)
 {
-    memset(packed, 0, (size_t)taps->out * taps->pack_stride * sizeof *packed);
-    for (uint32_t i = 0; i < taps->out; i++) {
+    memset(packed, 0, (size_t)taps->axis.outputs * taps->pack_stride * sizeof *packed);
+    for (uint32_t i = 0; i < taps->axis.outputs; i++) {
         const int32_t *k = taps->k + (size_t)i * taps->ksize;
         uint8_t *digits = (uint8_t *)(packed + (size_t)i * taps->pack_stride);
-        uint32_t shift = taps->rows ? 0 : taps->start[i] % CELL_PIXELS;
+        uint32_t shift = taps->axis.rows ? 0 : taps->start[i] % CELL_PIXELS;
         for (uint32_t x = 0; x < taps->count[i]; x++) {
             uint8_t *d = digits + (x + shift) / 4 * (4 * DIGITS) + (x + shift) % 4;
             int32_t d0 = (int8_t)k[x], c1 = (k[x] - d0) >> 8, d1 = (int8_t)c1, d2 = (c1 - d1) >> 8;
@@ -140,27 +140,26 @@ static inline void store_rows(uint8_t *dst, size_t stride, uint32_t rows, __m512
         _mm_mask_storeu_epi8(dst + 12 * stride, bytes, _mm512_extracti32x4_epi32(v, 3));
 }
 
-static void horizontal(const struct sk_taps *taps, uint32_t first, uint32_t count, const uint8_t *const *src,
-                       uint32_t width, uint32_t rows, uint8_t *dst, size_t dst_stride, void *scratch)
+static void horizontal(const struct sk_taps *taps, const uint8_t *const *src, uint32_t rows, uint8_t *dst,
+                       size_t dst_stride, void *scratch)
 {
-    (void)width;
     const uint8_t *row[BAND + 3]; /* load_rows looks at row + 0, 4, 8, 12 from up to the third */
     for (uint32_t r = 0; r < BAND; r++)
         row[r] = src[r < rows ? r : rows - 1];
-    uint32_t ready = taps->start[first] / CELL_PIXELS; /* cells before this one are rearranged */
+    uint32_t ready = taps->start[0] / CELL_PIXELS; /* cells before this one are rearranged */
 
     const __m512i tight =
         _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1));
-    for (uint32_t i = 0; i < count; i += 4) {
-        uint32_t n = count - i < 4 ? count - i : 4, last = first + i + n - 1;
+    for (uint32_t i = 0; i < taps->axis.outputs; i += 4) {
+        uint32_t n = taps->axis.outputs - i < 4 ? taps->axis.outputs - i : 4, last = i + n - 1;
         uint32_t needed = (taps->start[last] + taps->count[last] + CELL_PIXELS - 1) / CELL_PIXELS;
         if (needed > ready) { /* a few at a time: the sums find them in the L1 cache */
             rearrange(row, ready, needed, scratch);
             ready = needed;
         }
-        __m512i v[4] = { output(taps, first + i, scratch) };
+        __m512i v[4] = { output(taps, i, scratch) };
         for (uint32_t j = 1; j < 4; j++)
-            v[j] = j < n ? output(taps, first + i + j, scratch) : v[0];
+            v[j] = j < n ? output(taps, i + j, scratch) : v[0];
         __m512i ab = _mm512_unpacklo_epi32(v[0], v[1]), cd = _mm512_unpacklo_epi32(v[2], v[3]);
         __m512i ef = _mm512_unpackhi_epi32(v[0], v[1]), gh = _mm512_unpackhi_epi32(v[2], v[3]);
         uint8_t *out = dst + (size_t)i * 3;

@@ -12,14 +12,13 @@ static uint8_t clamp8(int32_t sum)
     return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
 }
 
-static void horizontal(const struct sk_taps *taps, uint32_t first, uint32_t count, const uint8_t *const *src,
-                       uint32_t width, uint32_t rows, uint8_t *dst, size_t dst_stride, void *scratch)
+static void horizontal(const struct sk_taps *taps, const uint8_t *const *src, uint32_t rows, uint8_t *dst,
+                       size_t dst_stride, void *scratch)
 {
-    (void)width;
     (void)scratch;
     for (uint32_t r = 0; r < rows; r++) {
         uint8_t *out = dst + r * dst_stride;
-        for (uint32_t i = first; i < first + count; i++, out += 3) {
+        for (uint32_t i = 0; i < taps->axis.outputs; i++, out += 3) {
             const int32_t *k = taps->k + (size_t)i * taps->ksize;
             const uint8_t *p = src[r] + (size_t)taps->start[i] * 3;
             int32_t s0 = 1 << (SK_WEIGHT_BITS - 1), s1 = s0, s2 = s0;

@@ -82,24 +82,28 @@ void sk_resizer_free(struct sk_resizer *r)
     free(r);
 }
 
+static bool is_for(const struct sk_taps *t, const struct sk_axis *axis, const struct sk_kernels *kernels)
+{
+    const struct sk_axis *a = &t->axis;
+    return t->memory && t->kernels == kernels && a->in == axis->in && a->out == axis->out && a->first == axis->first &&
+           a->outputs == axis->outputs && a->filter == axis->filter && a->rows == axis->rows;
+}
+
 /* The weights from the cache, or made in the place of those unused for longest. */
-static int find_taps(struct sk_resizer *r, uint32_t in, uint32_t out, bool rows, const struct sk_taps **found,
-                     struct sk_err *err)
+static int find_taps(struct sk_resizer *r, const struct sk_axis *axis, const struct sk_taps **found, struct sk_err *err)
 {
     int oldest = 0;
     for (int i = 0; i < TAPS_CACHED; i++) {
-        const struct sk_taps *t = &r->taps[i];
-        if (t->memory && t->in == in && t->out == out && t->rows == rows && t->filter == r->to.filter &&
-            t->kernels == r->kernels) {
+        if (is_for(&r->taps[i], axis, r->kernels)) {
             r->used[i] = ++r->clock;
-            *found = t;
+            *found = &r->taps[i];
             return 0;
         }
         oldest = r->used[i] < r->used[oldest] ? i : oldest;
     }
     sk_taps_done(&r->taps[oldest]);
     r->used[oldest] = 0;
-    if (sk_taps_init(&r->taps[oldest], in, out, r->to.filter, rows, r->kernels, err) < 0)
+    if (sk_taps_init(&r->taps[oldest], axis, r->kernels, err) < 0)
         return -1;
     r->used[oldest] = ++r->clock;
     *found = &r->taps[oldest];
@@ -133,9 +137,12 @@ static int prepare(struct sk_resizer *r, uint32_t src_w, uint32_t src_h, const s
         return -1;
     if (r->to.filter == SK_FILTER_NEAREST)
         return 0;
-    if (r->to.out_w != src_w && find_taps(r, src_w, r->to.out_w, false, &r->across, err) < 0)
+    const struct sk_resize *t = &r->to;
+    const struct sk_axis across = { src_w, t->out_w, t->x, t->w, t->filter, false };
+    const struct sk_axis down = { src_h, t->out_h, t->y, t->h, t->filter, true };
+    if (t->out_w != src_w && find_taps(r, &across, &r->across, err) < 0)
         return -1;
-    if (r->to.out_h != src_h && find_taps(r, src_h, r->to.out_h, true, &r->down, err) < 0)
+    if (t->out_h != src_h && find_taps(r, &down, &r->down, err) < 0)
         return -1;
     if (r->across && r->kernels->scratch_bytes)
         return make_room(&r->scratch, 1, r->kernels->scratch_bytes(src_w), err);
@@ -163,8 +170,8 @@ int sk_resizer_begin(struct sk_resizer *r, uint32_t src_w, uint32_t src_h, const
     if (prepare(r, src_w, src_h, to, err) < 0 || sk_image_alloc(dst, r->to.w, r->to.h, err) < 0)
         return -1;
     const struct sk_taps *down = r->down;
-    uint32_t last = r->to.y + r->to.h - 1;
-    r->first = down ? down->start[r->to.y] : r->to.y;
+    uint32_t last = r->to.h - 1;
+    r->first = down ? down->start[0] : r->to.y;
     r->end = down ? down->start[last] + down->count[last] : r->to.y + r->to.h;
     r->out_stride = (size_t)r->to.w * 3;
     r->out = dst->pixels;
@@ -190,7 +197,7 @@ static void pass_rows(struct sk_resizer *r, const uint8_t *const *src, uint32_t 
 {
     uint8_t *out = r->out + (size_t)(r->next - r->first) * r->out_stride;
     if (r->across)
-        r->kernels->horizontal(r->across, r->to.x, r->to.w, src, r->src_w, count, out, r->out_stride, r->scratch.bytes);
+        r->kernels->horizontal(r->across, src, count, out, r->out_stride, r->scratch.bytes);
     else
         for (uint32_t i = 0; i < count; i++)
             memcpy(out + i * r->out_stride, src[i] + (size_t)r->to.x * 3, r->out_stride);
@@ -227,8 +234,8 @@ void sk_resizer_finish(struct sk_resizer *r)
 {
     assert(r->next == r->end);
     for (uint32_t i = 0; r->down && i < r->to.h; i++) {
-        uint32_t row = r->down->start[r->to.y + i] - r->first;
-        r->kernels->vertical(r->down, r->to.y + i, r->middle.bytes + row * r->out_stride, r->out_stride, r->out_stride,
+        uint32_t row = r->down->start[i] - r->first;
+        r->kernels->vertical(r->down, i, r->middle.bytes + row * r->out_stride, r->out_stride, r->out_stride,
                              r->dst->pixels + i * r->out_stride);
     }
 }
@@ -270,8 +277,8 @@ static int columns_first(struct sk_resizer *r, const struct sk_image *src, struc
 {
     size_t src_stride = (size_t)src->width * 3, out_stride = (size_t)r->to.w * 3;
     size_t stride = (src_stride + LINE - 1) / LINE * LINE;
-    uint32_t band = r->kernels->band, last = r->to.x + r->to.w - 1;
-    uint32_t left = r->across->start[r->to.x], right = r->across->start[last] + r->across->count[last];
+    uint32_t band = r->kernels->band, last = r->to.w - 1;
+    uint32_t left = r->across->start[0], right = r->across->start[last] + r->across->count[last];
     size_t skip = (size_t)left * 3, bytes = (size_t)(right - left) * 3;
     if (make_room(&r->staged, band, stride, err) < 0)
         return -1;
@@ -279,14 +286,12 @@ static int columns_first(struct sk_resizer *r, const struct sk_image *src, struc
         const uint8_t *rows[BAND_MAX];
         uint32_t count = r->to.h - y < band ? r->to.h - y : band;
         for (uint32_t i = 0; i < count; i++) {
-            uint32_t from = r->down->start[r->to.y + y + i];
+            uint32_t from = r->down->start[y + i];
             uint8_t *row = r->staged.bytes + i * stride;
-            r->kernels->vertical(r->down, r->to.y + y + i, src->pixels + from * src_stride + skip, src_stride, bytes,
-                                 row + skip);
+            r->kernels->vertical(r->down, y + i, src->pixels + from * src_stride + skip, src_stride, bytes, row + skip);
             rows[i] = row;
         }
-        r->kernels->horizontal(r->across, r->to.x, r->to.w, rows, src->width, count, dst->pixels + y * out_stride,
-                               out_stride, r->scratch.bytes);
+        r->kernels->horizontal(r->across, rows, count, dst->pixels + y * out_stride, out_stride, r->scratch.bytes);
     }
     return 0;
 }

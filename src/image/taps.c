@@ -11,9 +11,8 @@
  * Every operation below is the one that Pillow does, in its order and in plain IEEE double, because another order or a
  * fused multiply-add changes last bits and with them some weights: the project is compiled with -ffp-contract=off.
  *
- * Invariant: sum(|k|) <= 2^23 - 2^15 - 1 (the weights sum up to 1, and the negative ones of these filters to less than
- * 1/3). So 255 * sum(|k|) + 2^21 < 2^31: every sum of pixel * weight fits int32 and its order does not matter; and three
- * signed bytes hold a weight.
+ * Invariant: sum(|k|) <= SK_WEIGHT_SUM_MAX, a little below 2 (the weights sum up to 1, and the negative ones of these
+ * filters to less than 1/3). So 255 * sum(|k|) + 2^21 < 2^31: every sum of pixel * weight fits int32, in any order.
  */
 #include "base/str.h"
 #include "image/image_priv.h"
@@ -100,9 +99,9 @@ enum sk_filter sk_filter_parse(const char *name)
 static int take_memory(struct sk_taps *t, struct sk_err *err)
 {
     size_t weights = 0, packed = 0, bounds = 0, bytes = 0;
-    if (!sk_mul_size(t->out, t->ksize, &weights) || !sk_mul_size(weights, sizeof *t->k, &weights) ||
-        !sk_mul_size(t->out, t->pack_stride, &packed) || !sk_mul_size(packed, sizeof *t->packed, &packed) ||
-        !sk_mul_size(t->out, 2 * sizeof *t->start, &bounds) || !sk_add_size(weights, packed, &bytes) ||
+    if (!sk_mul_size(t->axis.outputs, t->ksize, &weights) || !sk_mul_size(weights, sizeof *t->k, &weights) ||
+        !sk_mul_size(t->axis.outputs, t->pack_stride, &packed) || !sk_mul_size(packed, sizeof *t->packed, &packed) ||
+        !sk_mul_size(t->axis.outputs, 2 * sizeof *t->start, &bounds) || !sk_add_size(weights, packed, &bytes) ||
         !sk_add_size(bytes, bounds, &bytes) || !sk_add_size(bytes, LINE - 1, &bytes))
         return sk_nomem(err);
     t->memory = aligned_alloc(LINE, bytes / LINE * LINE);
@@ -111,23 +110,23 @@ static int take_memory(struct sk_taps *t, struct sk_err *err)
     t->packed = t->pack_stride > 0 ? t->memory : NULL;
     t->k = (int32_t *)t->memory + packed / sizeof *t->k;
     t->start = (uint32_t *)(t->k + weights / sizeof *t->k);
-    t->count = t->start + t->out;
+    t->count = t->start + t->axis.outputs;
     return 0;
 }
 
-/* The weights of one output; w has room for ksize. Returns the sum of their absolute values, fixed point. */
+/* The weights of output first + i; w has room for ksize. Returns the sum of their absolute values, fixed point. */
 static uint64_t fill_output(const struct sk_taps *t, uint32_t i, double *w)
 {
-    const struct filter *f = &filters[t->filter];
-    double scale = (double)(float)t->in / t->out;
+    const struct filter *f = &filters[t->axis.filter];
+    double scale = (double)(float)t->axis.in / t->axis.out;
     double filterscale = scale < 1.0 ? 1.0 : scale;
     double support = f->support * filterscale;
-    double centre = 0.0f + (i + 0.5) * scale;
+    double centre = 0.0f + (t->axis.first + i + 0.5) * scale;
     double ss = 1.0 / filterscale;
     int start = (int)(centre - support + 0.5);
     start = start < 0 ? 0 : start;
     int end = (int)(centre + support + 0.5);
-    end = end > (int)t->in ? (int)t->in : end;
+    end = end > (int)t->axis.in ? (int)t->axis.in : end;
     int count = end - start;
 
     double sum = 0.0;
@@ -148,30 +147,29 @@ static uint64_t fill_output(const struct sk_taps *t, uint32_t i, double *w)
     return magnitude;
 }
 
-int sk_taps_init(struct sk_taps *taps, uint32_t in, uint32_t out, enum sk_filter filter, bool rows,
-                 const struct sk_kernels *kernels, struct sk_err *err)
+int sk_taps_init(struct sk_taps *taps, const struct sk_axis *axis, const struct sk_kernels *kernels, struct sk_err *err)
 {
-    assert(in > 0 && out > 0 && filters[filter].weight);
-    struct sk_taps t = { .in = in, .out = out, .filter = filter, .rows = rows, .kernels = kernels };
-    double scale = (double)(float)in / out;
-    double reach = ceil(filters[filter].support * (scale < 1.0 ? 1.0 : scale)) * 2 + 1;
-    if (in > INT32_MAX / 2 || reach > INT32_MAX / 8)
-        return sk_fail(err, SK_LIMIT, "resize: %u pixels to %u is out of range", in, out);
+    assert(axis->in > 0 && axis->outputs > 0 && filters[axis->filter].weight);
+    assert(axis->first < axis->out && axis->outputs <= axis->out - axis->first);
+    struct sk_taps t = { .axis = *axis, .kernels = kernels };
+    double scale = (double)(float)axis->in / axis->out;
+    double reach = ceil(filters[axis->filter].support * (scale < 1.0 ? 1.0 : scale)) * 2 + 1;
+    if (axis->in > INT32_MAX / 2 || axis->out > INT32_MAX / 2 || reach > INT32_MAX / 8)
+        return sk_fail(err, SK_LIMIT, "resize: %u pixels to %u is out of range", axis->in, axis->out);
     t.ksize = (uint32_t)reach;
-    t.pack_stride = kernels->pack ? kernels->pack_stride(t.ksize, rows) : 0;
+    t.pack_stride = kernels->pack ? kernels->pack_stride(t.ksize, axis->rows) : 0;
     double *w = malloc(t.ksize * sizeof *w);
     if (!w || take_memory(&t, err) < 0) {
         free(w);
         return sk_nomem(err);
     }
-    const uint64_t most = (1 << 23) - (1 << 15) - 1;
     bool fits = true;
-    for (uint32_t i = 0; i < out; i++)
-        fits = fill_output(&t, i, w) <= most && fits;
+    for (uint32_t i = 0; i < axis->outputs; i++)
+        fits = fill_output(&t, i, w) <= SK_WEIGHT_SUM_MAX && fits;
     free(w);
     if (!fits) {
         sk_taps_done(&t);
-        return sk_fail(err, SK_BUG, "resize: weights of %u to %u do not fit", in, out);
+        return sk_fail(err, SK_BUG, "resize: weights of %u to %u do not fit", axis->in, axis->out);
     }
     if (t.packed)
         kernels->pack(&t, t.packed);
