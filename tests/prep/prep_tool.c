@@ -3,9 +3,10 @@
  *
  *     prep_tool CONFIG|- DTYPE nchw|nhwc HEIGHT WIDTH FILE...
  *
- * CONFIG is a preprocessor_config.json, "-" for none; HEIGHT and WIDTH are the model's, 0 for any. For each picture the
- * standard output gets height and width as two native uint32, then the raw tensor. A picture that fails gives 0 and 0
- * there and one line on stderr; a configuration that fails gives exit status 1.
+ * CONFIG is a preprocessor_config.json, "-" for none; HEIGHT and WIDTH are the model's, 0 for any.
+ * For each picture the standard output gets height and width as two native uint32, then the raw
+ * tensor. A picture that fails gives 0 and 0 there and one line on stderr; a configuration that
+ * fails gives exit status 1.
  */
 #include "base/file.h"
 #include "base/str.h"
