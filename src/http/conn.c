@@ -156,6 +156,15 @@ static void note_first_byte(struct sk_conn *c, uint64_t word, uint64_t now_ms)
             &c->word, &word, word_of(SK_STAGE_READING, now_ms + c->server->opts.read_ms));
 }
 
+/* libmicrohttpd 0.9.75 takes a short read for a drained socket; when the peer's end came with the bytes, epoll will not
+ * tell it again. Shutting the reading side down, which has ended anyway, wakes it. */
+static void note_lost_end(const struct sk_conn *c)
+{
+    char byte;
+    if (recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+        (void)shutdown(c->fd, SHUT_RD);
+}
+
 static void sweep_one(struct sk_conn *c, uint64_t now_ms)
 {
     uint64_t word = atomic_load(&c->word);
@@ -164,13 +173,15 @@ static void sweep_one(struct sk_conn *c, uint64_t now_ms)
         note_first_byte(c, word, now_ms);
     else
         c->seen_bytes = UINT64_MAX;
+    if (stage == SK_STAGE_IDLE || stage == SK_STAGE_READING)
+        note_lost_end(c);
     word = atomic_load(&c->word);
     stage = stage_of(word);
     if (stage == SK_STAGE_CUT || word >> STAGE_BITS > now_ms)
         return;
     if (!atomic_compare_exchange_strong(&c->word, &word, word_of(SK_STAGE_CUT, NO_DEADLINE)))
         return; /* it moved on */
-    if (stage == SK_STAGE_READING)
+    if (stage == SK_STAGE_READING && received_bytes(c->fd) != 0) /* a browser's spare connection wants no answer */
         sk_answer_raw(c->fd, MHD_HTTP_REQUEST_TIMEOUT, NULL, "{\"error\":\"the request did not arrive in time\"}");
     (void)shutdown(c->fd, SHUT_RDWR);
 }

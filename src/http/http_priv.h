@@ -72,6 +72,7 @@ struct sk_http_req {
 
     bool begun;               /* the request line was read */
     bool seen;                /* the access handler saw it */
+    bool is_primed;           /* see server.c */
     bool refused;             /* before its handler: the answer is ready in `out` */
     bool discards;            /* its body is not wanted */
     uint64_t expected;        /* bytes of body, UINT64_MAX: chunked */

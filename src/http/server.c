@@ -10,7 +10,9 @@
  *     on_connection CLOSED    before the descriptor is closed
  *
  * In 0.9.75 an answer queued at the first access call ends the connection, and none can be queued while the body arrives;
- * so answers wait for the last call unless the body is not worth reading (sk_http_req.closes).
+ * so answers wait for the last call unless the body is not worth reading (sk_http_req.closes). A connection that is suspended
+ * while its loop waits for bytes is read from when it is resumed, and dropped unanswered if its peer has ended its side
+ * meanwhile; so the last call is passed up once (is_primed), after which the loop waits for us and not for bytes.
  */
 #include "http/http_priv.h"
 
@@ -100,6 +102,10 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const ch
     }
     if (atomic_load(&r->turn) == SK_TURN_ANSWERED)
         return sk_answer_queue(r, mhd);
+    if (!r->refused && !r->is_primed) {
+        r->is_primed = true;
+        return MHD_YES;
+    }
     return handle(r, mhd);
 }
 
