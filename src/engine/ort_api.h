@@ -117,10 +117,9 @@ struct sk_ort_api_base {
 };
 
 /* OrtLoggingLevel */
-enum { SK_ORT_LOG_WARNING = 2, SK_ORT_LOG_ERROR = 3 };
+enum { SK_ORT_LOG_WARNING = 2 };
 /* OrtErrorCode */
-enum { SK_ORT_FAIL = 1, SK_ORT_INVALID_ARGUMENT = 2, SK_ORT_NO_SUCHFILE = 3, SK_ORT_NO_MODEL = 4,
-       SK_ORT_RUNTIME_EXCEPTION = 6, SK_ORT_INVALID_PROTOBUF = 7, SK_ORT_NOT_IMPLEMENTED = 9, SK_ORT_INVALID_GRAPH = 10 };
+enum { SK_ORT_NO_SUCHFILE = 3 };
 /* ExecutionMode, GraphOptimizationLevel, OrtAllocatorType, OrtMemType, ONNXType */
 enum { SK_ORT_SEQUENTIAL = 0 };
 enum { SK_ORT_DISABLE_ALL = 0, SK_ORT_ENABLE_ALL = 99 };
