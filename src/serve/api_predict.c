@@ -63,7 +63,7 @@ static int classify(struct predict *p, const struct picture *pic, uint64_t queue
     sk_pool_unguard(s->pool, worker);
     if (rc < 0)
         return err->code == SK_CANCELLED ? sk_fail(err, SK_TIMEOUT, "the deadline passed while the model ran") : -1;
-    if (result.prep.decode.grey16_clipped)
+    if (result.prep.decode.grey16_clipped && !atomic_exchange(&loaded->said_grey16, true))
         sk_log(SK_WARN, "grey16_clipped", "model=%s hint=\"most 16-bit grey pixels are above 255 and become white: set "
                "grey16 to high_byte or min_max in skerry.json\"", loaded->slot->name);
     sk_classifier_json(loaded->classifier, &result, p->top_k, out);

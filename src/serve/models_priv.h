@@ -38,6 +38,7 @@ struct sk_loaded {
     struct sk_lane **lanes; /* one per worker, made by that worker on first use */
     unsigned lane_count;
     atomic_uint refs;
+    atomic_bool said_grey16; /* the warning about clipped 16-bit grey was given */
     char *upload_folder; /* removed with the last reference; NULL: not an upload */
     struct sk_models *models;
 };
