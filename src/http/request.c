@@ -227,7 +227,7 @@ static void check_message(struct sk_http_req *r, const struct seen *h, struct MH
     if (h->is_bad || !is_token(r->method))
         sk_req_refuse(r, 0, SK_INVALID, "a header field is malformed");
     if (size && size->header_size > o->max_header_bytes)
-        sk_req_refuse(r, 431, SK_LIMIT, "the headers have %zu bytes, at most %zu are allowed", size->header_size,
+        sk_req_refuse(r, 431, SK_LIMIT, "the headers have %zu bytes, at most %zu are allowed (max-header-size)", size->header_size,
                       o->max_header_bytes);
     if (h->count > SK_HTTP_HEADERS_MAX)
         sk_req_refuse(r, 431, SK_LIMIT, "there are %u header fields, at most %d are allowed", h->count, SK_HTTP_HEADERS_MAX);
@@ -305,7 +305,7 @@ static void check_body(struct sk_http_req *r, const struct seen *h)
         sk_req_refuse(r, 0, SK_UNSUPPORTED_MEDIA, "content coding '%.40s' is not supported: send the body as it is",
                       h->content_encoding);
     if (r->expected != UINT64_MAX && r->expected > o->max_body_bytes)
-        sk_req_refuse(r, 0, SK_TOO_LARGE, "the body has %llu bytes, at most %zu are allowed",
+        sk_req_refuse(r, 0, SK_TOO_LARGE, "the body has %llu bytes, at most %zu are allowed (max-body-size)",
                       (unsigned long long)r->expected, o->max_body_bytes);
     if (h->expect && strcasecmp(h->expect, "100-continue") != 0)
         sk_req_refuse(r, 417, SK_INVALID, "expectation '%.40s' is not known", h->expect);
