@@ -85,6 +85,14 @@ void sk_grey_to_rgb(const uint8_t *src, size_t count, uint8_t *dst);
 /* As Pillow: nk = 255 - k, r = nk - c * nk / 255 rounded. */
 void sk_cmyk_to_rgb(const uint8_t *src, size_t count, uint8_t *dst);
 
+/* A sink that makes an sk_image of what it receives (formats.c). */
+struct sk_collector {
+    struct sk_sink sink; /* first: the decoder's pointer is ours */
+    struct sk_image *img;
+};
+
+void sk_collector_init(struct sk_collector *c, struct sk_image *img);
+
 /* What our walk over a JPEG's markers finds, with the verdict of Pillow's (jpeg_header.c). */
 struct sk_jpeg_header {
     uint32_t width, height;

@@ -8,11 +8,11 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/limits.h"
-#include "image/image_priv.h"
+#include "image/decode_priv.h"
 
 static const struct sk_format *const sk_formats[] = {
-    &sk_format_jpeg, &sk_format_png, &sk_format_webp,
-    &sk_format_bmp,  &sk_format_gif, &sk_format_pnm,
+    &sk_format_jpeg, &sk_format_png,  &sk_format_webp, &sk_format_bmp,
+    &sk_format_gif,  &sk_format_tiff, &sk_format_pnm,
 };
 
 enum {
@@ -21,7 +21,7 @@ enum {
 
 const char *sk_image_formats(void)
 {
-    return "jpeg, png, webp, bmp, gif, pnm";
+    return "jpeg, png, webp, bmp, gif, tiff, pnm";
 }
 
 static int check_size(const struct sk_image_info *info, uint64_t max_pixels, struct sk_err *err)
@@ -70,14 +70,9 @@ int sk_image_probe(const void *bytes, size_t len, struct sk_image_info *out, str
 
 /* ---- collecting a whole picture ---- */
 
-struct collector {
-    struct sk_sink sink; /* first: the decoder's pointer is ours */
-    struct sk_image *img;
-};
-
 static int collect_begin(struct sk_sink *sink, uint32_t width, uint32_t height, struct sk_err *err)
 {
-    struct collector *c = (struct collector *)sink;
+    struct sk_collector *c = (struct sk_collector *)sink;
     return sk_image_alloc(c->img, width, height, err);
 }
 
@@ -85,7 +80,7 @@ static int collect_rows(struct sk_sink *sink, const uint8_t *rgb, size_t stride,
                         uint32_t count, struct sk_err *err)
 {
     (void)err;
-    struct collector *c = (struct collector *)sink;
+    struct sk_collector *c = (struct sk_collector *)sink;
     size_t row = (size_t)c->img->width * 3;
     uint8_t *to = c->img->pixels + y * row;
     if (stride == row) {
@@ -97,10 +92,16 @@ static int collect_rows(struct sk_sink *sink, const uint8_t *rgb, size_t stride,
     return 0;
 }
 
+void sk_collector_init(struct sk_collector *c, struct sk_image *img)
+{
+    *c = (struct sk_collector){ .sink = { collect_begin, collect_rows }, .img = img };
+}
+
 int sk_format_collect(const struct sk_format *format, const struct sk_decode *d,
                       struct sk_image *img, struct sk_image *tmp, struct sk_err *err)
 {
-    struct collector c = { .sink = { collect_begin, collect_rows }, .img = img };
+    struct sk_collector c;
+    sk_collector_init(&c, img);
     if (format->decode(d, &c.sink, err) < 0)
         return sk_wrap(err, "%s", format->name);
     if (d->opts->exif_orientation && d->info->orientation > 1)
