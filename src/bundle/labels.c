@@ -111,7 +111,10 @@ static bool is_label2id(const struct sk_json *object)
     return it && sk_json_type(sk_json_value(it)) == SK_JSON_INT;
 }
 
-int sk_labels_from_json(const struct sk_json *v, const char *what, struct sk_labels *out, struct sk_err *err)
+enum form { FORM_ID2LABEL, FORM_LABEL2ID, FORM_EITHER };
+
+static int read_labels(const struct sk_json *v, const char *what, enum form form, struct sk_labels *out,
+                       struct sk_err *err)
 {
     SK_AUTO(sk_labels_done) struct sk_labels l = { 0 };
     enum sk_json_type type = sk_json_type(v);
@@ -124,7 +127,7 @@ int sk_labels_from_json(const struct sk_json *v, const char *what, struct sk_lab
         return -1;
     if (type == SK_JSON_ARRAY)
         rc = from_list(v, what, &l, err);
-    else if (is_label2id(v))
+    else if (form == FORM_LABEL2ID || (form == FORM_EITHER && is_label2id(v)))
         rc = from_label2id(v, what, &l, err);
     else
         rc = from_id2label(v, what, &l, err);
@@ -135,6 +138,11 @@ int sk_labels_from_json(const struct sk_json *v, const char *what, struct sk_lab
     return 0;
 }
 
+int sk_labels_from_json(const struct sk_json *v, const char *what, struct sk_labels *out, struct sk_err *err)
+{
+    return read_labels(v, what, FORM_EITHER, out, err);
+}
+
 static bool is_given(const struct sk_json *v)
 {
     return v && sk_json_type(v) != SK_JSON_NULL;
@@ -142,22 +150,18 @@ static bool is_given(const struct sk_json *v)
 
 int sk_labels_from_config(const struct sk_json *config, struct sk_labels *out, struct sk_err *err)
 {
-    const struct sk_json *v = sk_json_get(config, "id2label");
+    static const struct {
+        const char *key;
+        enum form form;
+    } sources[] = { { "id2label", FORM_ID2LABEL }, { "label2id", FORM_LABEL2ID }, { "label_names", FORM_ID2LABEL } };
 
-    if (is_given(v))
-        return sk_labels_from_json(v, "id2label", out, err);
-    v = sk_json_get(config, "label2id");
-    if (sk_json_type(v) == SK_JSON_OBJECT) {
-        SK_AUTO(sk_labels_done) struct sk_labels l = { 0 };
+    for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+        const struct sk_json *v = sk_json_get(config, sources[i].key);
 
-        if (make_room(&l, sk_json_count(v), "label2id", err) < 0 || from_label2id(v, "label2id", &l, err) < 0)
-            return -1;
-        *out = l;
-        l = (struct sk_labels){ 0 };
-        return 0;
+        if (is_given(v))
+            return read_labels(v, sources[i].key, sources[i].form, out, err);
     }
-    v = sk_json_get(config, "label_names");
-    return is_given(v) ? sk_labels_from_json(v, "label_names", out, err) : 0;
+    return 0;
 }
 
 /* ---- files ---- */
@@ -205,13 +209,11 @@ static int from_lines(struct sk_view text, const char *path, struct sk_labels *o
 static int from_json_text(struct sk_view text, struct sk_labels *out, struct sk_err *err)
 {
     SK_OWN(sk_json_free) struct sk_json *doc = NULL;
-    const struct sk_json *inner;
 
     if (sk_json_parse(text.ptr, text.len, NULL, &doc, err) < 0)
         return -1;
-    inner = sk_json_get(doc, "id2label"); /* a whole config.json */
-    if (is_given(inner) || sk_json_type(sk_json_get(doc, "label2id")) == SK_JSON_OBJECT)
-        return sk_labels_from_config(doc, out, err);
+    if (is_given(sk_json_get(doc, "id2label")) || sk_json_type(sk_json_get(doc, "label2id")) == SK_JSON_OBJECT)
+        return sk_labels_from_config(doc, out, err); /* a whole config.json */
     return sk_labels_from_json(doc, "labels", out, err);
 }
 
