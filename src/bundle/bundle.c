@@ -91,7 +91,7 @@ static int apply_config(const struct sk_json *config, struct sk_bundle *b, struc
     SK_AUTO(sk_labels_done) struct sk_labels labels = { 0 };
 
     if (sk_json_type(config) != SK_JSON_OBJECT)
-        return sk_fail(err, SK_INVALID, "expected an object, got a %s", sk_json_type_name(sk_json_type(config)));
+        return sk_fail(err, SK_INVALID, "expected an object, got %s", sk_json_type_name(sk_json_type(config)));
     if (read_problem(config, b, warnings, err) < 0)
         return -1;
     if (!b->labels) {

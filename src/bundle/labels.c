@@ -49,7 +49,7 @@ static int want_name(const struct sk_json *v, const char *what, const char *wher
 {
     if (sk_json_type(v) == SK_JSON_STRING)
         return 0;
-    return sk_fail(err, SK_INVALID, "'%s': label %s: expected a string, got a %s", what, where,
+    return sk_fail(err, SK_INVALID, "'%s': label %s: expected a string, got %s", what, where,
                    sk_json_type_name(sk_json_type(v)));
 }
 
@@ -94,7 +94,7 @@ static int from_label2id(const struct sk_json *object, const char *what, struct 
         } else if (sk_json_type(v) == SK_JSON_INT && sk_json_int(v, -1) >= 0) {
             index = (uint64_t)sk_json_int(v, 0);
         } else {
-            return sk_fail(err, SK_INVALID, "'%s': '%s': expected an index from 0, got a %s", what, name,
+            return sk_fail(err, SK_INVALID, "'%s': '%s': expected an index from 0, got %s", what, name,
                            sk_json_type_name(sk_json_type(v)));
         }
         if (put(out, what, index, name, strlen(name), err) < 0)
@@ -121,7 +121,7 @@ static int read_labels(const struct sk_json *v, const char *what, enum form form
     int rc;
 
     if (type != SK_JSON_ARRAY && type != SK_JSON_OBJECT)
-        return sk_fail(err, SK_INVALID, "'%s': expected an object or array of labels, got a %s", what,
+        return sk_fail(err, SK_INVALID, "'%s': expected an object or array of labels, got %s", what,
                        sk_json_type_name(type));
     if (make_room(&l, sk_json_count(v), what, err) < 0)
         return -1;

@@ -142,7 +142,7 @@ int sk_bundle_settings(const struct sk_json *doc, struct sk_bundle *b, struct sk
     int grey = SK_GREY16_CLIP, activation = SK_ACT_AUTO;
 
     if (sk_json_type(doc) != SK_JSON_OBJECT)
-        return sk_fail(err, SK_INVALID, "expected an object, got a %s", sk_json_type_name(sk_json_type(doc)));
+        return sk_fail(err, SK_INVALID, "expected an object, got %s", sk_json_type_name(sk_json_type(doc)));
     for (void *it = sk_json_first(doc); it; it = sk_json_next(doc, it))
         warn_unknown(sk_json_key(it), warnings);
     if (copy_text(doc, "name", NAME_BYTES, &b->name, err) < 0 || (b->name && check_name(b->name, err) < 0) ||
