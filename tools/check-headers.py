@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Each header compiles alone, and twice in a row; its guard is SK_<...>_<FILE>_H and nobody else's.
 
-Templates (*_body.h), which a kernel file includes after defining what they ask for, are left out.
+A header of tests may take cmocka for granted, which does not stand alone either. Templates (*_body.h), which a kernel
+file includes after defining what they ask for, are left out.
 """
 
 import os
@@ -14,6 +15,7 @@ from checks import ROOT, Tap, files, read
 
 FLAGS = ["-std=c17", "-D_GNU_SOURCE", "-DSK_VERSION=\"0\"", "-Isrc", "-Itests", "-include", "src/base/banned.h", "-Wall",
          "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-x", "c", "-"]
+CMOCKA = ["setjmp.h", "stdarg.h", "stddef.h", "stdint.h", "cmocka.h"]
 
 
 def guard_of(name):
@@ -23,7 +25,8 @@ def guard_of(name):
 
 def complaints_of(name):
     path = name.removeprefix("src/").removeprefix("tests/")
-    text = f'#include "{path}"\n#include "{path}"\nint sk_a_declaration;\n'
+    cmocka = "".join(f"#include <{h}>\n" for h in CMOCKA) if name.startswith("tests/") else ""
+    text = f'{cmocka}#include "{path}"\n#include "{path}"\nint sk_a_declaration;\n'
     cc = shlex.split(os.environ.get("CC", "gcc"))
     done = subprocess.run(cc + FLAGS, input=text, cwd=ROOT, capture_output=True, text=True)
     complaints = done.stderr.splitlines() if done.returncode else []

@@ -21,7 +21,7 @@ test) groups=(run test) ;;
     ;;
 esac
 
-lists=(tools/deps.sh tools/onnxruntime.sha256)
+lists=(tools/deps.sh tools/onnxruntime.sha256 tools/ort-header.sh)
 for g in "${groups[@]}"; do
     lists+=("tools/packages-$g.txt" "tools/requirements-$g.txt")
 done
@@ -106,4 +106,7 @@ mkdir -p build
 install_debian_packages
 install_python_packages
 link_onnxruntime
+if [ "$group" = test ] && command -v apt-get >/dev/null; then
+    tools/ort-header.sh
+fi
 echo "$want" >"$stamp"

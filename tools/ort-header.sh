@@ -3,35 +3,33 @@
 #
 #   tools/ort-header.sh [FOLDER]     default: build/include
 #
-# No PyPI package and no package of Debian 12 has the header. It is taken from /usr/include when libonnxruntime-dev is
-# installed (Debian 13), else out of a Go module that carries a copy (MIT licence), fetched with the `go` command
-# and compared with the sums below.
+# Debian 12 has no package with the header; Debian 13 has (libonnxruntime-dev). Its package is downloaded, not installed:
+# with lists and a cache of its own, from the mirror that this machine uses, checked by Debian's signature and by the sum
+# below.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 out=${1:-build/include}
-module=github.com/yalue/onnxruntime_go
-version=v1.27.0 # ONNX Runtime 1.24's header
-sums="\
-9ed0d7054a4e74249467365b25b415d36f51a44a6349e2a994a1812e4723d1e2  onnxruntime_c_api.h
-e94ac3490697bdb107844fa9d403952ee7136134132a057eae5c1207b57ce352  onnxruntime_ep_c_api.h"
+sum=7783e9664bdb0b1b36145b5c8587dd1bc9a399aa000edf2e3dd03003cafc6882 # of 1.21.0
 
 mkdir -p "$out"
-if (cd "$out" && sha256sum --status --check <<<"$sums" 2>/dev/null); then
-    exit 0
-fi
+header=$out/onnxruntime_c_api.h
 if [ -e /usr/include/onnxruntime/onnxruntime_c_api.h ]; then
-    cp /usr/include/onnxruntime/onnxruntime*_c_api.h "$out/"
+    cp /usr/include/onnxruntime/onnxruntime_c_api.h "$header"
     exit 0
 fi
+if echo "$sum  $header" | sha256sum --status --check 2>/dev/null; then
+    exit 0
+fi
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-(
-    cd "$work"
-    export GOPATH=$work/go GOFLAGS=-modcacherw GONOSUMDB=$module GOTOOLCHAIN=local
-    go mod init header >/dev/null 2>&1
-    go mod download "$module@$version"
-)
-cp "$work/go/pkg/mod/$module@$version"/onnxruntime_c_api.h "$work/go/pkg/mod/$module@$version"/onnxruntime_ep_c_api.h "$out/"
-chmod 644 "$out"/onnxruntime*_c_api.h
-(cd "$out" && sha256sum --quiet --check <<<"$sums")
+mkdir -p "$work/lists/partial" "$work/archives/partial"
+mirror=$(apt-get indextargets --format '$(REPO_URI)' | grep -v security | head -n 1)
+echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror trixie main" >"$work/sources.list"
+apt=(apt-get -qq -o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=- -o "Dir::Cache=$work"
+    -o "Dir::State::lists=$work/lists" -o Dir::State::status=/dev/null -o "APT::Sandbox::User=$(id -un)")
+"${apt[@]}" update
+(cd "$work" && "${apt[@]}" download libonnxruntime-dev && dpkg-deb -x libonnxruntime-dev_*.deb files)
+cp "$work/files/usr/include/onnxruntime/onnxruntime_c_api.h" "$header"
+echo "$sum  $header" | sha256sum --quiet --check
