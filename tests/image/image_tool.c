@@ -3,14 +3,18 @@
  *
  * Reads requests on standard input and answers each on standard output; numbers are decimal.
  *
- *   decode LENGTH GREY16 EXIF MAX_PIXELS\n  bytes     GREY16: clip, high_byte, min_max; EXIF: 0, 1;
- * MAX_PIXELS 0: default probe LENGTH\n  bytes resize SRC_W SRC_H OUT_W OUT_H FILTER X Y W H
- * KERNELS\n  SRC_W * SRC_H * 3 bytes of RGB     W 0: no window
+ *   decode LENGTH GREY16 EXIF MAX_PIXELS FAST\n  LENGTH bytes
+ *       GREY16: clip, high_byte, min_max; EXIF: 0, 1; MAX_PIXELS 0: default; FAST 1: by way of
+ *       jpeg_fast.c, as the server decodes
+ *   probe LENGTH\n  LENGTH bytes
+ *   resize SRC_W SRC_H OUT_W OUT_H FILTER X Y W H KERNELS\n  SRC_W * SRC_H * 3 bytes of RGB
+ *       W 0: no window
+ *   kernels\n
+ *       answers with their names, one line
  *
- *   kernels\n                                        answers with their names, one line
- *
- *   ok WIDTH HEIGHT FORMAT ORIENTATION GREY16_CLIPPED\n  WIDTH * HEIGHT * 3 bytes of RGB (none for
- * probe) (resize: FORMAT is "rgb") error CODE TEXT\n
+ *   ok WIDTH HEIGHT FORMAT ORIENTATION GREY16_CLIPPED\n  WIDTH * HEIGHT * 3 bytes of RGB
+ *       none for probe; FORMAT is "rgb" for resize
+ *   error CODE TEXT\n
  *
  * The tool leaves with status 2 when a request makes no sense, with 0 at the end of input.
  */
@@ -52,13 +56,35 @@ static uint8_t *read_bytes(size_t len)
     return NULL;
 }
 
+/* As sk_image_decode, with the decoder for ordinary JPEGs that sk_image_decode_resized has. */
+static int decode_fast(const uint8_t *bytes, size_t len, const struct sk_decode_options *opts,
+                       struct sk_image *img, struct sk_decode_report *report, struct sk_err *err)
+{
+    static struct sk_jpeg_fast *fast = NULL; /* kept: its scratch is reused from picture to picture
+                                              */
+    const struct sk_format *format = NULL;
+    struct sk_decode_report r = { 0 };
+    SK_AUTO(sk_image_done) struct sk_image tmp = { 0 };
+    if (!fast && !(fast = sk_jpeg_fast_new()))
+        return sk_nomem(err);
+    if (sk_format_find(bytes, len, opts, &format, &r.info, err) < 0)
+        return -1;
+    const struct sk_decode d = {
+        .bytes = bytes, .len = len, .opts = opts, .info = &r.info, .report = &r, .fast = fast
+    };
+    if (sk_format_collect(format, &d, img, &tmp, err) < 0)
+        return -1;
+    *report = r;
+    return 0;
+}
+
 static int run_decode(const char *line, struct sk_image *img)
 {
     size_t len = 0;
     unsigned long long max_pixels = 0;
-    int exif = 0;
+    int exif = 0, fast = 0;
     char grey16[16];
-    if (sscanf(line, "decode %zu %15s %d %llu", &len, grey16, &exif, &max_pixels) != 4)
+    if (sscanf(line, "decode %zu %15s %d %llu %d", &len, grey16, &exif, &max_pixels, &fast) != 5)
         return bad_request(line);
     struct sk_decode_options opts = { .max_pixels = max_pixels, .exif_orientation = exif != 0 };
     while (opts.grey16 < SK_GREY16_COUNT && strcmp(grey16_names[opts.grey16], grey16) != 0)
@@ -68,7 +94,9 @@ static int run_decode(const char *line, struct sk_image *img)
         return bad_request(line);
     struct sk_err err = SK_ERR_INIT;
     struct sk_decode_report report;
-    if (sk_image_decode(bytes, len, &opts, img, &report, &err) < 0) {
+    int rc = fast != 0 ? decode_fast(bytes, len, &opts, img, &report, &err)
+                       : sk_image_decode(bytes, len, &opts, img, &report, &err);
+    if (rc < 0) {
         answer_error(&err);
         return 0;
     }
