@@ -1,8 +1,9 @@
 /*
- * bench_prep.c - from the bytes of a picture to a normalised tensor, 224x224 bicubic, on one core: what bench_prep.py sets
- * beside Pillow and numpy.
+ * bench_prep.c - from the bytes of a picture to a normalised tensor, 224x224 bicubic, on one core:
+ * what bench_prep.py sets beside Pillow and numpy.
  *
- *     bench_prep FILE RUNS THREADS     THREADS 1 or 2; prints one line of JSON, medians in microseconds
+ *     bench_prep FILE RUNS THREADS     THREADS 1 or 2; prints one line of JSON, medians in
+ * microseconds
  */
 #include "base/clock.h"
 #include "image/image.h"
@@ -10,13 +11,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SIDE = 224, BYTES_MAX = 64 << 20 };
+enum {
+    SIDE = 224,
+    BYTES_MAX = 64 << 20
+};
 
 struct times {
     uint64_t *total, *decode, *resize, *normalise;
 };
 
-static int to_side(void *ctx, uint32_t src_w, uint32_t src_h, struct sk_resize *out, struct sk_err *err)
+static int to_side(void *ctx, uint32_t src_w, uint32_t src_h, struct sk_resize *out,
+                   struct sk_err *err)
 {
     (void)ctx, (void)src_w, (void)src_h, (void)err;
     *out = (struct sk_resize){ .out_w = SIDE, .out_h = SIDE, .filter = SK_FILTER_BICUBIC };
@@ -35,7 +40,8 @@ static double median_us(uint64_t *ns, size_t runs)
     return (double)ns[runs / 2] / 1e3;
 }
 
-static int run(const uint8_t *bytes, size_t len, size_t runs, bool two_threads, struct times *t, struct sk_err *err)
+static int run(const uint8_t *bytes, size_t len, size_t runs, bool two_threads, struct times *t,
+               struct sk_err *err)
 {
     static float lut[3][256], tensor[3 * SIDE * SIDE];
     static const float mean[3] = { 0.485f, 0.456f, 0.406f }, std[3] = { 0.229f, 0.224f, 0.225f };
@@ -48,7 +54,8 @@ static int run(const uint8_t *bytes, size_t len, size_t runs, bool two_threads, 
     for (size_t i = 0; rc == 0 && i < runs; i++) {
         struct sk_decode_report report = { 0 };
         uint64_t start = sk_now_ns();
-        rc = sk_image_decode_resized(bytes, len, NULL, to_side, NULL, two_threads, work, &img, &report, err);
+        rc = sk_image_decode_resized(bytes, len, NULL, to_side, NULL, two_threads, work, &img,
+                                     &report, err);
         if (rc < 0)
             break;
         uint64_t resized = sk_now_ns();
@@ -88,9 +95,11 @@ int main(int argc, char **argv)
         struct times t = { ns, ns + runs, ns + 2 * runs, ns + 3 * runs };
         rc = run(bytes, len, runs, argv[3][0] == '2', &t, &err);
         if (rc == 0)
-            (void)printf("{\"total\": %.1f, \"decode\": %.1f, \"resize\": %.1f, \"normalise\": %.1f, \"kernels\": \"%s\"}\n",
-                         median_us(t.total, runs), median_us(t.decode, runs), median_us(t.resize, runs),
-                         median_us(t.normalise, runs), sk_image_kernels_name());
+            (void)printf("{\"total\": %.1f, \"decode\": %.1f, \"resize\": %.1f, \"normalise\": "
+                         "%.1f, \"kernels\": \"%s\"}\n",
+                         median_us(t.total, runs), median_us(t.decode, runs),
+                         median_us(t.resize, runs), median_us(t.normalise, runs),
+                         sk_image_kernels_name());
     }
     if (rc < 0)
         (void)fprintf(stderr, "bench_prep: %s: %s\n", argv[1], err.text);

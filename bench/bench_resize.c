@@ -1,5 +1,6 @@
 /*
- * bench_resize.c - the resizer alone, with every kernel that this CPU runs: median and best of many runs on one core.
+ * bench_resize.c - the resizer alone, with every kernel that this CPU runs: median and best of many
+ * runs on one core.
  *
  *     bench_resize [WIDTH HEIGHT OUT_WIDTH OUT_HEIGHT [FILTER]]        (1920 1080 224 224 bicubic)
  */
@@ -10,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RUNS = 201 };
+enum {
+    RUNS = 201
+};
 
 static int compare(const void *a, const void *b)
 {
@@ -21,11 +24,12 @@ static int compare(const void *a, const void *b)
 static void report(const char *kernels, const char *what, uint64_t *ns)
 {
     qsort(ns, RUNS, sizeof *ns, compare);
-    (void)printf("%-12s %-28s median %8.1f us   best %8.1f us\n", kernels, what, (double)ns[RUNS / 2] / 1e3,
-                 (double)ns[0] / 1e3);
+    (void)printf("%-12s %-28s median %8.1f us   best %8.1f us\n", kernels, what,
+                 (double)ns[RUNS / 2] / 1e3, (double)ns[0] / 1e3);
 }
 
-static int run(const char *name, const struct sk_image *src, const struct sk_resize *to, struct sk_err *err)
+static int run(const char *name, const struct sk_image *src, const struct sk_resize *to,
+               struct sk_err *err)
 {
     static float lut[3][256];
     uint64_t resize_ns[RUNS], chw_ns[RUNS], hwc_ns[RUNS], weights_ns[RUNS];
@@ -50,7 +54,8 @@ static int run(const char *name, const struct sk_image *src, const struct sk_res
             if (rc == 0)
                 sk_taps_done(&taps);
         }
-        resize_ns[i] = t1 - t0, chw_ns[i] = t2 - t1, hwc_ns[i] = t3 - t2, weights_ns[i] = sk_now_ns() - t3;
+        resize_ns[i] = t1 - t0, chw_ns[i] = t2 - t1, hwc_ns[i] = t3 - t2,
+        weights_ns[i] = sk_now_ns() - t3;
     }
     if (rc == 0) {
         report(name, "resize", resize_ns);
@@ -79,7 +84,8 @@ int main(int argc, char **argv)
         .out_h = given ? number(argv[4]) : 224,
         .filter = argc > 5 ? sk_filter_parse(argv[5]) : SK_FILTER_BICUBIC,
     };
-    int rc = sk_image_alloc(&src, given ? number(argv[1]) : 1920, given ? number(argv[2]) : 1080, &err);
+    int rc = sk_image_alloc(&src, given ? number(argv[1]) : 1920, given ? number(argv[2]) : 1080,
+                            &err);
     uint32_t state = 1;
     for (size_t i = 0; rc == 0 && i < (size_t)src.width * src.height * 3; i++) {
         state = state * 1664525u + 1013904223u;

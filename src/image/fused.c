@@ -1,20 +1,24 @@
 /*
  * fused.c - decode and resize in one go, with the scratch of one thread.
  *
- * The headers give the size, the caller's plan the target, and the decoder's bands of rows go through the horizontal
- * pass while they are in the cache; the picture itself is never stored:
+ * The headers give the size, the caller's plan the target, and the decoder's bands of rows go
+ * through the horizontal pass while they are in the cache; the picture itself is never stored:
  *
  *     decoder -> rows -> sk_resizer_rows -> narrow rows -> sk_resizer_finish -> result
  *
- * Where the resize needs the whole picture (nearest, columns first, a turn to upright) it is collected first.
- * Invariant: the result equals sk_image_decode followed by sk_image_resize, and a picture that the former refuses
- * is refused: rows below the last one needed are still decoded, since they may be broken.
+ * Where the resize needs the whole picture (nearest, columns first, a turn to upright) it is
+ * collected first.
+ *
+ * Invariant: the result equals sk_image_decode followed by sk_image_resize, and a picture that the
+ * former refuses is refused: rows below the last one needed are still decoded, they may be broken.
  */
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "image/image_priv.h"
 
-enum { KEPT_BYTES = 32 << 20 }; /* whole pictures beyond this size do not stay in memory */
+enum {
+    KEPT_BYTES = 32 << 20 /* whole pictures beyond this size do not stay in memory */
+};
 
 struct sk_image_work {
     struct sk_resizer *resizer;
@@ -52,7 +56,8 @@ struct fused {
     const struct sk_resize *to;
     struct sk_resizer *resizer;
     struct sk_image *dst;
-    uint32_t width, height, end; /* of the source: the size that the plan was told, the end of the rows needed */
+    uint32_t width, height, end; /* of the source: the size that the plan was told, the end of the
+                                    rows needed */
     uint64_t resize_ns;
 };
 
@@ -63,16 +68,16 @@ static int fused_begin(struct sk_sink *sink, uint32_t width, uint32_t height, st
     uint64_t start = sk_now_ns();
     uint32_t first = 0;
     if (width != f->width || height != f->height)
-        return sk_fail(err, SK_CORRUPT, "%u x %u pixels where the header says %u x %u", width, height, f->width,
-                       f->height);
+        return sk_fail(err, SK_CORRUPT, "%u x %u pixels where the header says %u x %u", width,
+                       height, f->width, f->height);
     if (sk_resizer_begin(f->resizer, width, height, f->to, f->dst, &first, &f->end, err) < 0)
         return -1;
     f->resize_ns += sk_now_ns() - start;
     return 0;
 }
 
-static int fused_rows(struct sk_sink *sink, const uint8_t *rgb, size_t stride, uint32_t y, uint32_t count,
-                      struct sk_err *err)
+static int fused_rows(struct sk_sink *sink, const uint8_t *rgb, size_t stride, uint32_t y,
+                      uint32_t count, struct sk_err *err)
 {
     (void)err;
     struct fused *f = (struct fused *)sink;
@@ -84,8 +89,9 @@ static int fused_rows(struct sk_sink *sink, const uint8_t *rgb, size_t stride, u
     return 0;
 }
 
-static int run_fused(const struct sk_format *format, const struct sk_decode *d, const struct sk_resize *to,
-                     struct sk_resizer *resizer, struct sk_image *dst, struct sk_err *err)
+static int run_fused(const struct sk_format *format, const struct sk_decode *d,
+                     const struct sk_resize *to, struct sk_resizer *resizer, struct sk_image *dst,
+                     struct sk_err *err)
 {
     struct fused f = {
         .sink = { fused_begin, fused_rows },
@@ -105,8 +111,9 @@ static int run_fused(const struct sk_format *format, const struct sk_decode *d, 
     return 0;
 }
 
-static int run_whole(const struct sk_format *format, const struct sk_decode *d, const struct sk_resize *to,
-                     struct sk_image_work *work, struct sk_image *dst, struct sk_err *err)
+static int run_whole(const struct sk_format *format, const struct sk_decode *d,
+                     const struct sk_resize *to, struct sk_image_work *work, struct sk_image *dst,
+                     struct sk_err *err)
 {
     uint64_t start = sk_now_ns();
     if (sk_format_collect(format, d, &work->whole, &work->turned, err) < 0)
@@ -123,8 +130,9 @@ static int run_whole(const struct sk_format *format, const struct sk_decode *d, 
     return 0;
 }
 
-int sk_image_decode_resized(const void *bytes, size_t len, const struct sk_decode_options *opts, sk_resize_plan *plan,
-                            void *ctx, bool two_threads, struct sk_image_work *work, struct sk_image *dst,
+int sk_image_decode_resized(const void *bytes, size_t len, const struct sk_decode_options *opts,
+                            sk_resize_plan *plan, void *ctx, bool two_threads,
+                            struct sk_image_work *work, struct sk_image *dst,
                             struct sk_decode_report *report, struct sk_err *err)
 {
     const struct sk_decode_options o = opts ? *opts : (struct sk_decode_options){ 0 };
@@ -138,12 +146,17 @@ int sk_image_decode_resized(const void *bytes, size_t len, const struct sk_decod
     bool is_swapped = is_turned && r.info.orientation >= 5; /* width becomes height */
     uint32_t width = is_swapped ? r.info.height : r.info.width;
     uint32_t height = is_swapped ? r.info.width : r.info.height;
-    if (plan(ctx, width, height, &to, err) < 0)
+    if (plan(ctx, width, height, &to, err) < 0 || sk_resizer_check(width, height, &to, err) < 0)
         return -1;
     uint64_t found_ns = sk_now_ns() - start;
 
     const struct sk_decode d = {
-        .bytes = bytes, .len = len, .opts = &o, .info = &r.info, .report = &r, .fast = work->fast,
+        .bytes = bytes,
+        .len = len,
+        .opts = &o,
+        .info = &r.info,
+        .report = &r,
+        .fast = work->fast,
         .two_threads = two_threads,
     };
     int rc = !is_turned && sk_resizer_streams(width, height, &to)

@@ -70,7 +70,7 @@ int sk_image_decode(const void *bytes, size_t len, const struct sk_decode_option
                     struct sk_decode_report *report, struct sk_err *err) SK_CHECK;
 
 /* Resizes to out_w x out_h and keeps the window (x, y, w, h) of the result: the same bytes as resize followed by
- * crop, without computing the rest. dst must not be src. */
+ * crop, without computing the rest. dst must not be src. No side may exceed SK_LIMIT_SIDE. */
 struct sk_resize {
     uint32_t out_w, out_h;
     enum sk_filter filter;

@@ -133,12 +133,14 @@ void sk_taps_done(struct sk_taps *t);
 
 /*
  * A resizer: scratch of one thread with a small cache of taps, and one resize in flight that takes its source in bands
- * of rows:  begin, rows ..., finish.  sk_resizer_streams says whether a resize can run so; those that cannot (nearest,
+ * of rows:  begin, rows ..., finish.  It knows no error once begun. sk_resizer_streams says whether a resize can run so; those that cannot (nearest,
  * and where Pillow runs the vertical pass first) need the whole picture: sk_resizer_image.
  */
 struct sk_resizer;
 struct sk_resizer *sk_resizer_new(void);
 void sk_resizer_free(struct sk_resizer *r);
+/* Refuses empty sides, sides beyond SK_LIMIT_SIDE, a window outside; fills in the window that means everything. */
+int sk_resizer_check(uint32_t src_w, uint32_t src_h, struct sk_resize *to, struct sk_err *err) SK_CHECK;
 bool sk_resizer_streams(uint32_t src_w, uint32_t src_h, const struct sk_resize *to);
 /* Makes room in dst and takes its address until finish. *first, *end: the source rows that will be used. */
 int sk_resizer_begin(struct sk_resizer *r, uint32_t src_w, uint32_t src_h, const struct sk_resize *to, struct sk_image *dst,

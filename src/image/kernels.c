@@ -1,8 +1,9 @@
 /*
- * kernels.c - chooses the pixel kernels: the best that this CPU runs, once, or those that a test names.
+ * kernels.c - chooses the pixel kernels: the best that this CPU runs, once, or those that a test
+ * names.
  *
- * SKERRY_KERNELS in the environment names them too; a name that the CPU lacks is passed over. Invariant: sk_kernels()
- * never gives a table that the CPU cannot run.
+ * SKERRY_KERNELS in the environment names them too; a name that the CPU lacks is passed over.
+ * Invariant: sk_kernels() never gives a table that the CPU cannot run.
  */
 #include "image/image_priv.h"
 
@@ -39,7 +40,9 @@ static const struct candidate {
 #endif
 };
 
-enum { CANDIDATES = sizeof candidates / sizeof candidates[0] };
+enum {
+    CANDIDATES = sizeof candidates / sizeof candidates[0]
+};
 
 static _Atomic(const struct sk_kernels *) chosen;
 

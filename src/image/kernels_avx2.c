@@ -1,32 +1,40 @@
 /*
  * kernels_avx2.c - the pixel kernels for AVX2 (Haswell, Zen and later).
  *
- * vpmaddwd multiplies 16-bit pairs and adds the two products into 32 bits. A weight has 23 bits and a sign, so it is cut
- * in two, c = lo + 2^12 hi with 0 <= lo < 2^12, and two sums run side by side:
+ * vpmaddwd multiplies 16-bit pairs and adds the two products into 32 bits. A weight has 23 bits and
+ * a sign, so it is cut in two, c = lo + 2^12 hi with 0 <= lo < 2^12, and two sums run side by side:
  *
  *     sum(p * c) = sum(p * lo) + (sum(p * hi) << 12)
  *
  * It wraps modulo 2^32, and the sum proper fits int32 (taps.c), so the result is exact.
  *
- * Horizontal: lanes are rows. A band of 8 rows is rearranged once: of four neighbouring pixels of one channel, one vector
- * holds the first and third of each row as 16-bit values, the next the second and fourth (a mask and a shift make
- * them), and weights are packed in the same order:
+ * Horizontal: lanes are rows. A band of 8 rows is rearranged once: of four neighbouring pixels of
+ * one channel, one vector holds the first and third of each row as 16-bit values, the next the
+ * second and fourth (a mask and a shift make them), and weights are packed in the same order:
  *
  *     cell[x / 4][channel] = { row 0: p0 p2, row 1: p0 p2, ... row 7 }, { row 0: p1 p3, ... row 7 }
  *
- * The taps of an output then are whole cells: packed weights start at the multiple of four below taps->start, with zeros
- * around. Vertical: lanes are bytes of the row; two rows are interleaved on the fly.
+ * The taps of an output then are whole cells: packed weights start at the multiple of four below
+ * taps->start, with zeros around. Vertical: lanes are bytes of the row; two rows are interleaved on
+ * the fly.
  */
 #include "image/image_priv.h"
 
 #include <immintrin.h>
 
-enum { BAND = 8, CELL_PIXELS = 4, CELL_WORDS = 4, CELL_BYTES = 3 * 64, LOW_BITS = 12 };
+enum {
+    BAND = 8,
+    CELL_PIXELS = 4,
+    CELL_WORDS = 4,
+    CELL_BYTES = 3 * 64,
+    LOW_BITS = 12
+};
 
 static const int half = 1 << (SK_WEIGHT_BITS - 1);
 
-/* Words per output. Horizontal: for each cell lo and hi of its first vector, lo and hi of its second; a start may be up to
- * three off a multiple of four. Vertical: lo and hi of each pair of rows. */
+/* Words per output. Horizontal: for each cell lo and hi of its first vector, lo and hi of its
+ * second; a start may be up to three off a multiple of four. Vertical: lo and hi of each pair of
+ * rows. */
 static uint32_t pack_stride(uint32_t ksize, bool rows)
 {
     return rows ? (ksize + 1) / 2 * 2 : (ksize + 3 + 3) / 4 * CELL_WORDS;
@@ -40,8 +48,9 @@ static void pack(const struct sk_taps *taps, int32_t *packed)
         uint16_t *words = (uint16_t *)(packed + (size_t)i * taps->pack_stride);
         for (uint32_t x = 0; x < taps->count[i]; x++) {
             uint32_t at = x + taps->start[i] % CELL_PIXELS;
-            uint16_t *lo = taps->axis.rows ? words + x / 2 * 4 + x % 2
-                                      : words + at / 4 * (2 * CELL_WORDS) + at % 2 * 4 + at % 4 / 2;
+            uint16_t *lo = taps->axis.rows
+                               ? words + x / 2 * 4 + x % 2
+                               : words + at / 4 * (2 * CELL_WORDS) + at % 2 * 4 + at % 4 / 2;
             lo[0] = (uint16_t)(k[x] & ((1 << LOW_BITS) - 1));
             lo[2] = (uint16_t)(k[x] >> LOW_BITS);
         }
@@ -65,11 +74,13 @@ static inline void store_cell(uint8_t *cell, __m256i pixels)
     _mm256_store_si256((__m256i *)(cell + 32), _mm256_srli_epi16(pixels, 8));
 }
 
-/* Cells first .. end - 1 of the band; src has 8 rows. Kept apart, like output below: inlined, both lack registers. */
-static __attribute__((noinline)) void rearrange(const uint8_t *const *src, uint32_t first, uint32_t end, uint8_t *cells)
+/* Cells first .. end - 1 of the band; src has 8 rows. Kept apart, like output below: inlined, both
+ * lack registers. */
+static __attribute__((noinline)) void rearrange(const uint8_t *const *src, uint32_t first,
+                                                uint32_t end, uint8_t *cells)
 {
-    const __m256i by_channel =
-        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1));
+    const __m256i by_channel = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1));
     for (uint32_t g = first; g < end; g++) {
         size_t at = (size_t)g * (CELL_PIXELS * 3);
         __m256i a = _mm256_shuffle_epi8(load_rows(src, at), by_channel);
@@ -98,7 +109,8 @@ static inline __m256i add_dot(__m256i sum, __m256i pixels, __m256i weights)
 }
 
 /* One output of 8 rows: dword r is { R, G, B, 0 } of row r. */
-static __attribute__((noinline)) __m256i output(const struct sk_taps *taps, uint32_t i, const uint8_t *cells)
+static __attribute__((noinline)) __m256i output(const struct sk_taps *taps, uint32_t i,
+                                                const uint8_t *cells)
 {
     uint32_t start = taps->start[i], group = start / CELL_PIXELS;
     uint32_t groups = (start % CELL_PIXELS + taps->count[i] + CELL_PIXELS - 1) / CELL_PIXELS;
@@ -108,7 +120,8 @@ static __attribute__((noinline)) __m256i output(const struct sk_taps *taps, uint
     __m256i r1 = _mm256_setzero_si256(), g1 = r1, b1 = r1;
     for (uint32_t n = 0; n < 2 * groups; n++, w += 2, cell += n % 2 == 0 ? 5 : 1) {
         __m256i lo = _mm256_set1_epi32(w[0]), hi = _mm256_set1_epi32(w[1]);
-        __m256i r = _mm256_load_si256(cell), g = _mm256_load_si256(cell + 2), b = _mm256_load_si256(cell + 4);
+        __m256i r = _mm256_load_si256(cell), g = _mm256_load_si256(cell + 2),
+                b = _mm256_load_si256(cell + 4);
         r0 = add_dot(r0, r, lo);
         g0 = add_dot(g0, g, lo);
         b0 = add_dot(b0, b, lo);
@@ -116,8 +129,8 @@ static __attribute__((noinline)) __m256i output(const struct sk_taps *taps, uint
         g1 = add_dot(g1, g, hi);
         b1 = add_dot(b1, b, hi);
     }
-    const __m256i by_row =
-        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, -1, 1, 5, 9, -1, 2, 6, 10, -1, 3, 7, 11, -1));
+    const __m256i by_row = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 4, 8, -1, 1, 5, 9, -1, 2, 6, 10, -1, 3, 7, 11, -1));
     __m256i rg = _mm256_packs_epi32(finish(r0, r1), finish(g0, g1));
     __m256i b = _mm256_packs_epi32(finish(b0, b1), _mm256_setzero_si256());
     return _mm256_shuffle_epi8(_mm256_packus_epi16(rg, b), by_row);
@@ -139,7 +152,8 @@ static inline void store_row(uint8_t *dst, __m128i v, uint32_t n)
 }
 
 /* Four outputs, dword r of each being row r: the first n of them for `rows` rows. */
-static inline void store_rows(uint8_t *dst, size_t stride, uint32_t rows, const __m256i v[4], uint32_t n)
+static inline void store_rows(uint8_t *dst, size_t stride, uint32_t rows, const __m256i v[4],
+                              uint32_t n)
 {
     __m256i ab = _mm256_unpacklo_epi32(v[0], v[1]), cd = _mm256_unpacklo_epi32(v[2], v[3]);
     __m256i ef = _mm256_unpackhi_epi32(v[0], v[1]), gh = _mm256_unpackhi_epi32(v[2], v[3]);
@@ -154,8 +168,8 @@ static inline void store_rows(uint8_t *dst, size_t stride, uint32_t rows, const 
     }
 }
 
-static void horizontal(const struct sk_taps *taps, const uint8_t *const *src, uint32_t rows, uint8_t *dst,
-                       size_t dst_stride, void *scratch)
+static void horizontal(const struct sk_taps *taps, const uint8_t *const *src, uint32_t rows,
+                       uint8_t *dst, size_t dst_stride, void *scratch)
 {
     const uint8_t *row[BAND];
     for (uint32_t r = 0; r < BAND; r++)
@@ -203,8 +217,8 @@ static inline __m256i column(const int32_t *w, uint32_t count, const uint8_t *sr
     return _mm256_packus_epi16(lo, hi);
 }
 
-static void vertical(const struct sk_taps *taps, uint32_t i, const uint8_t *src, size_t stride, size_t bytes,
-                     uint8_t *dst)
+static void vertical(const struct sk_taps *taps, uint32_t i, const uint8_t *src, size_t stride,
+                     size_t bytes, uint8_t *dst)
 {
     const int32_t *w = taps->packed + (size_t)i * taps->pack_stride;
     size_t x = 0;

@@ -1,8 +1,8 @@
 /*
  * kernels_c.c - the pixel kernels in plain C: what they compute. The others give the same bytes.
  *
- * A sum starts at one half (in 22-bit fixed point) and takes pixel * weight for each tap; the shift rounds down, and what
- * lies outside 0..255 is clamped. int32 holds every partial sum (see taps.c).
+ * A sum starts at one half (in 22-bit fixed point) and takes pixel * weight for each tap; the shift
+ * rounds down, and what lies outside 0..255 is clamped. int32 holds every partial sum (see taps.c).
  */
 #include "image/image_priv.h"
 
@@ -12,8 +12,8 @@ static uint8_t clamp8(int32_t sum)
     return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
 }
 
-static void horizontal(const struct sk_taps *taps, const uint8_t *const *src, uint32_t rows, uint8_t *dst,
-                       size_t dst_stride, void *scratch)
+static void horizontal(const struct sk_taps *taps, const uint8_t *const *src, uint32_t rows,
+                       uint8_t *dst, size_t dst_stride, void *scratch)
 {
     (void)scratch;
     for (uint32_t r = 0; r < rows; r++) {
@@ -35,10 +35,13 @@ static void horizontal(const struct sk_taps *taps, const uint8_t *const *src, ui
 }
 
 /* In blocks of bytes whose sums stay in the L1 cache, row by row. */
-static void vertical(const struct sk_taps *taps, uint32_t i, const uint8_t *src, size_t stride, size_t bytes,
-                     uint8_t *dst)
+static void vertical(const struct sk_taps *taps, uint32_t i, const uint8_t *src, size_t stride,
+                     size_t bytes, uint8_t *dst)
 {
-    enum { BLOCK = 256 };
+    enum {
+        BLOCK = 256
+    };
+
     const int32_t *k = taps->k + (size_t)i * taps->ksize;
     for (size_t done = 0; done < bytes; done += BLOCK) {
         int32_t sum[BLOCK];

@@ -1,26 +1,35 @@
 /*
  * resize.c - separable resampling of 8-bit RGB, in bands of rows.
  *
- * Each output pixel is a weighted sum of source pixels: one pass along rows, one across them, each rounded to 8 bits
- * once. Which pass comes first shows in the last bit, so the order is Pillow's (13.0; measured, 4000 sizes):
+ * Each output pixel is a weighted sum of source pixels: one pass along rows, one across them, each
+ * rounded to 8 bits once. Which pass comes first shows in the last bit, so the order is Pillow's
+ * (13.0; measured, 4000 sizes):
  *
- *     rows first (the common case):   source rows -> horizontal -> middle (only the rows needed) -> vertical -> out
- *     columns first, when out_h < src_h and src_h - out_h > 2 * (src_w - out_w):
- *                                     source -> vertical -> a band of full-width rows -> horizontal -> out
+ *     rows first       source -> horizontal -> middle (only the rows needed) -> vertical -> out
+ *     columns first    source -> vertical -> a band of full-width rows -> horizontal -> out
  *
- * A pass whose axis keeps its size is left out; nearest picks pixels and sums nothing. Rows-first streams: the source
- * may come in bands while it is decoded (sk_resizer_begin and on). Kernels take kernels->band rows at once; rows of a
- * band that does not fill it are copied aside until the next band comes.
+ * Columns come first when out_h < src_h and src_h - out_h > 2 * (src_w - out_w): tall pictures.
  *
- * Invariant: every source row in first .. end - 1 meets the horizontal pass exactly once, in order.
+ * A pass whose axis keeps its size is left out; nearest picks pixels and sums nothing. Rows-first
+ * streams: the source may come in bands while it is decoded (sk_resizer_begin and on). Kernels take
+ * kernels->band rows at once; rows of a band that does not fill it are copied aside until the next
+ * band comes.
+ *
+ * Invariants: every source row in first .. end - 1 meets the horizontal pass exactly once, in
+ * order; no side exceeds SK_LIMIT_SIDE, so that weights and scratch stay within a few megabytes.
  */
 #include "base/cleanup.h"
+#include "base/limits.h"
 #include "base/str.h"
 #include "image/image_priv.h"
 
 #include <assert.h>
 
-enum { TAPS_CACHED = 8, BAND_MAX = 16, LINE = 64 };
+enum {
+    TAPS_CACHED = 8,
+    BAND_MAX = 16,
+    LINE = 64
+};
 
 /* Memory that grows and is reused; contents are lost when it grows. 64-byte aligned. */
 struct room {
@@ -40,11 +49,11 @@ struct sk_resizer {
     const struct sk_taps *across, *down; /* NULL: that axis keeps its size */
     struct sk_resize to;
     struct sk_image *dst;
-    uint32_t src_w, first, end;  /* source width; the source rows needed */
-    uint32_t next;               /* first row that the horizontal pass has not seen */
-    uint32_t waiting;            /* rows next .. next + waiting - 1 are in staged */
+    uint32_t src_w, first, end; /* source width; the source rows needed */
+    uint32_t next;              /* first row that the horizontal pass has not seen */
+    uint32_t waiting;           /* rows next .. next + waiting - 1 are in staged */
     size_t staged_stride;
-    uint8_t *out;                /* where the horizontal pass of row `first` goes */
+    uint8_t *out; /* where the horizontal pass of row `first` goes */
     size_t out_stride;
 };
 
@@ -82,15 +91,18 @@ void sk_resizer_free(struct sk_resizer *r)
     free(r);
 }
 
-static bool is_for(const struct sk_taps *t, const struct sk_axis *axis, const struct sk_kernels *kernels)
+static bool is_for(const struct sk_taps *t, const struct sk_axis *axis,
+                   const struct sk_kernels *kernels)
 {
     const struct sk_axis *a = &t->axis;
-    return t->memory && t->kernels == kernels && a->in == axis->in && a->out == axis->out && a->first == axis->first &&
-           a->outputs == axis->outputs && a->filter == axis->filter && a->rows == axis->rows;
+    return t->memory && t->kernels == kernels && a->in == axis->in && a->out == axis->out &&
+           a->first == axis->first && a->outputs == axis->outputs && a->filter == axis->filter &&
+           a->rows == axis->rows;
 }
 
 /* The weights from the cache, or made in the place of those unused for longest. */
-static int find_taps(struct sk_resizer *r, const struct sk_axis *axis, const struct sk_taps **found, struct sk_err *err)
+static int find_taps(struct sk_resizer *r, const struct sk_axis *axis, const struct sk_taps **found,
+                     struct sk_err *err)
 {
     int oldest = 0;
     for (int i = 0; i < TAPS_CACHED; i++) {
@@ -110,30 +122,42 @@ static int find_taps(struct sk_resizer *r, const struct sk_axis *axis, const str
     return 0;
 }
 
-/* Checks sizes and window; fills in the window that means everything. */
-static int check(uint32_t src_w, uint32_t src_h, const struct sk_resize *to, struct sk_resize *out, struct sk_err *err)
+int sk_resizer_check(uint32_t src_w, uint32_t src_h, struct sk_resize *to, struct sk_err *err)
 {
     struct sk_resize t = *to;
-    if (t.w == 0)
-        t.x = t.y = 0, t.w = t.out_w, t.h = t.out_h;
+    if (t.w == 0) {
+        t.x = t.y = 0;
+        t.w = t.out_w;
+        t.h = t.out_h;
+    }
     if (src_w == 0 || src_h == 0 || t.out_w == 0 || t.out_h == 0)
-        return sk_fail(err, SK_INVALID, "resize: %u x %u to %u x %u: a side is empty", src_w, src_h, t.out_w, t.out_h);
+        return sk_fail(err, SK_INVALID, "resize: %u x %u to %u x %u: a side is empty", src_w, src_h,
+                       t.out_w, t.out_h);
+    if (src_w > SK_LIMIT_SIDE || src_h > SK_LIMIT_SIDE || t.out_w > SK_LIMIT_SIDE ||
+        t.out_h > SK_LIMIT_SIDE)
+        return sk_fail(err, SK_LIMIT, "resize: %u x %u to %u x %u: a side exceeds %u pixels", src_w,
+                       src_h, t.out_w, t.out_h, SK_LIMIT_SIDE);
     if ((unsigned)t.filter >= SK_FILTER_COUNT)
         return sk_fail(err, SK_INVALID, "resize: unknown filter %d", (int)t.filter);
     if (t.h == 0 || t.x > t.out_w || t.w > t.out_w - t.x || t.y > t.out_h || t.h > t.out_h - t.y)
-        return sk_fail(err, SK_INVALID, "resize: window %u x %u at %u,%u is outside %u x %u", t.w, t.h, t.x, t.y,
-                       t.out_w, t.out_h);
-    *out = t;
+        return sk_fail(err, SK_INVALID, "resize: window %u x %u at %u,%u is outside %u x %u", t.w,
+                       t.h, t.x, t.y, t.out_w, t.out_h);
+    if ((uint64_t)t.w * t.h > SK_LIMIT_PIXELS)
+        return sk_fail(err, SK_LIMIT, "resize: %u x %u pixels exceed %u", t.w, t.h,
+                       SK_LIMIT_PIXELS);
+    *to = t;
     return 0;
 }
 
 /* Weights for the axes that change, scratch for the horizontal pass. */
-static int prepare(struct sk_resizer *r, uint32_t src_w, uint32_t src_h, const struct sk_resize *to, struct sk_err *err)
+static int prepare(struct sk_resizer *r, uint32_t src_w, uint32_t src_h, const struct sk_resize *to,
+                   struct sk_err *err)
 {
     r->kernels = sk_kernels();
     r->across = r->down = NULL;
     assert(r->kernels->band <= BAND_MAX);
-    if (check(src_w, src_h, to, &r->to, err) < 0)
+    r->to = *to;
+    if (sk_resizer_check(src_w, src_h, &r->to, err) < 0)
         return -1;
     if (r->to.filter == SK_FILTER_NEAREST)
         return 0;
@@ -163,8 +187,9 @@ bool sk_resizer_streams(uint32_t src_w, uint32_t src_h, const struct sk_resize *
     return same || (to->filter != SK_FILTER_NEAREST && !is_columns_first(src_w, src_h, to));
 }
 
-int sk_resizer_begin(struct sk_resizer *r, uint32_t src_w, uint32_t src_h, const struct sk_resize *to,
-                     struct sk_image *dst, uint32_t *first, uint32_t *end, struct sk_err *err)
+int sk_resizer_begin(struct sk_resizer *r, uint32_t src_w, uint32_t src_h,
+                     const struct sk_resize *to, struct sk_image *dst, uint32_t *first,
+                     uint32_t *end, struct sk_err *err)
 {
     assert(sk_resizer_streams(src_w, src_h, to));
     if (prepare(r, src_w, src_h, to, err) < 0 || sk_image_alloc(dst, r->to.w, r->to.h, err) < 0)
@@ -204,7 +229,8 @@ static void pass_rows(struct sk_resizer *r, const uint8_t *const *src, uint32_t 
     r->next += count;
 }
 
-void sk_resizer_rows(struct sk_resizer *r, const uint8_t *rgb, size_t stride, uint32_t y, uint32_t count)
+void sk_resizer_rows(struct sk_resizer *r, const uint8_t *rgb, size_t stride, uint32_t y,
+                     uint32_t count)
 {
     uint32_t from = r->next + r->waiting;
     uint32_t stop = y + count < r->end ? y + count : r->end;
@@ -225,7 +251,8 @@ void sk_resizer_rows(struct sk_resizer *r, const uint8_t *rgb, size_t stride, ui
             continue;
         }
         for (uint32_t i = 0; i < fresh; i++)
-            memcpy(r->staged.bytes + (r->waiting + i) * r->staged_stride, src[r->waiting + i], (size_t)r->src_w * 3);
+            memcpy(r->staged.bytes + (r->waiting + i) * r->staged_stride, src[r->waiting + i],
+                   (size_t)r->src_w * 3);
         r->waiting += fresh;
     }
 }
@@ -235,15 +262,17 @@ void sk_resizer_finish(struct sk_resizer *r)
     assert(r->next == r->end);
     for (uint32_t i = 0; r->down && i < r->to.h; i++) {
         uint32_t row = r->down->start[i] - r->first;
-        r->kernels->vertical(r->down, i, r->middle.bytes + row * r->out_stride, r->out_stride, r->out_stride,
-                             r->dst->pixels + i * r->out_stride);
+        r->kernels->vertical(r->down, i, r->middle.bytes + row * r->out_stride, r->out_stride,
+                             r->out_stride, r->dst->pixels + i * r->out_stride);
     }
 }
 
 /* ---- whole pictures ---- */
 
-/* Pillow steps through the source by adding the scale, so that rounding errors add up the same way here. */
-static void nearest_positions(uint32_t in, uint32_t out, uint32_t first, uint32_t count, uint32_t *at)
+/* Pillow steps through the source by adding the scale, so that rounding errors add up the same way
+ * here. */
+static void nearest_positions(uint32_t in, uint32_t out, uint32_t first, uint32_t count,
+                              uint32_t *at)
 {
     double scale = (double)(float)in / out;
     double position = 0.0f + scale * 0.5;
@@ -255,7 +284,8 @@ static void nearest_positions(uint32_t in, uint32_t out, uint32_t first, uint32_
     }
 }
 
-static int nearest(const struct sk_image *src, const struct sk_resize *to, struct sk_image *dst, struct sk_err *err)
+static int nearest(const struct sk_image *src, const struct sk_resize *to, struct sk_image *dst,
+                   struct sk_err *err)
 {
     SK_AUTO(free_cleanup) uint32_t *at = calloc((size_t)to->w + to->h, sizeof *at);
     if (!at)
@@ -272,8 +302,10 @@ static int nearest(const struct sk_image *src, const struct sk_resize *to, struc
     return 0;
 }
 
-/* Vertical pass into a band of rows as wide as the taps of the window reach, then the horizontal pass. */
-static int columns_first(struct sk_resizer *r, const struct sk_image *src, struct sk_image *dst, struct sk_err *err)
+/* Vertical pass into a band of rows as wide as the taps of the window reach, then the horizontal
+ * pass. */
+static int columns_first(struct sk_resizer *r, const struct sk_image *src, struct sk_image *dst,
+                         struct sk_err *err)
 {
     size_t src_stride = (size_t)src->width * 3, out_stride = (size_t)r->to.w * 3;
     size_t stride = (src_stride + LINE - 1) / LINE * LINE;
@@ -288,16 +320,18 @@ static int columns_first(struct sk_resizer *r, const struct sk_image *src, struc
         for (uint32_t i = 0; i < count; i++) {
             uint32_t from = r->down->start[y + i];
             uint8_t *row = r->staged.bytes + i * stride;
-            r->kernels->vertical(r->down, y + i, src->pixels + from * src_stride + skip, src_stride, bytes, row + skip);
+            r->kernels->vertical(r->down, y + i, src->pixels + from * src_stride + skip, src_stride,
+                                 bytes, row + skip);
             rows[i] = row;
         }
-        r->kernels->horizontal(r->across, rows, count, dst->pixels + y * out_stride, out_stride, r->scratch.bytes);
+        r->kernels->horizontal(r->across, rows, count, dst->pixels + y * out_stride, out_stride,
+                               r->scratch.bytes);
     }
     return 0;
 }
 
-int sk_resizer_image(struct sk_resizer *r, const struct sk_image *src, const struct sk_resize *to, struct sk_image *dst,
-                     struct sk_err *err)
+int sk_resizer_image(struct sk_resizer *r, const struct sk_image *src, const struct sk_resize *to,
+                     struct sk_image *dst, struct sk_err *err)
 {
     if (sk_resizer_streams(src->width, src->height, to)) {
         uint32_t first = 0, end = 0;
@@ -308,12 +342,15 @@ int sk_resizer_image(struct sk_resizer *r, const struct sk_image *src, const str
         sk_resizer_finish(r);
         return 0;
     }
-    if (prepare(r, src->width, src->height, to, err) < 0 || sk_image_alloc(dst, r->to.w, r->to.h, err) < 0)
+    if (prepare(r, src->width, src->height, to, err) < 0 ||
+        sk_image_alloc(dst, r->to.w, r->to.h, err) < 0)
         return -1;
-    return to->filter == SK_FILTER_NEAREST ? nearest(src, &r->to, dst, err) : columns_first(r, src, dst, err);
+    return to->filter == SK_FILTER_NEAREST ? nearest(src, &r->to, dst, err)
+                                           : columns_first(r, src, dst, err);
 }
 
-int sk_image_resize(const struct sk_image *src, const struct sk_resize *to, struct sk_image *dst, struct sk_err *err)
+int sk_image_resize(const struct sk_image *src, const struct sk_resize *to, struct sk_image *dst,
+                    struct sk_err *err)
 {
     struct sk_resizer *r = sk_resizer_new();
     if (!r)

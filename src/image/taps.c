@@ -1,18 +1,21 @@
 /*
  * taps.c - the weights of one axis of a resize, those of Pillow bit for bit.
  *
- * With scale = in / out, output i is centred at (i + 0.5) * scale of the source and reaches `support` pixels to both
- * sides, the filter's own support times max(scale, 1):
+ * With scale = in / out, output i is centred at (i + 0.5) * scale of the source and reaches
+ * `support` pixels to both sides, the filter's own support times max(scale, 1):
  *
- *     start = (int)(centre - support + 0.5), not below 0       end = (int)(centre + support + 0.5), not beyond in
- *     w[x]  = f((x + start - centre + 0.5) / max(scale, 1))    divided by their sum
- *     k[x]  = w[x] * 2^22, rounded half away from zero
+ *     start = (int)(centre - support + 0.5)                  not below 0
+ *     end   = (int)(centre + support + 0.5)                  not beyond in
+ *     w[x]  = f((x + start - centre + 0.5) / max(scale, 1))  divided by their sum
+ *     k[x]  = w[x] * 2^22                                    rounded half away from zero
  *
- * Every operation below is the one that Pillow does, in its order and in plain IEEE double, because another order or a
- * fused multiply-add changes last bits and with them some weights: the project is compiled with -ffp-contract=off.
+ * Every operation below is the one that Pillow does, in its order and in plain IEEE double, because
+ * another order or a fused multiply-add changes last bits and with them some weights: the project
+ * is compiled with -ffp-contract=off.
  *
- * Invariant: sum(|k|) <= SK_WEIGHT_SUM_MAX, a little below 2 (the weights sum up to 1, and the negative ones of these
- * filters to less than 1/3). So 255 * sum(|k|) + 2^21 < 2^31: every sum of pixel * weight fits int32, in any order.
+ * Invariant: sum(|k|) <= SK_WEIGHT_SUM_MAX, a little below 2 (the weights sum up to 1, and the
+ * negative ones of these filters to less than 1/3). So 255 * sum(|k|) + 2^21 < 2^31: every sum of
+ * pixel * weight fits int32, in any order.
  */
 #include "base/str.h"
 #include "image/image_priv.h"
@@ -20,7 +23,9 @@
 #include <assert.h>
 #include <math.h>
 
-enum { LINE = 64 };
+enum {
+    LINE = 64
+};
 
 static double box(double x)
 {
@@ -99,10 +104,13 @@ enum sk_filter sk_filter_parse(const char *name)
 static int take_memory(struct sk_taps *t, struct sk_err *err)
 {
     size_t weights = 0, packed = 0, bounds = 0, bytes = 0;
-    if (!sk_mul_size(t->axis.outputs, t->ksize, &weights) || !sk_mul_size(weights, sizeof *t->k, &weights) ||
-        !sk_mul_size(t->axis.outputs, t->pack_stride, &packed) || !sk_mul_size(packed, sizeof *t->packed, &packed) ||
-        !sk_mul_size(t->axis.outputs, 2 * sizeof *t->start, &bounds) || !sk_add_size(weights, packed, &bytes) ||
-        !sk_add_size(bytes, bounds, &bytes) || !sk_add_size(bytes, LINE - 1, &bytes))
+    if (!sk_mul_size(t->axis.outputs, t->ksize, &weights) ||
+        !sk_mul_size(weights, sizeof *t->k, &weights) ||
+        !sk_mul_size(t->axis.outputs, t->pack_stride, &packed) ||
+        !sk_mul_size(packed, sizeof *t->packed, &packed) ||
+        !sk_mul_size(t->axis.outputs, 2 * sizeof *t->start, &bounds) ||
+        !sk_add_size(weights, packed, &bytes) || !sk_add_size(bytes, bounds, &bytes) ||
+        !sk_add_size(bytes, LINE - 1, &bytes))
         return sk_nomem(err);
     t->memory = aligned_alloc(LINE, bytes / LINE * LINE);
     if (!t->memory)
@@ -114,7 +122,8 @@ static int take_memory(struct sk_taps *t, struct sk_err *err)
     return 0;
 }
 
-/* The weights of output first + i; w has room for ksize. Returns the sum of their absolute values, fixed point. */
+/* The weights of output first + i; w has room for ksize. Returns the sum of their absolute values,
+ * fixed point. */
 static uint64_t fill_output(const struct sk_taps *t, uint32_t i, double *w)
 {
     const struct filter *f = &filters[t->axis.filter];
@@ -139,7 +148,8 @@ static uint64_t fill_output(const struct sk_taps *t, uint32_t i, double *w)
     memset(k, 0, t->ksize * sizeof *k);
     for (int x = 0; x < count; x++) {
         double v = sum != 0.0 ? w[x] / sum : w[x];
-        k[x] = v < 0 ? (int)(-0.5 + v * (1 << SK_WEIGHT_BITS)) : (int)(0.5 + v * (1 << SK_WEIGHT_BITS));
+        k[x] = v < 0 ? (int)(-0.5 + v * (1 << SK_WEIGHT_BITS))
+                     : (int)(0.5 + v * (1 << SK_WEIGHT_BITS));
         magnitude += (uint64_t)(k[x] < 0 ? -(int64_t)k[x] : k[x]);
     }
     t->start[i] = (uint32_t)start;
@@ -147,7 +157,8 @@ static uint64_t fill_output(const struct sk_taps *t, uint32_t i, double *w)
     return magnitude;
 }
 
-int sk_taps_init(struct sk_taps *taps, const struct sk_axis *axis, const struct sk_kernels *kernels, struct sk_err *err)
+int sk_taps_init(struct sk_taps *taps, const struct sk_axis *axis, const struct sk_kernels *kernels,
+                 struct sk_err *err)
 {
     assert(axis->in > 0 && axis->outputs > 0 && filters[axis->filter].weight);
     assert(axis->first < axis->out && axis->outputs <= axis->out - axis->first);
@@ -155,7 +166,8 @@ int sk_taps_init(struct sk_taps *taps, const struct sk_axis *axis, const struct 
     double scale = (double)(float)axis->in / axis->out;
     double reach = ceil(filters[axis->filter].support * (scale < 1.0 ? 1.0 : scale)) * 2 + 1;
     if (axis->in > INT32_MAX / 2 || axis->out > INT32_MAX / 2 || reach > INT32_MAX / 8)
-        return sk_fail(err, SK_LIMIT, "resize: %u pixels to %u is out of range", axis->in, axis->out);
+        return sk_fail(err, SK_LIMIT, "resize: %u pixels to %u is out of range", axis->in,
+                       axis->out);
     t.ksize = (uint32_t)reach;
     t.pack_stride = kernels->pack ? kernels->pack_stride(t.ksize, axis->rows) : 0;
     double *w = malloc(t.ksize * sizeof *w);

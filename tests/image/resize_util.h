@@ -6,7 +6,13 @@
 
 #include <stdint.h>
 
-enum util_kind { UTIL_NOISE, UTIL_EXTREME, UTIL_BLACK, UTIL_WHITE, UTIL_KIND_COUNT };
+enum util_kind {
+    UTIL_NOISE,
+    UTIL_EXTREME,
+    UTIL_BLACK,
+    UTIL_WHITE,
+    UTIL_KIND_COUNT
+};
 
 static inline uint32_t util_random(uint32_t *state)
 {

@@ -1,6 +1,7 @@
 /*
- * test_kernels.c - every kernel that this CPU runs against the plain C one, byte for byte: random and extreme pixels,
- * random and extreme weights, every number of rows of a band, windows, ends of rows; nothing written beside the result.
+ * test_kernels.c - every kernel that this CPU runs against the plain C one, byte for byte: random
+ * and extreme pixels, random and extreme weights, every number of rows of a band, windows, ends of
+ * rows; nothing written beside the result.
  */
 #include "resize_util.h"
 
@@ -11,7 +12,11 @@
 
 #include <cmocka.h>
 
-enum { SEED = 7, GUARD = 0xA5, BAND_MAX = 16 };
+enum {
+    SEED = 7,
+    GUARD = 0xA5,
+    BAND_MAX = 16
+};
 
 static const struct axis {
     const char *name;
@@ -32,7 +37,9 @@ static const struct axis {
     { "camera to model", 1920, 224, SK_FILTER_BICUBIC },
 };
 
-enum { AXES = sizeof axes / sizeof axes[0] };
+enum {
+    AXES = sizeof axes / sizeof axes[0]
+};
 
 typedef void each_kernel(const struct sk_kernels *kernels);
 
@@ -46,8 +53,8 @@ static void for_each_kernel(each_kernel *check)
     }
 }
 
-static void make_taps(struct sk_taps *t, const struct axis *axis, uint32_t first, uint32_t outputs, bool rows,
-                      const struct sk_kernels *kernels)
+static void make_taps(struct sk_taps *t, const struct axis *axis, uint32_t first, uint32_t outputs,
+                      bool rows, const struct sk_kernels *kernels)
 {
     struct sk_err err = SK_ERR_INIT;
     const struct sk_axis a = { axis->in, axis->out, first, outputs, axis->filter, rows };
@@ -78,8 +85,8 @@ static uint8_t *guarded(size_t len)
     return p;
 }
 
-static void run_horizontal(const struct axis *axis, const struct sk_kernels *kernels, bool extreme, enum util_kind kind,
-                           uint32_t rows)
+static void run_horizontal(const struct axis *axis, const struct sk_kernels *kernels, bool extreme,
+                           enum util_kind kind, uint32_t rows)
 {
     struct sk_taps mine, plain;
     uint32_t seed = SEED + rows, first = 0, count = axis->out;
@@ -104,7 +111,8 @@ static void run_horizontal(const struct axis *axis, const struct sk_kernels *ker
 
     size_t out_stride = (size_t)count * 3 + util_between(&seed, 0, 5), len = rows * out_stride + 64;
     uint8_t *got = guarded(len), *want = guarded(len);
-    void *scratch = kernels->scratch_bytes ? aligned_alloc(64, kernels->scratch_bytes(axis->in)) : NULL;
+    void *scratch = kernels->scratch_bytes ? aligned_alloc(64, kernels->scratch_bytes(axis->in))
+                                           : NULL;
     kernels->horizontal(&mine, row, rows, got, out_stride, scratch);
     for (uint32_t r = 0; r < rows; r++)
         sk_kernels_c.horizontal(&plain, row + r, 1, want + r * out_stride, out_stride, NULL);
@@ -116,8 +124,8 @@ static void run_horizontal(const struct axis *axis, const struct sk_kernels *ker
     sk_taps_done(&mine);
     sk_taps_done(&plain);
     if (!same)
-        fail_msg("%s: horizontal, %s, %s, %u rows, outputs %u + %u%s", kernels->name, axis->name, util_kind_name(kind),
-                 rows, first, count, extreme ? ", extreme weights" : "");
+        fail_msg("%s: horizontal, %s, %s, %u rows, outputs %u + %u%s", kernels->name, axis->name,
+                 util_kind_name(kind), rows, first, count, extreme ? ", extreme weights" : "");
 }
 
 static void check_horizontal(const struct sk_kernels *kernels)
@@ -125,7 +133,8 @@ static void check_horizontal(const struct sk_kernels *kernels)
     for (int a = 0; a < AXES; a++)
         for (uint32_t rows = 1; rows <= kernels->band; rows++)
             for (int kind = 0; kind < UTIL_KIND_COUNT; kind++)
-                run_horizontal(&axes[a], kernels, (rows + kind) % 3 == 0, (enum util_kind)kind, rows);
+                run_horizontal(&axes[a], kernels, (rows + kind) % 3 == 0, (enum util_kind)kind,
+                               rows);
 }
 
 static void test_horizontal(void **state)
@@ -134,8 +143,8 @@ static void test_horizontal(void **state)
     for_each_kernel(check_horizontal);
 }
 
-static void run_vertical(const struct axis *axis, const struct sk_kernels *kernels, bool extreme, enum util_kind kind,
-                         size_t bytes)
+static void run_vertical(const struct axis *axis, const struct sk_kernels *kernels, bool extreme,
+                         enum util_kind kind, size_t bytes)
 {
     struct sk_taps mine, plain;
     make_taps(&mine, axis, 0, axis->out, true, kernels);
@@ -165,8 +174,8 @@ static void run_vertical(const struct axis *axis, const struct sk_kernels *kerne
     sk_taps_done(&mine);
     sk_taps_done(&plain);
     if (i < outputs)
-        fail_msg("%s: vertical, %s, %s, output %u of %zu bytes%s", kernels->name, axis->name, util_kind_name(kind), i,
-                 bytes, extreme ? ", extreme weights" : "");
+        fail_msg("%s: vertical, %s, %s, output %u of %zu bytes%s", kernels->name, axis->name,
+                 util_kind_name(kind), i, bytes, extreme ? ", extreme weights" : "");
 }
 
 static void check_vertical(const struct sk_kernels *kernels)
@@ -174,7 +183,8 @@ static void check_vertical(const struct sk_kernels *kernels)
     static const size_t widths[] = { 1, 3, 31, 32, 33, 63, 64, 65, 96, 129, 300 };
     for (int a = 0; a < AXES; a++)
         for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++)
-            run_vertical(&axes[a], kernels, w % 3 == 0, (enum util_kind)(w % UTIL_KIND_COUNT), widths[w]);
+            run_vertical(&axes[a], kernels, w % 3 == 0, (enum util_kind)(w % UTIL_KIND_COUNT),
+                         widths[w]);
 }
 
 static void test_vertical(void **state)
@@ -192,8 +202,11 @@ static void check_lut(const struct sk_kernels *kernels)
     const float(*table)[256] = (const float(*)[256])lut;
     uint32_t seed = SEED;
     for (uint32_t pixels = 1; pixels <= 150; pixels++) {
-        struct sk_image img = { .width = pixels, .height = 1, .pixels = malloc((size_t)pixels * 3) };
-        float *chw = malloc((size_t)pixels * 3 * sizeof *chw), *hwc = malloc((size_t)pixels * 3 * sizeof *hwc);
+        struct sk_image img = { .width = pixels,
+                                .height = 1,
+                                .pixels = malloc((size_t)pixels * 3) };
+        float *chw = malloc((size_t)pixels * 3 * sizeof *chw),
+              *hwc = malloc((size_t)pixels * 3 * sizeof *hwc);
         assert_true(img.pixels && chw && hwc);
         util_fill(img.pixels, (size_t)pixels * 3, UTIL_NOISE, &seed);
         sk_image_lut_chw(&img, table, chw);

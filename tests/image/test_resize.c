@@ -1,7 +1,9 @@
 /*
- * test_resize.c - the resizer around its kernels: order of the passes, windows, bands, errors. That the bytes are Pillow's
- * is tests/it/test_pillow_resize.py's; here a direct computation of the definition stands in for it.
+ * test_resize.c - the resizer around its kernels: order of the passes, windows, bands, errors. That
+ * the bytes are Pillow's is tests/it/test_pillow_resize.py's; here a direct computation of the
+ * definition stands in for it.
  */
+#include "base/limits.h"
 #include "harness/alloc_fail.h"
 #include "resize_util.h"
 
@@ -12,7 +14,9 @@
 
 #include <cmocka.h>
 
-enum { SEED = 11 };
+enum {
+    SEED = 11
+};
 
 static void make_image(struct sk_image *img, uint32_t w, uint32_t h, uint32_t seed)
 {
@@ -29,8 +33,9 @@ static void resize(const struct sk_image *src, const struct sk_resize *to, struc
 }
 
 /* One pass by the definition: step and stride lead along the axis, lines and pitch across it. */
-static void direct_pass(const uint8_t *src, uint8_t *dst, uint32_t in, uint32_t out, enum sk_filter filter, size_t step,
-                        size_t lines, size_t src_pitch, size_t dst_pitch)
+static void direct_pass(const uint8_t *src, uint8_t *dst, uint32_t in, uint32_t out,
+                        enum sk_filter filter, size_t step, size_t lines, size_t src_pitch,
+                        size_t dst_pitch)
 {
     struct sk_err err = SK_ERR_INIT;
     struct sk_taps t;
@@ -40,7 +45,8 @@ static void direct_pass(const uint8_t *src, uint8_t *dst, uint32_t in, uint32_t 
         for (uint32_t i = 0; i < out; i++) {
             int64_t sum = 1 << (SK_WEIGHT_BITS - 1);
             for (uint32_t x = 0; x < t.count[i]; x++)
-                sum += (int64_t)src[l * src_pitch + (t.start[i] + x) * step] * t.k[(size_t)i * t.ksize + x];
+                sum += (int64_t)src[l * src_pitch + (t.start[i] + x) * step] *
+                       t.k[(size_t)i * t.ksize + x];
             sum >>= SK_WEIGHT_BITS;
             dst[l * dst_pitch + i * step] = (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
         }
@@ -48,16 +54,18 @@ static void direct_pass(const uint8_t *src, uint8_t *dst, uint32_t in, uint32_t 
     sk_taps_done(&t);
 }
 
-static void direct_rows(const struct sk_image *src, struct sk_image *dst, uint32_t out_w, enum sk_filter filter)
+static void direct_rows(const struct sk_image *src, struct sk_image *dst, uint32_t out_w,
+                        enum sk_filter filter)
 {
     struct sk_err err = SK_ERR_INIT;
     assert_int_equal(sk_image_alloc(dst, out_w, src->height, &err), 0);
     for (size_t c = 0; c < 3; c++)
-        direct_pass(src->pixels + c, dst->pixels + c, src->width, out_w, filter, 3, src->height, src->width * 3,
-                    out_w * 3);
+        direct_pass(src->pixels + c, dst->pixels + c, src->width, out_w, filter, 3, src->height,
+                    src->width * 3, out_w * 3);
 }
 
-static void direct_columns(const struct sk_image *src, struct sk_image *dst, uint32_t out_h, enum sk_filter filter)
+static void direct_columns(const struct sk_image *src, struct sk_image *dst, uint32_t out_h,
+                           enum sk_filter filter)
 {
     struct sk_err err = SK_ERR_INIT;
     size_t row = (size_t)src->width * 3;
@@ -92,7 +100,9 @@ static void test_orders(void **state)
     for (size_t n = 0; n < sizeof orders / sizeof orders[0]; n++) {
         const struct order *o = &orders[n];
         struct sk_image src = { 0 }, middle = { 0 }, want = { 0 }, got = { 0 };
-        const struct sk_resize to = { .out_w = o->out_w, .out_h = o->out_h, .filter = SK_FILTER_LANCZOS };
+        const struct sk_resize to = { .out_w = o->out_w,
+                                      .out_h = o->out_h,
+                                      .filter = SK_FILTER_LANCZOS };
         make_image(&src, o->w, o->h, SEED + (uint32_t)n);
         if (o->columns_first) {
             direct_columns(&src, &middle, o->out_h, to.filter);
@@ -124,7 +134,10 @@ static void test_nearest(void **state)
     static const uint8_t want[] = { 0, 20, 40, 0, 20, 40 };
     for (size_t i = 0; i < sizeof want; i++)
         assert_int_equal(dst.pixels[i * 3], want[i]);
-    resize(&src, &(struct sk_resize){ .out_w = 10, .out_h = 1, .filter = SK_FILTER_NEAREST, .x = 3, .w = 4, .h = 1 }, &dst);
+    resize(&src,
+           &(struct sk_resize){
+               .out_w = 10, .out_h = 1, .filter = SK_FILTER_NEAREST, .x = 3, .w = 4, .h = 1 },
+           &dst);
     static const uint8_t window[] = { 10, 20, 20, 30 };
     assert_int_equal(dst.width, 4);
     for (size_t i = 0; i < sizeof window; i++)
@@ -132,7 +145,8 @@ static void test_nearest(void **state)
     sk_image_done(&dst);
 }
 
-/* A window of the result equals the same part of the whole result: every filter, both orders, sizes that stay. */
+/* A window of the result equals the same part of the whole result: every filter, both orders, sizes
+ * that stay. */
 static void test_windows(void **state)
 {
     (void)state;
@@ -154,16 +168,18 @@ static void test_windows(void **state)
         assert_int_equal(part.height, to.h);
         for (uint32_t y = 0; y < to.h; y++)
             if (memcmp(part.pixels + (size_t)y * to.w * 3,
-                       whole.pixels + ((size_t)(to.y + y) * to.out_w + to.x) * 3, (size_t)to.w * 3) != 0)
-                fail_msg("%ux%u to %ux%u %s, window %ux%u at %u,%u, row %u", w, h, to.out_w, to.out_h,
-                         sk_filter_name(to.filter), to.w, to.h, to.x, to.y, y);
+                       whole.pixels + ((size_t)(to.y + y) * to.out_w + to.x) * 3,
+                       (size_t)to.w * 3) != 0)
+                fail_msg("%ux%u to %ux%u %s, window %ux%u at %u,%u, row %u", w, h, to.out_w,
+                         to.out_h, sk_filter_name(to.filter), to.w, to.h, to.x, to.y, y);
     }
     sk_image_done(&src);
     sk_image_done(&whole);
     sk_image_done(&part);
 }
 
-/* The source in bands of any height, from a buffer that is overwritten after each, equals the source at once. */
+/* The source in bands of any height, from a buffer that is overwritten after each, equals the
+ * source at once. */
 static void test_bands(void **state)
 {
     (void)state;
@@ -175,11 +191,14 @@ static void test_bands(void **state)
         struct sk_err err = SK_ERR_INIT;
         assert_int_equal(sk_image_kernels_select(*name, &err), 0);
         for (int n = 0; n < 120; n++) {
-            uint32_t w = util_between(&seed, 1, 90), h = util_between(&seed, 1, 90), first = 0, end = 0;
-            struct sk_resize to = { .out_w = n % 6 == 0 ? w : util_between(&seed, 1, 50), .filter = SK_FILTER_BICUBIC };
+            uint32_t w = util_between(&seed, 1, 90), h = util_between(&seed, 1, 90), first = 0,
+                     end = 0;
+            struct sk_resize to = { .out_w = n % 6 == 0 ? w : util_between(&seed, 1, 50),
+                                    .filter = SK_FILTER_BICUBIC };
             to.out_h = n % 4 == 0 ? h : util_between(&seed, h > 40 ? h - 40 : 1, h + 9);
             if (n % 3 == 0)
-                to.x = to.out_w / 2, to.y = to.out_h / 3, to.w = to.out_w - to.x, to.h = to.out_h - to.y;
+                to.x = to.out_w / 2, to.y = to.out_h / 3, to.w = to.out_w - to.x,
+                to.h = to.out_h - to.y;
             if (!sk_resizer_streams(w, h, &to))
                 continue;
             make_image(&src, w, h, seed);
@@ -213,19 +232,37 @@ static void test_bands(void **state)
 static const struct bad {
     const char *name;
     struct sk_resize to;
-    const char *text;
+    const char *text; /* NULL: it works */
 } bad[] = {
     { "no width", { .out_w = 0, .out_h = 4 }, "resize: 8 x 8 to 0 x 4: a side is empty" },
-    { "no height", { .out_w = 4, .out_h = 0, .filter = SK_FILTER_BOX }, "resize: 8 x 8 to 4 x 0: a side is empty" },
+    { "no height",
+      { .out_w = 4, .out_h = 0, .filter = SK_FILTER_BOX },
+      "resize: 8 x 8 to 4 x 0: a side is empty" },
     { "filter", { .out_w = 4, .out_h = 4, .filter = SK_FILTER_COUNT }, "resize: unknown filter 6" },
-    { "window too wide", { .out_w = 4, .out_h = 4, .x = 1, .w = 4, .h = 4 },
+    { "window too wide",
+      { .out_w = 4, .out_h = 4, .x = 1, .w = 4, .h = 4 },
       "resize: window 4 x 4 at 1,0 is outside 4 x 4" },
-    { "window too low down", { .out_w = 4, .out_h = 4, .y = 5, .w = 1, .h = 1 },
+    { "window too low down",
+      { .out_w = 4, .out_h = 4, .y = 5, .w = 1, .h = 1 },
       "resize: window 1 x 1 at 0,5 is outside 4 x 4" },
-    { "window without height", { .out_w = 4, .out_h = 4, .w = 1 }, "resize: window 1 x 0 at 0,0 is outside 4 x 4" },
-    { "window that overflows", { .out_w = 4, .out_h = 4, .x = 2, .w = UINT32_MAX, .h = 1 },
+    { "window without height",
+      { .out_w = 4, .out_h = 4, .w = 1 },
+      "resize: window 1 x 0 at 0,0 is outside 4 x 4" },
+    { "window that overflows",
+      { .out_w = 4, .out_h = 4, .x = 2, .w = UINT32_MAX, .h = 1 },
       "resize: window 4294967295 x 1 at 2,0 is outside 4 x 4" },
-    { "result beyond memory", { .out_w = UINT32_MAX, .out_h = UINT32_MAX }, NULL },
+    { "target at the limit",
+      { .out_w = SK_LIMIT_SIDE, .out_h = 1, .filter = SK_FILTER_BOX },
+      NULL },
+    { "target beyond the limit",
+      { .out_w = 1, .out_h = SK_LIMIT_SIDE + 1, .filter = SK_FILTER_BOX },
+      "resize: 8 x 8 to 1 x 65501: a side exceeds 65500 pixels" },
+    { "too many pixels",
+      { .out_w = 60000, .out_h = 60000, .filter = SK_FILTER_BOX },
+      "resize: 60000 x 60000 pixels exceed 178956970" },
+    { "a window of so many",
+      { .out_w = 60000, .out_h = 60000, .filter = SK_FILTER_BOX, .x = 50000, .w = 9, .h = 1 },
+      NULL },
 };
 
 static void test_bad(void **state)
@@ -236,9 +273,18 @@ static void test_bad(void **state)
     for (size_t n = 0; n < sizeof bad / sizeof bad[0]; n++) {
         struct sk_err err = SK_ERR_INIT;
         int rc = sk_image_resize(&src, &bad[n].to, &dst, &err);
-        if (rc != -1 || (bad[n].text && (err.code != SK_INVALID || strcmp(err.text, bad[n].text) != 0)))
+        if (bad[n].text ? rc != -1 || strcmp(err.text, bad[n].text) != 0 : rc != 0)
             fail_msg("%s: rc %d, '%s'", bad[n].name, rc, err.text);
+        if (rc == -1 && err.code != (strstr(err.text, "exceed") ? SK_LIMIT : SK_INVALID))
+            fail_msg("%s: code %s", bad[n].name, sk_code_name(err.code));
     }
+    static const struct sk_resize to = { .out_w = 1, .out_h = 1, .filter = SK_FILTER_BOX };
+    struct sk_err err = SK_ERR_INIT;
+    make_image(&src, 1, SK_LIMIT_SIDE, SEED);
+    assert_int_equal(sk_image_resize(&src, &to, &dst, &err), 0);
+    make_image(&src, SK_LIMIT_SIDE + 1, 1, SEED);
+    assert_int_equal(sk_image_resize(&src, &to, &dst, &err), -1);
+    assert_int_equal(err.code, SK_LIMIT);
     sk_image_done(&src);
     sk_image_done(&dst);
 }
@@ -253,7 +299,9 @@ static void test_cache(void **state)
     for (uint32_t n = 0; n < 40; n++) {
         struct sk_err err = SK_ERR_INIT;
         uint32_t side = 20 + n * 7 % 11;
-        const struct sk_resize to = { .out_w = 9, .out_h = 12, .filter = n % 2 ? SK_FILTER_BOX : SK_FILTER_BICUBIC };
+        const struct sk_resize to = { .out_w = 9,
+                                      .out_h = 12,
+                                      .filter = n % 2 ? SK_FILTER_BOX : SK_FILTER_BICUBIC };
         make_image(&src, side, side, n);
         resize(&src, &to, &want);
         assert_int_equal(sk_resizer_image(r, &src, &to, &got, &err), 0);
@@ -271,7 +319,9 @@ static int run_once(void *ctx, struct sk_err *err)
     struct sk_image dst = { 0 };
     int rc = 0;
     for (int n = 0; rc == 0 && n < 3; n++) {
-        const struct sk_resize to = { .out_w = 5, .out_h = n == 1 ? 2 : 14, .filter = n == 2 ? SK_FILTER_NEAREST : SK_FILTER_BOX };
+        const struct sk_resize to = { .out_w = 5,
+                                      .out_h = n == 1 ? 2 : 14,
+                                      .filter = n == 2 ? SK_FILTER_NEAREST : SK_FILTER_BOX };
         rc = sk_image_resize(src, &to, &dst, err);
     }
     sk_image_done(&dst);
@@ -290,8 +340,9 @@ static void test_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_orders), cmocka_unit_test(test_nearest), cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_bands),  cmocka_unit_test(test_bad),     cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_orders),      cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_windows),     cmocka_unit_test(test_bands),
+        cmocka_unit_test(test_bad),         cmocka_unit_test(test_cache),
         cmocka_unit_test(test_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,10 +9,13 @@
 
 #include <cmocka.h>
 
-static const enum sk_filter weighted[] = { SK_FILTER_LANCZOS, SK_FILTER_BILINEAR, SK_FILTER_BICUBIC, SK_FILTER_BOX,
-                                           SK_FILTER_HAMMING };
+static const enum sk_filter weighted[] = { SK_FILTER_LANCZOS, SK_FILTER_BILINEAR, SK_FILTER_BICUBIC,
+                                           SK_FILTER_BOX, SK_FILTER_HAMMING };
 
-enum { WEIGHTED = sizeof weighted / sizeof weighted[0], ONE = 1 << SK_WEIGHT_BITS };
+enum {
+    WEIGHTED = sizeof weighted / sizeof weighted[0],
+    ONE = 1 << SK_WEIGHT_BITS
+};
 
 static const struct row {
     const char *name;
@@ -25,13 +28,21 @@ static const struct row {
     { "box keeps", 3, 3, 1, SK_FILTER_BOX, 1, 1, { ONE } },
     { "bilinear doubles, inside", 2, 4, 1, SK_FILTER_BILINEAR, 0, 2, { 3 * (ONE / 4), ONE / 4 } },
     { "bilinear doubles, at the edge", 2, 4, 0, SK_FILTER_BILINEAR, 0, 1, { ONE } },
-    { "bilinear halves", 8, 4, 1, SK_FILTER_BILINEAR, 1, 4, { ONE / 8, 3 * (ONE / 8), 3 * (ONE / 8), ONE / 8 } },
+    { "bilinear halves",
+      8,
+      4,
+      1,
+      SK_FILTER_BILINEAR,
+      1,
+      4,
+      { ONE / 8, 3 * (ONE / 8), 3 * (ONE / 8), ONE / 8 } },
     { "bicubic at a pixel", 5, 5, 2, SK_FILTER_BICUBIC, 1, 4, { 0, ONE, 0, 0 } },
     { "bicubic doubles", 6, 12, 4, SK_FILTER_BICUBIC, 0, 4, { -98304, 950272, 3637248, -294912 } },
     { "one pixel to many", 1, 9, 4, SK_FILTER_LANCZOS, 0, 1, { ONE } },
 };
 
-static int init(struct sk_taps *t, uint32_t in, uint32_t out, enum sk_filter filter, struct sk_err *err)
+static int init(struct sk_taps *t, uint32_t in, uint32_t out, enum sk_filter filter,
+                struct sk_err *err)
 {
     const struct sk_axis axis = { in, out, 0, out, filter, false };
     return sk_taps_init(t, &axis, &sk_kernels_c, err);
@@ -69,11 +80,13 @@ static void check_axis(uint32_t in, uint32_t out, enum sk_filter filter)
             *(x < t.count[i] ? &sum : &rest) += k[x];
         bool follows = i == 0 || (t.start[i] >= t.start[i - 1] &&
                                   t.start[i] + t.count[i] >= t.start[i - 1] + t.count[i - 1]);
-        if (t.count[i] == 0 || t.count[i] > t.ksize || t.start[i] + t.count[i] > in || !follows || rest != 0)
-            fail_msg("%s %u to %u, output %u: taps %u + %u", sk_filter_name(filter), in, out, i, t.start[i],
-                     t.count[i]);
+        if (t.count[i] == 0 || t.count[i] > t.ksize || t.start[i] + t.count[i] > in || !follows ||
+            rest != 0)
+            fail_msg("%s %u to %u, output %u: taps %u + %u", sk_filter_name(filter), in, out, i,
+                     t.start[i], t.count[i]);
         if (llabs(sum - ONE) > t.count[i])
-            fail_msg("%s %u to %u, output %u: sum %lld", sk_filter_name(filter), in, out, i, (long long)sum);
+            fail_msg("%s %u to %u, output %u: sum %lld", sk_filter_name(filter), in, out, i,
+                     (long long)sum);
     }
     sk_taps_done(&t);
 }
@@ -157,9 +170,9 @@ static void test_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),   cmocka_unit_test(test_every_small_size),
-        cmocka_unit_test(test_window), cmocka_unit_test(test_large_sizes),
-        cmocka_unit_test(test_names),  cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_rows),        cmocka_unit_test(test_every_small_size),
+        cmocka_unit_test(test_window),      cmocka_unit_test(test_large_sizes),
+        cmocka_unit_test(test_names),       cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
