@@ -7,6 +7,8 @@
  */
 #include "pipeline/pipeline_priv.h"
 
+#include "base/log.h"
+
 #include <stdlib.h>
 
 static void free_classifier(struct sk_classifier *c)
@@ -31,6 +33,16 @@ void sk_classifier_unref(struct sk_classifier *c)
         free_classifier(c);
 }
 
+static void log_decision(const struct sk_classifier *c)
+{
+    if (c->refusal[0] != '\0')
+        sk_log(SK_INFO, "model_no_classifier",
+               "name=%s reason=\"%s\" next=\"it takes tensors only\"", c->bundle->name, c->refusal);
+    else
+        sk_log(SK_INFO, "model_scores", "name=%s classes=%zu activation=\"%s\"", c->bundle->name,
+               c->classes, c->activation);
+}
+
 int sk_classifier_load(struct sk_engine *e, const char *path, const char *labels_file,
                        struct sk_classifier **out, struct sk_err *err)
 {
@@ -45,6 +57,7 @@ int sk_classifier_load(struct sk_engine *e, const char *path, const char *labels
         return -1;
     if (sk_pipeline_decide(c, err) < 0 || sk_pipeline_name(c, err) < 0)
         return sk_wrap(err, "%s", c->bundle->path);
+    log_decision(c);
     *out = SK_TAKE(c);
     return 0;
 }
