@@ -2,6 +2,7 @@
 #include "script.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "engine/engine_priv.h"
 #include "harness/golden.h"
 
@@ -322,6 +323,7 @@ char *script_folder(const struct script *s)
     SK_OWN(free) char *folder = sk_path_join(root, "net");
     struct sk_err err = SK_ERR_INIT;
 
+    sk_log_setup(SK_WARN, SK_LOG_TEXT, STDERR_FILENO);
     assert_int_equal(setenv("SKERRY_CACHE_DIR", cache, 1), 0);
     assert_int_equal(sk_mkdirs(folder, 0700, &err), 0);
     script_bundle(s, folder);
