@@ -1,4 +1,5 @@
-/* fuzz_json.c - JSON texts: whatever is accepted can be walked, dumped, and read again as the same. */
+/* fuzz_json.c - JSON texts: whatever is accepted can be walked, dumped, and read again as the same.
+ */
 #include "json/json.h"
 
 static void walk(const struct sk_json *v)

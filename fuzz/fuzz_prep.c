@@ -1,6 +1,7 @@
 /*
- * fuzz_prep.c - preprocessor_config.json and timm configurations: whatever is accepted describes itself in JSON, and
- * gives tensors of the size it promised, for models of several inputs and pictures of several shapes.
+ * fuzz_prep.c - preprocessor_config.json and timm configurations: whatever is accepted describes
+ * itself in JSON, and gives tensors of the size it promised, for models of several inputs and
+ * pictures of several shapes.
  */
 #include "prep/prep.h"
 #include "json/json.h"
