@@ -25,13 +25,12 @@
 struct sk_json; /* one value; jansson's json_t */
 
 struct sk_json_limits {
-    size_t max_values;  /* numbers, texts, keys, literals; an array or object counts as 4. 0:
-                           SK_LIMIT_JSON_VALUES */
+    /* Numbers, texts, keys, literals; an array or object counts as 4. 0: SK_LIMIT_JSON_VALUES */
+    size_t max_values;
     unsigned max_depth; /* 0: SK_LIMIT_JSON_DEPTH */
 };
 
-/* Errors: SK_INVALID (syntax, with line and column), SK_LIMIT, SK_NOMEM. Release with sk_json_free.
- */
+/* Errors: SK_INVALID (syntax, with line and column), SK_LIMIT, SK_NOMEM. *out: sk_json_free. */
 int sk_json_parse(const char *text, size_t len, const struct sk_json_limits *limits,
                   struct sk_json **out, struct sk_err *err) SK_CHECK;
 /* Reads and parses a file of at most SK_LIMIT_CONFIG_BYTES; errors begin with the path. */
@@ -63,8 +62,8 @@ const char *sk_json_key(void *it);
 const struct sk_json *sk_json_value(void *it);
 
 /* Plain readings; the fallback when the value is absent or of another type. */
-const char *sk_json_text(const struct sk_json *v,
-                         const char *fallback); /* NUL-terminated UTF-8, no NUL inside */
+/* NUL-terminated UTF-8, no NUL inside. */
+const char *sk_json_text(const struct sk_json *v, const char *fallback);
 size_t sk_json_text_len(const struct sk_json *v);
 int64_t sk_json_int(const struct sk_json *v, int64_t fallback);
 double sk_json_num(const struct sk_json *v, double fallback); /* integers too */

@@ -34,9 +34,8 @@ const char *sk_classifier_digest(const struct sk_classifier *c); /* hex */
 const char *sk_classifier_refusal(const struct sk_classifier *c);
 const struct sk_prep *sk_classifier_prep(const struct sk_classifier *c); /* NULL: no image input */
 size_t sk_classifier_classes(const struct sk_classifier *c);             /* 0: unknown */
-/* What is done with the scores and why, for the log and `model inspect`: "softmax: no operator of
- * the model makes probabilities".
- * "" when refused. */
+/* What is done with the scores and why: "softmax: no operator of the model makes probabilities". ""
+ * when refused. */
 const char *sk_classifier_activation(const struct sk_classifier *c);
 
 int sk_lane_new(struct sk_classifier *c, struct sk_lane **out, struct sk_err *err) SK_CHECK;

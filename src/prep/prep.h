@@ -27,14 +27,13 @@ struct sk_json;
 
 /* The model's image input: what the tensor must look like. */
 struct sk_prep_input {
-    enum sk_dtype dtype; /* SK_DT_F32, SK_DT_F16, SK_DT_U8 (pixels are not rescaled nor normalised
-                            for U8) */
-    bool channels_last;  /* NHWC */
+    enum sk_dtype dtype;    /* SK_DT_F32, SK_DT_F16, SK_DT_U8; U8 gets the pixels as they are */
+    bool channels_last;     /* NHWC */
     uint32_t height, width; /* 0: the model takes any */
 };
 
-/* Finds out whether a tensor (dims without knowledge of names) can hold a picture: rank 4, 3
- * channels first or last, or rank 3 without batch. False: it is not an image input. */
+/* Finds out whether a tensor can hold a picture: rank 4 with 3 channels first or last, rank 3
+ * without batch; -1 in dims is an open size. False: it is not an image input. */
 bool sk_prep_input_of(enum sk_dtype dtype, unsigned rank, const int64_t *dims,
                       struct sk_prep_input *out);
 
@@ -86,16 +85,17 @@ int sk_prep_run_pixels(const struct sk_prep *p, const struct sk_image *rgb,
                        struct sk_prep_work *work, void *dst, size_t cap_bytes,
                        struct sk_prep_report *report, struct sk_err *err) SK_CHECK;
 
-/* What is done, one step a line, for `model inspect`: "resize 256x256 shortest edge, bicubic". */
+/* What is done, one step a line, for `model inspect`: "crop the centre 224 x 224 (height x width)".
+ */
 void sk_prep_describe(const struct sk_prep *p, struct sk_buf *out);
 /* As JSON with the names of preprocessor_config.json. */
 void sk_prep_json(const struct sk_prep *p, struct sk_buf *out);
 
 /* ---- results ---- */
 enum sk_problem {
-    SK_PROBLEM_SINGLE,
-    SK_PROBLEM_MULTI
-}; /* softmax, sigmoid */
+    SK_PROBLEM_SINGLE, /* one class is right: softmax */
+    SK_PROBLEM_MULTI   /* each class for itself: sigmoid */
+};
 
 struct sk_score {
     uint32_t index;
