@@ -92,19 +92,19 @@ void sk_server_finished(struct sk_http_req *req, int status, uint64_t total_ns, 
     if (!c)
         return;
     struct sk_stats *stats = &c->loaded->slot->stats;
-    sk_hist_add(&stats->stages[SK_STAGE_READ], sk_http_read_ns(req) - sk_http_start_ns(req));
+    sk_metrics_observe(&stats->stages[SK_STAGE_READ], sk_http_read_ns(req) - sk_http_start_ns(req));
     if (c->done_ns)
-        sk_hist_add(&stats->stages[SK_STAGE_RESPOND], sk_http_start_ns(req) + total_ns - c->done_ns);
+        sk_metrics_observe(&stats->stages[SK_STAGE_RESPOND], sk_http_start_ns(req) + total_ns - c->done_ns);
     sk_stats_finish(stats, status, total_ns);
     sk_loaded_unref(c->loaded);
 }
 
 void sk_stats_run(struct sk_stats *s, const struct sk_run_times *t, uint64_t batch)
 {
-    sk_hist_add(&s->stages[SK_STAGE_QUEUE], t->queue_ns);
-    sk_hist_add(&s->stages[SK_STAGE_DECODE], t->input_ns);
-    sk_hist_add(&s->stages[SK_STAGE_RESIZE], t->resize_ns);
-    sk_hist_add(&s->stages[SK_STAGE_INFER], t->infer_ns);
+    sk_metrics_observe(&s->stages[SK_STAGE_QUEUE], t->queue_ns);
+    sk_metrics_observe(&s->stages[SK_STAGE_DECODE], t->input_ns);
+    sk_metrics_observe(&s->stages[SK_STAGE_RESIZE], t->resize_ns);
+    sk_metrics_observe(&s->stages[SK_STAGE_INFER], t->infer_ns);
     atomic_fetch_add_explicit(&s->inferences, batch, memory_order_relaxed);
     atomic_fetch_add_explicit(&s->executions, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&s->queue_ns, t->queue_ns, memory_order_relaxed);

@@ -37,7 +37,7 @@ static uint64_t get(const _Atomic uint64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-void sk_hist_add(struct sk_hist *h, uint64_t ns)
+void sk_metrics_observe(struct sk_metrics_histogram *h, uint64_t ns)
 {
     unsigned i = 0;
 
@@ -47,7 +47,7 @@ void sk_hist_add(struct sk_hist *h, uint64_t ns)
     add(&h->sum_ns, ns);
 }
 
-uint64_t sk_hist_count(const struct sk_hist *h)
+uint64_t sk_metrics_observed(const struct sk_metrics_histogram *h)
 {
     uint64_t n = 0;
 
@@ -68,7 +68,7 @@ void sk_status_add(struct sk_status_counts *c, int status)
 void sk_stats_finish(struct sk_stats *s, int status, uint64_t total_ns)
 {
     sk_status_add(&s->requests, status);
-    sk_hist_add(&s->stages[SK_STAGE_TOTAL], total_ns);
+    sk_metrics_observe(&s->stages[SK_STAGE_TOTAL], total_ns);
     if (status < 400) {
         add(&s->succeeded, 1);
         add(&s->success_ns, total_ns);
@@ -125,7 +125,7 @@ void sk_metrics_seconds(struct sk_buf *out, const char *name, const char *labels
                has_labels ? "}" : "", ns / 1000000000, ns % 1000000000);
 }
 
-void sk_metrics_hist(struct sk_buf *out, const char *name, const char *labels, const struct sk_hist *h)
+void sk_metrics_hist(struct sk_buf *out, const char *name, const char *labels, const struct sk_metrics_histogram *h)
 {
     uint64_t count = 0;
 

@@ -27,7 +27,7 @@ enum sk_stage {
 
 enum { SK_HIST_BOUNDS = 26 };
 
-struct sk_hist {
+struct sk_metrics_histogram {
     _Atomic uint64_t buckets[SK_HIST_BOUNDS + 1]; /* not cumulative; the last is +Inf */
     _Atomic uint64_t sum_ns;
 };
@@ -42,7 +42,7 @@ struct sk_status_counts {
 /* Of one model version; lives as long as the server, whatever is loaded or unloaded. */
 struct sk_stats {
     struct sk_status_counts requests;
-    struct sk_hist stages[SK_STAGE_COUNT];
+    struct sk_metrics_histogram stages[SK_STAGE_COUNT];
     _Atomic uint64_t rejected, cancelled, failed; /* reasons of nv_inference_request_failure */
     _Atomic uint64_t succeeded;
     _Atomic uint64_t inferences, executions;      /* batch elements, model runs */
@@ -51,8 +51,8 @@ struct sk_stats {
     _Atomic uint64_t load_ns;
 };
 
-void sk_hist_add(struct sk_hist *h, uint64_t ns);
-uint64_t sk_hist_count(const struct sk_hist *h);
+void sk_metrics_observe(struct sk_metrics_histogram *h, uint64_t ns);
+uint64_t sk_metrics_observed(const struct sk_metrics_histogram *h);
 void sk_status_add(struct sk_status_counts *c, int status);
 /* Counts one answered request of a model: status, success or the reason of failure, total time. */
 void sk_stats_finish(struct sk_stats *s, int status, uint64_t total_ns);
@@ -61,7 +61,7 @@ const char *sk_stage_name(enum sk_stage stage);
 
 /* Prometheus text format 0.0.4. */
 void sk_metrics_head(struct sk_buf *out, const char *name, const char *type, const char *help);
-void sk_metrics_hist(struct sk_buf *out, const char *name, const char *labels, const struct sk_hist *h);
+void sk_metrics_hist(struct sk_buf *out, const char *name, const char *labels, const struct sk_metrics_histogram *h);
 void sk_metrics_statuses(struct sk_buf *out, const char *name, const char *labels, const struct sk_status_counts *c);
 /* name{labels} value, the value in seconds with nine digits. */
 void sk_metrics_seconds(struct sk_buf *out, const char *name, const char *labels, uint64_t ns);

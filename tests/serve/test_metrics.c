@@ -11,13 +11,13 @@
 static void histograms_are_cumulative(void **state)
 {
     SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(1 << 16);
-    struct sk_hist h = { 0 };
+    struct sk_metrics_histogram h = { 0 };
 
     (void)state;
-    sk_hist_add(&h, 20000);       /* on a bound: belongs below it */
-    sk_hist_add(&h, 20001);
-    sk_hist_add(&h, 30000000000); /* beyond the last */
-    assert_int_equal(sk_hist_count(&h), 3);
+    sk_metrics_observe(&h, 20000);       /* on a bound: belongs below it */
+    sk_metrics_observe(&h, 20001);
+    sk_metrics_observe(&h, 30000000000); /* beyond the last */
+    assert_int_equal(sk_metrics_observed(&h), 3);
     sk_metrics_hist(&out, "t", "a=\"b\"", &h);
     assert_non_null(strstr(out.data, "t_bucket{a=\"b\",le=\"2e-05\"} 1\n"));
     assert_non_null(strstr(out.data, "t_bucket{a=\"b\",le=\"5e-05\"} 2\n"));
@@ -64,7 +64,7 @@ static void failures_have_reasons(void **state)
     assert_int_equal(s.cancelled, 1);
     assert_int_equal(s.failed, 1);
     assert_int_equal(s.fail_ns, 30);
-    assert_int_equal(sk_hist_count(&s.stages[SK_STAGE_TOTAL]), 4);
+    assert_int_equal(sk_metrics_observed(&s.stages[SK_STAGE_TOTAL]), 4);
 }
 
 static void the_process_is_measured(void **state)
