@@ -1,8 +1,9 @@
 /*
- * fuzz_multipart.c - the multipart parser: no input may crash it, and no split of an input may change its result.
+ * fuzz_multipart.c - the multipart parser: no input may crash it, and no split of an input may
+ * change its result.
  *
- * The input's first byte chooses the length of chunks, its first line is the Content-Type, the rest the body. The body is
- * parsed in one piece, then in chunks; results are compared part by part.
+ * The input's first byte chooses the length of chunks, its first line is the Content-Type, the rest
+ * the body. The body is parsed in one piece, then in chunks; results are compared part by part.
  */
 #include "http/http.h"
 
@@ -10,12 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_PARTS = 16, MAX_BYTES = 1 << 24 };
+enum {
+    MAX_PARTS = 16,
+    MAX_BYTES = 1 << 24
+};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* 0 with *out, or -1 with the first error. chunk 0: all at once. */
-static int parse(const char *type, const char *body, size_t len, size_t chunk, struct sk_multipart **out, struct sk_err *err)
+static int parse(const char *type, const char *body, size_t len, size_t chunk,
+                 struct sk_multipart **out, struct sk_err *err)
 {
     SK_OWN(sk_multipart_free) struct sk_multipart *m = NULL;
     if (sk_multipart_new(type, MAX_BYTES, MAX_PARTS, &m, err) < 0)
@@ -47,7 +52,8 @@ static void same_parts(const struct sk_multipart *a, const struct sk_multipart *
         same_text(p->name, q->name);
         same_text(p->filename, q->filename);
         same_text(p->content_type, q->content_type);
-        if (p->body.len != q->body.len || (p->body.len && memcmp(p->body.ptr, q->body.ptr, p->body.len) != 0))
+        if (p->body.len != q->body.len ||
+            (p->body.len && memcmp(p->body.ptr, q->body.ptr, p->body.len) != 0))
             abort();
     }
 }

@@ -1,8 +1,9 @@
 /*
  * digest.c - SHA-256 and random bytes, by OpenSSL's EVP interface.
  *
- * A file is read through one map, a window of 1 MiB at a time, so that a model of gigabytes costs no memory of ours
- * and its pages can leave again. A digest is a name here (caches, bundles): the same bytes give the same text.
+ * A file is read through one map, a window of 1 MiB at a time, so that a model of gigabytes costs
+ * no memory of ours and its pages can leave again. A digest is a name here (caches, bundles): the
+ * same bytes give the same text.
  */
 #include "crypto/crypto.h"
 
@@ -13,7 +14,9 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
-enum { WINDOW_BYTES = 1 << 20 };
+enum {
+    WINDOW_BYTES = 1 << 20
+};
 
 SK_DEFINE_OWN(EVP_MD_CTX, EVP_MD_CTX_free);
 

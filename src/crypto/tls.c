@@ -1,11 +1,13 @@
 /*
  * tls.c - the TLS front: one thread, one epoll set, TLS 1.2 and 1.3 by OpenSSL.
  *
- * Clients are accepted, shake hands within handshake_ms, and are then joined to a socket pair whose other end the plain
- * server gets (tls_link.c moves the bytes). The server sees connections only that speak TLS, and needs no TLS library.
+ * Clients are accepted, shake hands within handshake_ms, and are then joined to a socket pair whose
+ * other end the plain server gets (tls_link.c moves the bytes). The server sees connections only
+ * that speak TLS, and needs no TLS library.
  *
- * Epoll entries point at their link, with bit 0 for the plain side; a link that died is freed after the batch of events
- * in which it died, so no event points at freed memory. All links belong to the thread.
+ * Epoll entries point at their link, with bit 0 for the plain side; a link that died is freed after
+ * the batch of events in which it died, so no event points at freed memory. All links belong to the
+ * thread.
  */
 #include "crypto/tls_priv.h"
 
@@ -22,7 +24,12 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-enum { EVENTS = 64, TICK_MS = 100, PAIR_BYTES = 65536 };
+enum {
+    EVENTS = 64,
+    TICK_MS = 100,
+    PAIR_BYTES = 65536,
+    QUIET_SHAKE_MS = 1000
+};
 
 struct sk_tls_front {
     struct sk_tls_options opts;
@@ -48,20 +55,23 @@ static int fail_openssl(struct sk_err *err, const char *what, const char *file)
     else if (code)
         reason = ERR_reason_error_string(code);
     ERR_clear_error();
-    return sk_fail(err, SK_INVALID, "TLS %s '%s': %s", what, file, reason ? reason : "unknown reason");
+    return sk_fail(err, SK_INVALID, "TLS %s '%s': %s", what, file,
+                   reason ? reason : "unknown reason");
 }
 
 /* ---- context ---- */
 
-/* Of what the client offers we take http/1.1; a client that offers only other protocols is refused (RFC 7301, 3.2). */
-static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
-                           unsigned in_len, void *arg)
+/* Of what the client offers we take http/1.1; a client that offers only other protocols is refused
+ * (RFC 7301, 3.2). */
+static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                           const unsigned char *in, unsigned in_len, void *arg)
 {
     static const unsigned char ours[] = "\x08http/1.1\x08http/1.0";
     (void)ssl;
     (void)arg;
     unsigned char *chosen = NULL;
-    if (SSL_select_next_proto(&chosen, out_len, ours, sizeof ours - 1, in, in_len) != OPENSSL_NPN_NEGOTIATED)
+    if (SSL_select_next_proto(&chosen, out_len, ours, sizeof ours - 1, in, in_len) !=
+        OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     *out = chosen;
     return SSL_TLSEXT_ERR_OK;
@@ -86,7 +96,8 @@ static int load_files(SSL_CTX *ctx, const char *cert, const char *key, struct sk
     if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
         return fail_openssl(err, "key", key);
     if (SSL_CTX_check_private_key(ctx) != 1)
-        return sk_fail(err, SK_INVALID, "TLS key '%s' does not belong to the certificate '%s'", key, cert);
+        return sk_fail(err, SK_INVALID, "TLS key '%s' does not belong to the certificate '%s'", key,
+                       cert);
     return 0;
 }
 
@@ -96,9 +107,11 @@ static int make_context(struct sk_tls_front *f, struct sk_err *err)
     if (!f->ctx)
         return sk_nomem(err);
     (void)SSL_CTX_set_min_proto_version(f->ctx, TLS1_2_VERSION);
-    (void)SSL_CTX_set_options(f->ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+    (void)SSL_CTX_set_options(f->ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                                          SSL_OP_CIPHER_SERVER_PREFERENCE |
                                           SSL_OP_PRIORITIZE_CHACHA);
-    (void)SSL_CTX_set_mode(f->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+    (void)SSL_CTX_set_mode(f->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                        SSL_MODE_RELEASE_BUFFERS);
     if (SSL_CTX_set_cipher_list(f->ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
         return fail_openssl(err, "ciphers", "1.2");
@@ -139,12 +152,13 @@ static void free_dead(struct sk_tls_front *f)
     }
 }
 
-static int register_side(struct sk_tls_front *f, struct sk_tls_link *l, int fd, bool is_plain, unsigned events,
-                         unsigned *registered)
+static int register_side(struct sk_tls_front *f, struct sk_tls_link *l, int fd, bool is_plain,
+                         unsigned events, unsigned *registered)
 {
     if (*registered == events)
         return 0;
-    struct epoll_event event = { .events = events & ~(unsigned)EPOLLET, .data.u64 = (uintptr_t)l | is_plain };
+    struct epoll_event event = { .events = events & ~(unsigned)EPOLLET,
+                                 .data.u64 = (uintptr_t)l | is_plain };
     int op = *registered == EPOLLET ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
     if (epoll_ctl(f->epoll_fd, op, fd, &event) < 0)
         return -1;
@@ -157,7 +171,8 @@ static void settle(struct sk_tls_front *f, struct sk_tls_link *l)
 {
     unsigned client, plain;
     sk_tls_link_wants(l, &client, &plain);
-    if (l->stage == SK_TLS_DEAD || register_side(f, l, l->client, false, client, &l->client_events) < 0 ||
+    if (l->stage == SK_TLS_DEAD ||
+        register_side(f, l, l->client, false, client, &l->client_events) < 0 ||
         (l->plain >= 0 && register_side(f, l, l->plain, true, plain, &l->plain_events) < 0))
         bury(f, l);
 }
@@ -166,7 +181,7 @@ static void settle(struct sk_tls_front *f, struct sk_tls_link *l)
 static int join(struct sk_tls_front *f, struct sk_tls_link *l)
 {
     int pair[2];
-    if (atomic_load(&f->quiesces) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
         return -1;
     const int bytes = PAIR_BYTES; /* what the server may believe sent and the client has not read */
     (void)setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
@@ -191,9 +206,11 @@ static void serve_link(struct sk_tls_front *f, struct sk_tls_link *l)
     settle(f, l);
 }
 
-static void add_link(struct sk_tls_front *f, int fd, const struct sockaddr_storage *addr, socklen_t addr_len)
+static void add_link(struct sk_tls_front *f, int fd, const struct sockaddr_storage *addr,
+                     socklen_t addr_len)
 {
-    struct sk_tls_link *l = atomic_load(&f->count) < f->opts.max_connections ? calloc(1, sizeof *l) : NULL;
+    struct sk_tls_link *l = atomic_load(&f->count) < f->opts.max_connections ? calloc(1, sizeof *l)
+                                                                             : NULL;
     SSL *ssl = l ? SSL_new(f->ctx) : NULL;
     if (!ssl || SSL_set_fd(ssl, fd) != 1) {
         SSL_free(ssl);
@@ -233,7 +250,8 @@ static void accept_all(struct sk_tls_front *f)
     while (f->listen_fd >= 0) {
         struct sockaddr_storage addr;
         socklen_t len = sizeof addr;
-        int fd = accept4(f->listen_fd, (struct sockaddr *)&addr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(f->listen_fd, (struct sockaddr *)&addr, &len,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             add_link(f, fd, &addr, len);
             continue;
@@ -247,18 +265,22 @@ static void accept_all(struct sk_tls_front *f)
 
 static void bury_late(struct sk_tls_front *f, uint64_t now_ms)
 {
-    bool is_quiet = atomic_load(&f->quiesces);
     for (struct sk_tls_link *l = f->links, *next; l; l = next) {
         next = l->next;
-        if ((l->deadline_ms && now_ms >= l->deadline_ms) || (is_quiet && l->stage == SK_TLS_SHAKING))
+        if (l->deadline_ms && now_ms >= l->deadline_ms)
             bury(f, l);
     }
 }
 
+/* What waits in the backlog is taken; handshakes have little time left. */
 static void become_quiet(struct sk_tls_front *f)
 {
+    const uint64_t last_ms = sk_now_ms() + QUIET_SHAKE_MS;
+    accept_all(f);
     sk_close(&f->listen_fd);
-    bury_late(f, sk_now_ms());
+    for (struct sk_tls_link *l = f->links; l; l = l->next)
+        if (l->stage == SK_TLS_SHAKING && l->deadline_ms > last_ms)
+            l->deadline_ms = last_ms;
     SK_LOCK(&f->lock);
     f->is_quiet = true;
     (void)pthread_cond_broadcast(&f->changed);
@@ -276,7 +298,8 @@ static void serve_event(struct sk_tls_front *f, const struct epoll_event *event)
         bool is_plain = event->data.u64 & 1;
         if (l->stage == SK_TLS_DEAD)
             return;
-        /* A hang-up comes unasked and again and again: a client that is gone takes no more bytes. */
+        /* A hang-up comes unasked and again and again: a client that is gone takes no more bytes.
+         */
         if (!is_plain && event->events & (EPOLLHUP | EPOLLERR) && !(event->events & EPOLLIN)) {
             bury(f, l);
             return;
@@ -330,7 +353,8 @@ static int start(struct sk_tls_front *f, struct sk_err *err)
     f->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     f->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct epoll_event event = { .events = EPOLLIN, .data.u64 = 1 };
-    if (f->epoll_fd < 0 || f->wake_fd < 0 || epoll_ctl(f->epoll_fd, EPOLL_CTL_ADD, f->wake_fd, &event) < 0)
+    if (f->epoll_fd < 0 || f->wake_fd < 0 ||
+        epoll_ctl(f->epoll_fd, EPOLL_CTL_ADD, f->wake_fd, &event) < 0)
         return sk_fail_errno(err, "TLS event loop");
     set_accepting(f, true);
     if (sk_thread_start(&f->thread, "tls-front", front_main, f, err) < 0)

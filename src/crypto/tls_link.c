@@ -4,10 +4,11 @@
  *     client  --SSL_read-->  inward  --send-->  plain
  *     client  <--SSL_write-- outward <--recv--  plain
  *
- * Each direction holds one record at most and reads again when that is gone, so a slow side slows the other down.
- * An end travels behind the bytes before it: the client's end shuts the plain side for writing, the server's end becomes
- * close_notify and FIN, after which the client's own end is waited for (a close with unread bytes would reset the
- * connection and could lose the answer). A client that does not read is cut when a record has waited for patience_ms.
+ * Each direction holds one record at most and reads again when that is gone, so a slow side slows
+ * the other down. An end travels behind the bytes before it: the client's end shuts the plain side
+ * for writing, the server's end becomes close_notify and FIN, after which the client's own end is
+ * waited for (a close with unread bytes would reset the connection and could lose the answer). A
+ * client that does not read is cut when a record has waited for patience_ms.
  */
 #include "crypto/tls_priv.h"
 
@@ -28,8 +29,8 @@ static bool would_block(ssize_t n)
     return n < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
-/* What an SSL call that moved nothing waits for: its own direction, or (key updates) the other one, which is noted in
- * *needs_other. False: the connection is over. */
+/* What an SSL call that moved nothing waits for: its own direction, or (key updates) the other one,
+ * which is noted in *needs_other. False: the connection is over. */
 static bool note_want(struct sk_tls_link *l, int rc, bool *needs_other)
 {
     int why = SSL_get_error(l->ssl, rc);

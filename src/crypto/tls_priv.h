@@ -1,5 +1,6 @@
 /*
- * tls_priv.h - between tls.c (the front: context, listening socket, thread) and tls_link.c (one connection).
+ * tls_priv.h - between tls.c (the front: context, listening socket, thread) and tls_link.c (one
+ * connection).
  */
 #ifndef SK_CRYPTO_TLS_PRIV_H
 #define SK_CRYPTO_TLS_PRIV_H
@@ -20,9 +21,15 @@ struct sk_tls_pipe {
     size_t start, end;
 };
 
-enum sk_tls_stage { SK_TLS_SHAKING, SK_TLS_OPEN, SK_TLS_CLOSING, SK_TLS_DEAD };
+enum sk_tls_stage {
+    SK_TLS_SHAKING,
+    SK_TLS_OPEN,
+    SK_TLS_CLOSING,
+    SK_TLS_DEAD
+};
 
-/* One client: `client` speaks TLS, `plain` is our end of the pair whose other end the server has (-1 while shaking hands). */
+/* One client: `client` speaks TLS, `plain` is our end of the pair whose other end the server has
+ * (-1 while shaking hands). */
 struct sk_tls_link {
     struct sk_tls_link *next, **prev;
     SSL *ssl;
@@ -38,7 +45,8 @@ struct sk_tls_link {
     unsigned addr_len;
 };
 
-/* Moves bytes in both directions until nothing moves; sets the stage to SK_TLS_DEAD at the end. Not while shaking hands. */
+/* Moves bytes in both directions until nothing moves; sets the stage to SK_TLS_DEAD at the end. Not
+ * while shaking hands. */
 void sk_tls_link_pump(struct sk_tls_link *l, uint64_t now_ms);
 /* 1: done, 0: goes on, -1: failed. */
 int sk_tls_link_shake(struct sk_tls_link *l);

@@ -1,9 +1,11 @@
 /*
- * answer.c - what goes back: status, headers, body, and the hand-over from any thread to the event loop.
+ * answer.c - what goes back: status, headers, body, and the hand-over from any thread to the event
+ * loop.
  *
- * A handler fills the request's answer and calls sk_http_answer(). Inside handle() that only marks the request, and the
- * event loop queues the answer when handle() returns. Afterwards, from another thread, it resumes the suspended connection, and
- * its event loop queues the answer. `turn` decides which of the two it is, by one exchange:
+ * A handler fills the request's answer and calls sk_http_answer(). Inside handle() that only marks
+ * the request, and the event loop queues the answer when handle() returns. Afterwards, from another
+ * thread, it resumes the suspended connection, and its event loop queues the answer. `turn` decides
+ * which of the two it is, by one exchange:
  *
  *     HANDLER --answer--> ANSWERED                      the loop sees it when handle() returns
  *     HANDLER --return--> SUSPENDED --answer--> ANSWERED  the answering thread resumes
@@ -109,7 +111,8 @@ enum MHD_Result sk_answer_queue(struct sk_http_req *r, struct MHD_Connection *mh
         r->status = MHD_HTTP_OK;
     if (!sk_conn_enter(r->conn, SK_STAGE_SENDING, r->conn->server->opts.read_ms))
         return MHD_NO;
-    struct MHD_Response *response = MHD_create_response_from_buffer(len, unconst(bytes), MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = MHD_create_response_from_buffer(len, unconst(bytes),
+                                                                    MHD_RESPMEM_PERSISTENT);
     if (!response)
         return MHD_NO;
     add_headers(response, r);
@@ -127,9 +130,11 @@ void sk_answer_raw(int fd, int status, const char *request_id, const char *json)
                        "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
                        "%s%s%s%sConnection: close\r\n\r\n",
                        status, MHD_get_reason_phrase_for((unsigned)status), json_len,
-                       request_id ? "X-Request-Id: " : "", request_id ? request_id : "", request_id ? "\r\n" : "",
+                       request_id ? "X-Request-Id: " : "", request_id ? request_id : "",
+                       request_id ? "\r\n" : "",
                        status == MHD_HTTP_SERVICE_UNAVAILABLE ? "Retry-After: 1\r\n" : "");
     struct iovec parts[] = { { head, (size_t)len }, { unconst(json), json_len } };
     struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
-    (void)!sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL); /* whether it arrives is the peer's affair now */
+    (void)!sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL); /* whether it arrives is the peer's
+                                                                  affair now */
 }

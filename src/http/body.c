@@ -1,13 +1,14 @@
 /*
  * body.c - request bodies: bounded one by one and all together, in buffers that are reused.
  *
- * A Content-Length is only a promise: it reserves at most SK_HTTP_FIRST_BYTES, and the buffer doubles as bytes arrive.
- * What has arrived counts towards the server's total until the request ends; beyond max_total_body_bytes a request is
- * answered 503. Buffers are lent by a small stack of spares, so idle connections hold none and busy ones do not fault in fresh
- * pages for each picture.
+ * A Content-Length is only a promise: it reserves at most SK_HTTP_FIRST_BYTES, and the buffer
+ * doubles as bytes arrive. What has arrived counts towards the server's total until the request
+ * ends; beyond max_total_body_bytes a request is answered 503. Buffers are lent by a small stack of
+ * spares, so idle connections hold none and busy ones do not fault in fresh pages for each picture.
  *
- * A request that is refused while its body arrives reads the rest away, so its connection can go on; a chunked body beyond
- * the limit has no known end: it is answered past libmicrohttpd (which takes no answer in the middle of a body) and closed.
+ * A request that is refused while its body arrives reads the rest away, so its connection can go
+ * on; a chunked body beyond the limit has no known end: it is answered past libmicrohttpd (which
+ * takes no answer in the middle of a body) and closed.
  */
 #include "http/http_priv.h"
 
@@ -47,7 +48,8 @@ void sk_body_begin(struct sk_http_req *r)
 {
     r->body = borrow_spare(r->conn->server);
     if (r->expected != UINT64_MAX)
-        (void)sk_buf_reserve(&r->body, r->expected < SK_HTTP_FIRST_BYTES ? (size_t)r->expected : SK_HTTP_FIRST_BYTES);
+        (void)sk_buf_reserve(&r->body, r->expected < SK_HTTP_FIRST_BYTES ? (size_t)r->expected
+                                                                         : SK_HTTP_FIRST_BYTES);
 }
 
 /* Refuses and gives the memory back at once; what still comes is read away. */
@@ -83,7 +85,8 @@ bool sk_body_take(struct sk_http_req *r, const char *bytes, size_t len)
     struct sk_http_server *s = r->conn->server;
     r->received += len;
     if (r->received > s->opts.max_body_bytes && r->expected == UINT64_MAX) {
-        sk_req_refuse(r, 0, SK_TOO_LARGE, "the body has more than %zu bytes", s->opts.max_body_bytes);
+        sk_req_refuse(r, 0, SK_TOO_LARGE, "the body has more than %zu bytes",
+                      s->opts.max_body_bytes);
         r->raw_status = r->status;
         sk_answer_raw(r->conn->fd, r->status, r->id, r->out.data);
         r->conn->lingers = true;

@@ -5,9 +5,10 @@
  *                  |                      |         |
  *                  +-----------> CUT <----+---------+        (the watch thread, at the deadline)
  *
- * libmicrohttpd tells us of a request when its first line is complete. That the first byte has come on an idle connection
- * is seen from the kernel's count of received bytes, once a tick; where there is no such count (a socket pair behind the
- * TLS front) a request has idle_ms for its first line and read_ms for the rest. Both are total deadlines.
+ * libmicrohttpd tells us of a request when its first line is complete. That the first byte has come
+ * on an idle connection is seen from the kernel's count of received bytes, once a tick; where there
+ * is no such count (a socket pair behind the TLS front) a request has idle_ms for its first line
+ * and read_ms for the rest. Both are total deadlines.
  */
 #include "http/http_priv.h"
 
@@ -17,7 +18,11 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-enum { STAGE_BITS = 3, FRESH_MS = 500 };
+enum {
+    STAGE_BITS = 3,
+    FRESH_MS = 500
+};
+
 static const uint64_t NO_DEADLINE = UINT64_MAX >> STAGE_BITS;
 
 static uint64_t word_of(enum sk_stage stage, uint64_t deadline_ms)
@@ -107,7 +112,8 @@ int sk_table_add(struct sk_http_server *s, struct sk_conn *c, struct sk_err *err
         s->by_fd = grown;
         s->by_fd_count = count;
     }
-    /* The kernel gave out this number again, so whoever had it is closed: libmicrohttpd gave it up without a word. */
+    /* The kernel gave out this number again, so whoever had it is closed: libmicrohttpd gave it up
+     * without a word. */
     if (s->by_fd[fd])
         sk_conn_free(s->by_fd[fd]);
     else
@@ -156,8 +162,9 @@ static void note_first_byte(struct sk_conn *c, uint64_t word, uint64_t now_ms)
             &c->word, &word, word_of(SK_STAGE_READING, now_ms + c->server->opts.read_ms));
 }
 
-/* libmicrohttpd 0.9.75 takes a short read for a drained socket; when the peer's end came with the bytes, epoll will not
- * tell it again. Shutting the reading side down, which has ended anyway, wakes it. */
+/* libmicrohttpd 0.9.75 takes a short read for a drained socket; when the peer's end came with the
+ * bytes, epoll will not tell it again. Shutting the reading side down, which has ended anyway,
+ * wakes it. */
 static void note_lost_end(const struct sk_conn *c)
 {
     char byte;
@@ -180,9 +187,11 @@ static void sweep_one(struct sk_conn *c, uint64_t now_ms)
     if (stage == SK_STAGE_CUT || word >> STAGE_BITS > now_ms)
         return;
     if (!atomic_compare_exchange_strong(&c->word, &word, word_of(SK_STAGE_CUT, NO_DEADLINE)))
-        return; /* it moved on */
-    if (stage == SK_STAGE_READING && received_bytes(c->fd) != 0) /* a browser's spare connection wants no answer */
-        sk_answer_raw(c->fd, MHD_HTTP_REQUEST_TIMEOUT, NULL, "{\"error\":\"the request did not arrive in time\"}");
+        return;                                                  /* it moved on */
+    if (stage == SK_STAGE_READING && received_bytes(c->fd) != 0) /* a browser's spare connection
+                                                                    wants no answer */
+        sk_answer_raw(c->fd, MHD_HTTP_REQUEST_TIMEOUT, NULL,
+                      "{\"error\":\"the request did not arrive in time\"}");
     (void)shutdown(c->fd, SHUT_RDWR);
 }
 
@@ -194,11 +203,13 @@ void sk_table_sweep(struct sk_http_server *s, uint64_t now_ms)
             sweep_one(s->by_fd[i], now_ms);
 }
 
-/* What the kernel holds already is still read after this, so a request that was on its way is served. */
+/* What the kernel holds already is still read after this, so a request that was on its way is
+ * served. */
 static void hush(struct sk_conn *c, uint64_t now_ms)
 {
     enum sk_stage stage = sk_conn_stage(c);
-    bool is_silent = stage == SK_STAGE_READING && now_ms - c->accepted_ms >= FRESH_MS && received_bytes(c->fd) == 0;
+    bool is_silent = stage == SK_STAGE_READING && now_ms - c->accepted_ms >= FRESH_MS &&
+                     received_bytes(c->fd) == 0;
     if ((stage != SK_STAGE_IDLE && !is_silent) || c->is_hushed)
         return;
     c->is_hushed = true;

@@ -1,16 +1,17 @@
 /*
  * http.h - the HTTP/1.1 server: routes, limits, bodies, answers from any thread.
  *
- * A server owns a listening socket, a few event loop threads (libmicrohttpd, epoll) and a watchdog. A request is
- * read within its limits and then given to the handler of its route. The handler answers at once, or keeps the
- * request and answers later from any thread with the same functions: sk_http_answer() may be called exactly once
- * per request and ends the handler's hold on it.
+ * A server owns a listening socket, a few event loop threads (libmicrohttpd, epoll) and a watchdog.
+ * A request is read within its limits and then given to the handler of its route. The handler
+ * answers at once, or keeps the request and answers later from any thread with the same functions:
+ * sk_http_answer() may be called exactly once per request and ends the handler's hold on it.
  *
  *     static void predict(struct sk_http_req *req, void *ctx) { ...; sk_http_answer(req); }
  *
- * Slow peers: one total deadline covers a request from its first byte to its last (read_ms), another an idle
- * keep-alive connection (idle_ms), another the sending of an answer (read_ms). The watchdog shuts the socket down.
- * What libmicrohttpd answers by itself, before any handler, is listed in docs/spec/http.md.
+ * Slow peers: one total deadline covers a request from its first byte to its last (read_ms),
+ * another an idle keep-alive connection (idle_ms), another the sending of an answer (read_ms). The
+ * watchdog shuts the socket down. What libmicrohttpd answers by itself, before any handler, is
+ * listed in docs/spec/http.md.
  *
  * Errors of a request are answered as JSON {"error": text} with the status of the code.
  */
@@ -31,44 +32,52 @@ struct sk_http_server;
 struct sk_http_req;
 
 enum sk_http_flags {
-    SK_HTTP_MULTIPART = 1u << 0, /* parse multipart/form-data while it arrives; other bodies arrive whole */
+    SK_HTTP_MULTIPART = 1u << 0, /* parse multipart/form-data while it arrives; other bodies arrive
+                                    whole */
     SK_HTTP_PREFIX = 1u << 1,    /* the pattern is a prefix: "/v2/models/" */
     SK_HTTP_OPEN = 1u << 2,      /* no API key needed (health) */
     SK_HTTP_QUIET = 1u << 3,     /* log at debug (health, metrics) */
 };
 
 struct sk_http_route {
-    const char *method;  /* "GET" also answers HEAD */
-    const char *path;    /* exact, or prefix */
+    const char *method; /* "GET" also answers HEAD */
+    const char *path;   /* exact, or prefix */
     unsigned flags;
     void (*handle)(struct sk_http_req *req, void *ctx);
     void *ctx;
 };
 
 struct sk_http_options {
-    const char *host;  /* numeric address or name; "127.0.0.1" */
-    uint16_t port;     /* 0: the kernel picks one */
-    int listen_fd;     /* >= 0: use this listening socket instead of host and port (ownership is taken) */
-    unsigned threads;  /* event loops; 0: 1, or 2 with 4 cores and more */
+    const char *host; /* numeric address or name; "127.0.0.1" */
+    uint16_t port;    /* 0: the kernel picks one */
+    int listen_fd; /* >= 0: use this listening socket instead of host and port (ownership is taken)
+                    */
+    unsigned threads;                        /* event loops; 0: 1, or 2 with 4 cores and more */
     size_t max_body_bytes, max_header_bytes; /* 0: the defaults of limits.h, likewise below */
-    size_t max_total_body_bytes; /* bodies of all requests together, 503 beyond; 0: 8 times max_body_bytes */
+    size_t max_total_body_bytes; /* bodies of all requests together, 503 beyond; 0: 8 times
+                                    max_body_bytes */
     unsigned max_connections, max_parts;
     unsigned read_ms, idle_ms;
-    const struct sk_http_route *routes; /* ended by a row without method; borrowed for the server's life */
-    void *ctx;         /* given to handlers whose route has no ctx of its own */
-    const char *api_key;      /* NULL: open. Else "Authorization: Bearer KEY" or "X-API-Key: KEY" is needed, 401 otherwise */
-    const char *tls_cert, *tls_key; /* PEM files; both or none. Served by crypto's front, see crypto.h */
-    /* Called exactly once for every request whose first line was read, when its answer was sent or its connection was lost,
-     * on an event loop, for metrics and the access log; may be NULL. It includes requests that were refused before a
-     * handler saw them (limits, unknown path, key): sk_http_user() is NULL then. status is what was answered; 408 when
-     * the request was cut for being slow, 499 when the client left before an answer. */
+    const struct sk_http_route *routes; /* ended by a row without method; borrowed for the server's
+                                           life */
+    void *ctx;                          /* given to handlers whose route has no ctx of its own */
+    const char *api_key; /* NULL: open. Else "Authorization: Bearer KEY" or "X-API-Key: KEY" is
+                            needed, 401 otherwise */
+    const char *tls_cert, *tls_key; /* PEM files; both or none. Served by crypto's front, see
+                                       crypto.h */
+    /* Called exactly once for every request whose first line was read, when its answer was sent or
+     * its connection was lost, on an event loop, for metrics and the access log; may be NULL. It
+     * includes requests that were refused before a handler saw them (limits, unknown path, key):
+     * sk_http_user() is NULL then. status is what was answered; 408 when the request was cut for
+     * being slow, 499 when the client left before an answer. */
     void (*finished)(struct sk_http_req *req, int status, uint64_t total_ns, void *ctx);
 };
 
-int sk_http_start(const struct sk_http_options *opts, struct sk_http_server **out, struct sk_err *err) SK_CHECK;
+int sk_http_start(const struct sk_http_options *opts, struct sk_http_server **out,
+                  struct sk_err *err) SK_CHECK;
 uint16_t sk_http_port(const struct sk_http_server *s);
-/* Stops accepting, closes idle connections, waits until every request that was read is answered and sent, at most
- * wait_ms (then cuts the rest). Returns the number of requests that were cut. */
+/* Stops accepting, closes idle connections, waits until every request that was read is answered and
+ * sent, at most wait_ms (then cuts the rest). Returns the number of requests that were cut. */
 unsigned sk_http_drain(struct sk_http_server *s, uint64_t wait_ms);
 /* Ends everything; requests still held must have been answered. */
 void sk_http_stop(struct sk_http_server *s);
@@ -76,12 +85,15 @@ unsigned sk_http_connections(const struct sk_http_server *s);
 
 /* ---- the request: borrowed until sk_http_answer() returns ---- */
 const char *sk_http_method(const struct sk_http_req *r);
-const char *sk_http_path(const struct sk_http_req *r);   /* percent-decoded, without the query */
-const char *sk_http_rest(const struct sk_http_req *r);   /* what follows a prefix pattern, raw; "" otherwise */
+const char *sk_http_path(const struct sk_http_req *r); /* percent-decoded, without the query */
+const char *sk_http_rest(const struct sk_http_req *r); /* what follows a prefix pattern, raw; ""
+                                                          otherwise */
 const char *sk_http_query(const struct sk_http_req *r, const char *name);  /* NULL: absent */
-const char *sk_http_header(const struct sk_http_req *r, const char *name); /* any case; NULL: absent */
-const char *sk_http_peer(const struct sk_http_req *r);   /* "192.0.2.1:5000", "[2001:db8::1]:5000" */
-const char *sk_http_id(const struct sk_http_req *r);     /* X-Request-Id when it is sane, else made here; echoed in the answer */
+const char *sk_http_header(const struct sk_http_req *r, const char *name); /* any case; NULL: absent
+                                                                            */
+const char *sk_http_peer(const struct sk_http_req *r); /* "192.0.2.1:5000", "[2001:db8::1]:5000" */
+const char *sk_http_id(const struct sk_http_req *r);   /* X-Request-Id when it is sane, else made
+                                                          here; echoed in the answer */
 struct sk_view sk_http_body(const struct sk_http_req *r); /* empty for multipart */
 uint64_t sk_http_start_ns(const struct sk_http_req *r);   /* headers complete */
 uint64_t sk_http_read_ns(const struct sk_http_req *r);    /* body complete */
@@ -94,6 +106,7 @@ struct sk_http_part {
     const char *content_type; /* NULL when absent */
     struct sk_view body;
 };
+
 bool sk_http_is_multipart(const struct sk_http_req *r);
 size_t sk_http_part_count(const struct sk_http_req *r);
 const struct sk_http_part *sk_http_part_at(const struct sk_http_req *r, size_t i);
@@ -103,26 +116,36 @@ void sk_http_set_user(struct sk_http_req *r, void *user);
 void *sk_http_user(const struct sk_http_req *r);
 
 /* ---- the answer ---- */
-void sk_http_set_status(struct sk_http_req *r, int status);                /* 200 unless set */
-void sk_http_set_header(struct sk_http_req *r, const char *name, const char *value); /* copied; at most 8 */
-void sk_http_set_type(struct sk_http_req *r, const char *content_type);    /* static text; application/json unless set */
-struct sk_buf *sk_http_out(struct sk_http_req *r);                         /* append the body here */
+void sk_http_set_status(struct sk_http_req *r, int status); /* 200 unless set */
+void sk_http_set_header(struct sk_http_req *r, const char *name, const char *value); /* copied; at
+                                                                                        most 8 */
+void sk_http_set_type(struct sk_http_req *r, const char *content_type);              /* static text;
+                                                                                        application/json unless
+                                                                                        set */
+struct sk_buf *sk_http_out(struct sk_http_req *r); /* append the body here */
 /* Sends static bytes (the page) instead of the buffer. */
 void sk_http_set_static(struct sk_http_req *r, const void *bytes, size_t len);
-/* {"error": text}, status from the code (or what sk_http_set_status said before); SK_BUSY adds Retry-After. */
+/* {"error": text}, status from the code (or what sk_http_set_status said before); SK_BUSY adds
+ * Retry-After. */
 void sk_http_error(struct sk_http_req *r, const struct sk_err *err);
 /* Sends. After it the request must not be touched. From any thread, exactly once. */
 void sk_http_answer(struct sk_http_req *r);
 
 /* ---- multipart/form-data (RFC 7578), streaming: see multipart.c ---- */
 struct sk_multipart;
-/* content_type is the whole header value; SK_INVALID when the boundary is missing, too long or malformed. */
-int sk_multipart_new(const char *content_type, size_t max_bytes, unsigned max_parts, struct sk_multipart **out, struct sk_err *err) SK_CHECK;
+/* content_type is the whole header value; SK_INVALID when the boundary is missing, too long or
+ * malformed. */
+int sk_multipart_new(const char *content_type, size_t max_bytes, unsigned max_parts,
+                     struct sk_multipart **out, struct sk_err *err) SK_CHECK;
 void sk_multipart_free(struct sk_multipart *m);
 SK_DEFINE_OWN(struct sk_multipart, sk_multipart_free);
-/* Any split of the body into chunks gives the same result. After an error further chunks are ignored. */
-int sk_multipart_feed(struct sk_multipart *m, const char *bytes, size_t len, struct sk_err *err) SK_CHECK;
-int sk_multipart_finish(struct sk_multipart *m, struct sk_err *err) SK_CHECK; /* SK_INVALID without the closing boundary */
+/* Any split of the body into chunks gives the same result. After an error further chunks are
+ * ignored. */
+int sk_multipart_feed(struct sk_multipart *m, const char *bytes, size_t len,
+                      struct sk_err *err) SK_CHECK;
+int sk_multipart_finish(struct sk_multipart *m, struct sk_err *err) SK_CHECK; /* SK_INVALID without
+                                                                                 the closing
+                                                                                 boundary */
 size_t sk_multipart_count(const struct sk_multipart *m);
 const struct sk_http_part *sk_multipart_at(const struct sk_multipart *m, size_t i);
 

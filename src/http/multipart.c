@@ -1,25 +1,35 @@
 /*
  * multipart.c - multipart/form-data (RFC 7578, RFC 2046 section 5.1), parsed while it arrives.
  *
- *     preamble CRLF? --boundary LWSP* CRLF headers CRLF CRLF body CRLF --boundary LWSP* CRLF ... CRLF --boundary-- epilogue
+ *     preamble CRLF? --boundary LWSP* CRLF headers CRLF CRLF body CRLF --boundary LWSP* CRLF ...
+ * CRLF --boundary-- epilogue
  *
- * Chunks are appended to one buffer and scanned there, each byte about once; a part's body is a range of that buffer, so
- * it is contiguous and was copied only once. A decision is taken only when all bytes it depends on are there, and
- * `pos` never moves past a byte that is still undecided: so every split of the input into chunks gives the same result.
+ * Chunks are appended to one buffer and scanned there, each byte about once; a part's body is a
+ * range of that buffer, so it is contiguous and was copied only once. A decision is taken only when
+ * all bytes it depends on are there, and `pos` never moves past a byte that is still undecided: so
+ * every split of the input into chunks gives the same result.
  *
- * A line ends with CRLF. Hand-made bodies with bare LF are taken too, when the first boundary line ends so; then all lines
- * must, which keeps a CR before a boundary in the part it belongs to. Text in front of the first boundary and
- * behind the last is skipped. filename* (RFC 5987) is ignored: RFC 7578 forbids it.
+ * A line ends with CRLF. Hand-made bodies with bare LF are taken too, when the first boundary line
+ * ends so; then all lines must, which keeps a CR before a boundary in the part it belongs to. Text
+ * in front of the first boundary and behind the last is skipped. filename* (RFC 5987) is ignored:
+ * RFC 7578 forbids it.
  */
 #include "http/http_priv.h"
-
 
 #include <ctype.h>
 #include <strings.h>
 
-enum { PADDING_MAX = 256, NEEDLE_MAX = 4 + SK_LIMIT_BOUNDARY_BYTES };
+enum {
+    PADDING_MAX = 256,
+    NEEDLE_MAX = 4 + SK_LIMIT_BOUNDARY_BYTES
+};
 
-enum state { PREAMBLE, HEADERS, BODY, END };
+enum state {
+    PREAMBLE,
+    HEADERS,
+    BODY,
+    END
+};
 
 /* Offsets into the text (0: absent; the text begins with a spare byte) and into the data. */
 struct slot {
@@ -33,10 +43,10 @@ struct sk_multipart {
     enum state state;
     bool has_bare_lf;
     unsigned max_parts;
-    struct sk_buf own;   /* the data of a parser that was not lent a buffer */
+    struct sk_buf own; /* the data of a parser that was not lent a buffer */
     struct sk_buf *data;
-    struct sk_buf text;  /* names, each with its NUL */
-    size_t pos;          /* everything before is decided */
+    struct sk_buf text; /* names, each with its NUL */
+    size_t pos;         /* everything before is decided */
     size_t headers_start;
     struct slot *slots;
     struct sk_http_part *parts; /* made by finish */
@@ -51,8 +61,9 @@ static bool is_boundary_char(char c)
     return isalnum((unsigned char)c) || (c && strchr("'()+_,-./:=? ", c));
 }
 
-/* One parameter "; name=value" of a header value, value a token or quoted. Moves *p behind it; false at the end or when the text is
- * malformed. out receives the value without quotes and escapes. */
+/* One parameter "; name=value" of a header value, value a token or quoted. Moves *p behind it;
+ * false at the end or when the text is malformed. out receives the value without quotes and
+ * escapes. */
 static bool next_param(const char **p, const char *end, struct sk_view *name, struct sk_buf *out)
 {
     const char *s = *p;
@@ -98,19 +109,22 @@ static int find_boundary(const char *content_type, struct sk_buf *out, struct sk
         if (!sk_view_eq_nocase(name, "boundary"))
             continue;
         if (found)
-            return sk_fail(err, SK_INVALID, "multipart: there are two boundaries in the Content-Type");
+            return sk_fail(err, SK_INVALID,
+                           "multipart: there are two boundaries in the Content-Type");
         found = true;
         sk_buf_add(out, value.data, value.len);
     }
     if (!sk_buf_ok(&value) || out->failed == SK_NOMEM)
         return sk_nomem(err);
     if (!sk_buf_ok(out))
-        return sk_fail(err, SK_INVALID, "multipart: the boundary is longer than %u characters", SK_LIMIT_BOUNDARY_BYTES);
+        return sk_fail(err, SK_INVALID, "multipart: the boundary is longer than %u characters",
+                       SK_LIMIT_BOUNDARY_BYTES);
     if (!found || out->len == 0)
         return sk_fail(err, SK_INVALID, "multipart: the Content-Type has no boundary");
     for (size_t i = 0; i < out->len; i++)
         if (!is_boundary_char(out->data[i]))
-            return sk_fail(err, SK_INVALID, "multipart: the boundary has a character that is not allowed");
+            return sk_fail(err, SK_INVALID,
+                           "multipart: the boundary has a character that is not allowed");
     if (out->data[out->len - 1] == ' ')
         return sk_fail(err, SK_INVALID, "multipart: the boundary ends with a space");
     return 0;
@@ -126,8 +140,8 @@ struct sk_multipart *sk_multipart_alloc(void)
     return m;
 }
 
-int sk_multipart_begin(struct sk_multipart *m, const char *content_type, struct sk_buf *data, unsigned max_parts,
-                       struct sk_err *err)
+int sk_multipart_begin(struct sk_multipart *m, const char *content_type, struct sk_buf *data,
+                       unsigned max_parts, struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf boundary = SK_BUF_INIT(SK_LIMIT_BOUNDARY_BYTES);
     if (find_boundary(content_type, &boundary, err) < 0)
@@ -148,8 +162,8 @@ int sk_multipart_begin(struct sk_multipart *m, const char *content_type, struct 
     return sk_buf_ok(&m->text) ? 0 : sk_buf_fail(&m->text, err);
 }
 
-int sk_multipart_new(const char *content_type, size_t max_bytes, unsigned max_parts, struct sk_multipart **out,
-                     struct sk_err *err)
+int sk_multipart_new(const char *content_type, size_t max_bytes, unsigned max_parts,
+                     struct sk_multipart **out, struct sk_err *err)
 {
     SK_OWN(sk_multipart_free) struct sk_multipart *m = sk_multipart_alloc();
     if (!m)
@@ -236,9 +250,11 @@ static int read_header(struct sk_multipart *m, const char *line, size_t len, str
         keep_text(m, value.ptr, value.len, &m->slots[m->count].content_type);
     if (!sk_buf_ok(&m->text))
         return sk_nomem(err);
-    if (sk_view_eq_nocase(name, "Content-Transfer-Encoding") && !sk_view_eq_nocase(value, "binary") &&
-        !sk_view_eq_nocase(value, "8bit") && !sk_view_eq_nocase(value, "7bit"))
-        return sk_fail(err, SK_UNSUPPORTED, "multipart: Content-Transfer-Encoding '%.*s' is not supported",
+    if (sk_view_eq_nocase(name, "Content-Transfer-Encoding") &&
+        !sk_view_eq_nocase(value, "binary") && !sk_view_eq_nocase(value, "8bit") &&
+        !sk_view_eq_nocase(value, "7bit"))
+        return sk_fail(err, SK_UNSUPPORTED,
+                       "multipart: Content-Transfer-Encoding '%.*s' is not supported",
                        (int)(value.len < 40 ? value.len : 40), value.ptr);
     return 0;
 }
@@ -251,14 +267,15 @@ static int scan_headers(struct sk_multipart *m, struct sk_err *err)
         const char *lf = memchr(line, '\n', m->data->len - m->pos);
         size_t seen = (lf ? (size_t)(lf - m->data->data) + 1 : m->data->len) - m->headers_start;
         if (seen > SK_LIMIT_PART_HEADER_BYTES)
-            return sk_fail(err, SK_LIMIT, "multipart: the headers of part %zu exceed %u bytes", m->count + 1,
-                           SK_LIMIT_PART_HEADER_BYTES);
+            return sk_fail(err, SK_LIMIT, "multipart: the headers of part %zu exceed %u bytes",
+                           m->count + 1, SK_LIMIT_PART_HEADER_BYTES);
         if (!lf)
             return 0;
         size_t len = (size_t)(lf - line);
         bool has_cr = len > 0 && line[len - 1] == '\r';
         if (has_cr == m->has_bare_lf)
-            return sk_fail(err, SK_INVALID, "multipart: lines end with CRLF here and with LF there");
+            return sk_fail(err, SK_INVALID,
+                           "multipart: lines end with CRLF here and with LF there");
         len -= has_cr;
         m->pos = (size_t)(lf - m->data->data) + 1;
         if (len == 0)
@@ -270,9 +287,15 @@ static int scan_headers(struct sk_multipart *m, struct sk_err *err)
 
 /* ---- boundaries ---- */
 
-enum found { MORE, NOT_HERE, NEXT_PART, CLOSED };
+enum found {
+    MORE,
+    NOT_HERE,
+    NEXT_PART,
+    CLOSED
+};
 
-/* What follows a boundary at p; *after is where the next thing begins. In the preamble the line's end decides about LF. */
+/* What follows a boundary at p; *after is where the next thing begins. In the preamble the line's
+ * end decides about LF. */
 static enum found look_behind_boundary(struct sk_multipart *m, size_t p, size_t *after)
 {
     const char *d = m->data->data;
@@ -315,14 +338,17 @@ static enum found match(const struct sk_multipart *m, size_t at, size_t skip)
 /* Finds the next boundary at or after m->pos. *start: where the body before it ends. */
 static enum found find_delimiter(struct sk_multipart *m, size_t *start, size_t *after)
 {
-    size_t skip = m->state == PREAMBLE || m->has_bare_lf ? 1 : 0; /* the needle begins with LF then, not CR LF */
+    size_t skip = m->state == PREAMBLE || m->has_bare_lf ? 1 : 0; /* the needle begins with LF then,
+                                                                     not CR LF */
     for (;;) {
         size_t at = m->pos;
         size_t from = skip;
         if (m->state == PREAMBLE && at == 0 && m->data->len > 0 && m->data->data[0] == '-') {
             from = 2; /* the body begins with the boundary itself */
         } else {
-            const char *hit = m->data->len > at ? memchr(m->data->data + at, m->needle[skip], m->data->len - at) : NULL;
+            const char *hit = m->data->len > at
+                                  ? memchr(m->data->data + at, m->needle[skip], m->data->len - at)
+                                  : NULL;
             at = hit ? (size_t)(hit - m->data->data) : m->data->len;
         }
         m->pos = at;
@@ -368,7 +394,8 @@ static int scan(struct sk_multipart *m, struct sk_err *err)
             if (rc == 1) {
                 m->slots[m->count].start = m->pos;
                 m->state = BODY;
-                m->pos -= m->has_bare_lf ? 1 : 2; /* an empty body: the headers' last line end is the boundary's first */
+                m->pos -= m->has_bare_lf ? 1 : 2; /* an empty body: the headers' last line end is
+                                                     the boundary's first */
             }
         } else {
             rc = scan_to_boundary(m, err);

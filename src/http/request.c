@@ -1,9 +1,11 @@
 /*
- * request.c - a request from its first line to the end of its headers: target, route, and all that can be refused early.
+ * request.c - a request from its first line to the end of its headers: target, route, and all that
+ * can be refused early.
  *
- * libmicrohttpd is told to be lenient and not to decode; the strictness is here, so that refusals are JSON. One
- * pass over the headers picks out the few that matter. A message whose length could be understood in two ways
- * (RFC 9112, section 6.3: both lengths, two lengths, an unknown transfer coding) is refused and the connection ended.
+ * libmicrohttpd is told to be lenient and not to decode; the strictness is here, so that refusals
+ * are JSON. One pass over the headers picks out the few that matter. A message whose length could
+ * be understood in two ways (RFC 9112, section 6.3: both lengths, two lengths, an unknown transfer
+ * coding) is refused and the connection ended.
  */
 #include "http/http_priv.h"
 
@@ -15,8 +17,8 @@
 
 /* What the header pass finds; NULL: absent. */
 struct seen {
-    const char *content_length, *transfer_encoding, *expect, *authorization, *api_key, *request_id, *content_type,
-        *content_encoding, *host;
+    const char *content_length, *transfer_encoding, *expect, *authorization, *api_key, *request_id,
+        *content_type, *content_encoding, *host;
     unsigned count;
     bool is_repeated; /* a header that must be single */
     bool is_bad;      /* a name that is no token, a value with control characters */
@@ -66,7 +68,9 @@ static bool split_query(struct sk_http_req *r, const char *query)
                 return false;
             struct sk_pair *q = &r->query[r->query_count];
             q->name = decode(&r->arena, query, name_len, true);
-            q->value = name_len < len ? decode(&r->arena, query + name_len + 1, len - name_len - 1, true) : "";
+            q->value = name_len < len
+                           ? decode(&r->arena, query + name_len + 1, len - name_len - 1, true)
+                           : "";
             if (!q->name || !q->value)
                 return false;
             r->query_count++;
@@ -112,7 +116,10 @@ void sk_req_begin(struct sk_http_req *r, const char *target)
 /* Keeps what the next request of the connection can use, gives back what is large. */
 void sk_req_clear(struct sk_http_req *r)
 {
-    enum { KEEP_BYTES = 65536 };
+    enum {
+        KEEP_BYTES = 65536
+    };
+
     sk_body_release(r);
     if (r->out.cap > KEEP_BYTES)
         sk_buf_done(&r->out);
@@ -123,7 +130,10 @@ void sk_req_clear(struct sk_http_req *r)
         sk_arena_clear(&r->arena);
 
     struct sk_http_req kept = {
-        .conn = r->conn, .arena = r->arena, .out = r->out, .multipart = r->multipart,
+        .conn = r->conn,
+        .arena = r->arena,
+        .out = r->out,
+        .multipart = r->multipart,
     };
     *r = kept;
 }
@@ -161,21 +171,28 @@ static bool is_token(const char *text)
     return text[0] != '\0';
 }
 
-static enum MHD_Result see_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+static enum MHD_Result see_header(void *cls, enum MHD_ValueKind kind, const char *name,
+                                  const char *value)
 {
     (void)kind;
     struct seen *s = cls;
+
     const struct {
         const char *name;
         const char **value;
         bool is_single;
     } wanted[] = {
-        { "Content-Length", &s->content_length, true },   { "Transfer-Encoding", &s->transfer_encoding, true },
-        { "Host", &s->host, true },                       { "Content-Type", &s->content_type, true },
-        { "Content-Encoding", &s->content_encoding, true }, { "Expect", &s->expect, true },
-        { "Authorization", &s->authorization, true },     { "X-API-Key", &s->api_key, true },
+        { "Content-Length", &s->content_length, true },
+        { "Transfer-Encoding", &s->transfer_encoding, true },
+        { "Host", &s->host, true },
+        { "Content-Type", &s->content_type, true },
+        { "Content-Encoding", &s->content_encoding, true },
+        { "Expect", &s->expect, true },
+        { "Authorization", &s->authorization, true },
+        { "X-API-Key", &s->api_key, true },
         { "X-Request-Id", &s->request_id, false },
     };
+
     s->count++;
     if (!is_token(name))
         s->is_bad = true;
@@ -202,7 +219,8 @@ static void choose_id(struct sk_http_req *r, const char *given)
         memcpy(r->id, given, len + 1);
         return;
     }
-    /* splitmix64 of a counter: different in each request, not guessable from one to the next process */
+    /* splitmix64 of a counter: different in each request, not guessable from one to the next
+     * process */
     struct sk_http_server *s = r->conn->server;
     uint64_t z = s->id_seed + atomic_fetch_add(&s->id_next, 1) * 0x9e3779b97f4a7c15u;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
@@ -212,10 +230,12 @@ static void choose_id(struct sk_http_req *r, const char *given)
 
 /* ---- checks, in the order of their answers ---- */
 
-static void check_message(struct sk_http_req *r, const struct seen *h, struct MHD_Connection *mhd, const char *version)
+static void check_message(struct sk_http_req *r, const struct seen *h, struct MHD_Connection *mhd,
+                          const char *version)
 {
     const struct sk_http_options *o = &r->conn->server->opts;
-    const union MHD_ConnectionInfo *size = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    const union MHD_ConnectionInfo *size = MHD_get_connection_info(
+        mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     bool is_1_1 = strcmp(version, "HTTP/1.0") != 0;
 
     r->expected = 0;
@@ -227,10 +247,12 @@ static void check_message(struct sk_http_req *r, const struct seen *h, struct MH
     if (h->is_bad || !is_token(r->method))
         sk_req_refuse(r, 0, SK_INVALID, "a header field is malformed");
     if (size && size->header_size > o->max_header_bytes)
-        sk_req_refuse(r, 431, SK_LIMIT, "the headers have %zu bytes, at most %zu are allowed (max-header-size)", size->header_size,
-                      o->max_header_bytes);
+        sk_req_refuse(r, 431, SK_LIMIT,
+                      "the headers have %zu bytes, at most %zu are allowed (max-header-size)",
+                      size->header_size, o->max_header_bytes);
     if (h->count > SK_HTTP_HEADERS_MAX)
-        sk_req_refuse(r, 431, SK_LIMIT, "there are %u header fields, at most %d are allowed", h->count, SK_HTTP_HEADERS_MAX);
+        sk_req_refuse(r, 431, SK_LIMIT, "there are %u header fields, at most %d are allowed",
+                      h->count, SK_HTTP_HEADERS_MAX);
     if (h->is_repeated || (h->content_length && h->transfer_encoding))
         sk_req_refuse(r, 0, SK_INVALID, "header fields contradict each other");
     if (!h->host && is_1_1)
@@ -239,12 +261,14 @@ static void check_message(struct sk_http_req *r, const struct seen *h, struct MH
         sk_req_refuse(r, 0, SK_INVALID, "HTTP/1.0 has no Transfer-Encoding");
     r->closes = r->refused;
     if (h->transfer_encoding && strcasecmp(h->transfer_encoding, "chunked") != 0) {
-        sk_req_refuse(r, 0, SK_UNSUPPORTED, "transfer coding '%.40s': only chunked is supported", h->transfer_encoding);
+        sk_req_refuse(r, 0, SK_UNSUPPORTED, "transfer coding '%.40s': only chunked is supported",
+                      h->transfer_encoding);
         r->closes = true;
     }
 }
 
-static bool route_has_path(const struct sk_http_route *route, const struct sk_http_req *r, const char **rest)
+static bool route_has_path(const struct sk_http_route *route, const struct sk_http_req *r,
+                           const char **rest)
 {
     if (!(route->flags & SK_HTTP_PREFIX))
         return strcmp(route->path, r->path) == 0;
@@ -273,8 +297,8 @@ static void find_route(struct sk_http_req *r)
         if (strstr(allow, route->method) || used + 16 > sizeof allow)
             continue;
         bool is_get = strcmp(route->method, "GET") == 0;
-        used += (size_t)snprintf(allow + used, sizeof allow - used, "%s%.8s%s", used ? ", " : "", route->method,
-                                 is_get ? ", HEAD" : "");
+        used += (size_t)snprintf(allow + used, sizeof allow - used, "%s%.8s%s", used ? ", " : "",
+                                 route->method, is_get ? ", HEAD" : "");
     }
     if (!used) {
         sk_req_refuse(r, 0, SK_NOT_FOUND, "no such path: %.200s", r->path);
@@ -294,7 +318,9 @@ static void check_key(struct sk_http_req *r, const struct seen *h)
         given = h->authorization + 7 + strspn(h->authorization + 7, " ");
     if (given && sk_equal_secret(given, strlen(given), key, strlen(key)))
         return;
-    sk_req_refuse(r, 0, SK_UNAUTHENTICATED, given ? "the API key is wrong" : "an API key is needed: Authorization: Bearer KEY");
+    sk_req_refuse(r, 0, SK_UNAUTHENTICATED,
+                  given ? "the API key is wrong"
+                        : "an API key is needed: Authorization: Bearer KEY");
     sk_http_set_header(r, "WWW-Authenticate", "Bearer");
 }
 
@@ -302,10 +328,12 @@ static void check_body(struct sk_http_req *r, const struct seen *h)
 {
     const struct sk_http_options *o = &r->conn->server->opts;
     if (h->content_encoding && r->expected > 0 && strcasecmp(h->content_encoding, "identity") != 0)
-        sk_req_refuse(r, 0, SK_UNSUPPORTED_MEDIA, "content coding '%.40s' is not supported: send the body as it is",
+        sk_req_refuse(r, 0, SK_UNSUPPORTED_MEDIA,
+                      "content coding '%.40s' is not supported: send the body as it is",
                       h->content_encoding);
     if (r->expected != UINT64_MAX && r->expected > o->max_body_bytes)
-        sk_req_refuse(r, 0, SK_TOO_LARGE, "the body has %llu bytes, at most %zu are allowed (max-body-size)",
+        sk_req_refuse(r, 0, SK_TOO_LARGE,
+                      "the body has %llu bytes, at most %zu are allowed (max-body-size)",
                       (unsigned long long)r->expected, o->max_body_bytes);
     if (h->expect && strcasecmp(h->expect, "100-continue") != 0)
         sk_req_refuse(r, 417, SK_INVALID, "expectation '%.40s' is not known", h->expect);
@@ -323,11 +351,13 @@ static void begin_multipart(struct sk_http_req *r, const char *content_type)
     r->is_multipart = true;
     if (!r->multipart)
         sk_req_refuse(r, 0, SK_NOMEM, "out of memory");
-    else if (sk_multipart_begin(r->multipart, content_type, &r->body, r->conn->server->opts.max_parts, &err) < 0)
+    else if (sk_multipart_begin(r->multipart, content_type, &r->body,
+                                r->conn->server->opts.max_parts, &err) < 0)
         sk_req_refuse(r, 0, err.code, "%s", err.text);
 }
 
-void sk_req_admit(struct sk_http_req *r, struct MHD_Connection *mhd, const char *method, const char *version)
+void sk_req_admit(struct sk_http_req *r, struct MHD_Connection *mhd, const char *method,
+                  const char *version)
 {
     struct seen h = { 0 };
     r->seen = true;

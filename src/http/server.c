@@ -9,10 +9,11 @@
  *     on_completed            sent, or lost: finished() is called, the connection is idle
  *     on_connection CLOSED    before the descriptor is closed
  *
- * In 0.9.75 an answer queued at the first access call ends the connection, and none can be queued while the body arrives;
- * so answers wait for the last call unless the body is not worth reading (sk_http_req.closes). A connection that is suspended
- * while its loop waits for bytes is read from when it is resumed, and dropped unanswered if its peer has ended its side
- * meanwhile; so the last call is passed up once (is_primed), after which the loop waits for us and not for bytes.
+ * In 0.9.75 an answer queued at the first access call ends the connection, and none can be queued
+ * while the body arrives; so answers wait for the last call unless the body is not worth reading
+ * (sk_http_req.closes). A connection that is suspended while its loop waits for bytes is read from
+ * when it is resumed, and dropped unanswered if its peer has ended its side meanwhile; so the last
+ * call is passed up once (is_primed), after which the loop waits for us and not for bytes.
  */
 #include "http/http_priv.h"
 
@@ -28,15 +29,18 @@
 
 static struct sk_conn *conn_of(struct MHD_Connection *mhd)
 {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+        mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return info ? info->socket_context : NULL;
 }
 
-static void on_connection(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode what)
+static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode what)
 {
     struct sk_http_server *s = cls;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        const union MHD_ConnectionInfo *fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+        const union MHD_ConnectionInfo *fd = MHD_get_connection_info(
+            mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
         *context = fd ? sk_table_start(s, fd->connect_fd) : NULL;
         return;
     }
@@ -83,8 +87,9 @@ static enum MHD_Result handle(struct sk_http_req *r, struct MHD_Connection *mhd)
     return MHD_YES;
 }
 
-static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
-                                 const char *version, const char *bytes, size_t *len, void **context)
+static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const char *url,
+                                 const char *method, const char *version, const char *bytes,
+                                 size_t *len, void **context)
 {
     (void)cls;
     (void)url;
@@ -114,13 +119,15 @@ static int final_status(const struct sk_http_req *r, struct MHD_Connection *mhd)
 {
     if (r->raw_status)
         return r->raw_status;
-    const union MHD_ConnectionInfo *status = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_HTTP_STATUS);
+    const union MHD_ConnectionInfo *status = MHD_get_connection_info(
+        mhd, MHD_CONNECTION_INFO_HTTP_STATUS);
     if (status)
         return (int)status->http_status;
     return sk_conn_stage(r->conn) == SK_STAGE_CUT ? MHD_HTTP_REQUEST_TIMEOUT : SK_HTTP_STATUS_GONE;
 }
 
-static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode how)
+static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
+                         enum MHD_RequestTerminationCode how)
 {
     struct sk_http_server *s = cls;
     struct sk_http_req *r = *context;
@@ -169,9 +176,11 @@ static void fill_defaults(struct sk_http_options *o)
 /* libmicrohttpd's threads must not take our signals. */
 static int start_daemon(struct sk_http_server *s, struct sk_err *err)
 {
-    /* What a connection may allocate: its headers twice, once as bytes and once as records. It is also the read buffer. */
+    /* What a connection may allocate: its headers twice, once as bytes and once as records. It is
+     * also the read buffer. */
     const size_t pool = s->opts.max_header_bytes < 16384 ? 32768 : 2 * s->opts.max_header_bytes;
-    const unsigned limit = s->opts.max_connections + SK_HTTP_LINGER_MAX; /* of one thread: never reached, see watch.c */
+    const unsigned limit = s->opts.max_connections + SK_HTTP_LINGER_MAX; /* of one thread: never
+                                                                            reached, see watch.c */
     const unsigned pools = s->opts.threads > 1 ? s->opts.threads : 0;
     const struct MHD_OptionItem options[] = {
         { MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)pool, NULL },
@@ -183,28 +192,28 @@ static int start_daemon(struct sk_http_server *s, struct sk_err *err)
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     s->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-        on_access, s, MHD_OPTION_ARRAY, options, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-        MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-        MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL, MHD_OPTION_END);
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC |
+            MHD_ALLOW_SUSPEND_RESUME,
+        0, NULL, NULL, on_access, s, MHD_OPTION_ARRAY, options, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, s, MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, s, MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL, MHD_OPTION_END);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!s->daemon)
         return sk_fail_errno(err, "the HTTP event loop did not start");
     return 0;
 }
 
-static int start_tls(struct sk_http_server *s, struct sk_err *err)
+static int start_tls(struct sk_http_server *s, int listen_fd, struct sk_err *err)
 {
     const struct sk_tls_options options = {
         .cert_file = s->opts.tls_cert,
         .key_file = s->opts.tls_key,
-        .listen_fd = s->listen_fd,
+        .listen_fd = listen_fd,
         .max_connections = s->opts.max_connections,
         .handshake_ms = s->opts.read_ms,
         .accept = on_tls_accept,
         .ctx = s,
     };
-    s->listen_fd = -1;
     return sk_tls_start(&options, &s->tls, err);
 }
 
@@ -216,14 +225,24 @@ static int start(struct sk_http_server *s, struct sk_err *err)
         return -1;
     if (sk_watch_listen(s, err) < 0 || start_daemon(s, err) < 0)
         return -1;
-    if (s->opts.tls_cert && start_tls(s, err) < 0)
+    SK_AUTO(sk_close) int tls_fd = -1;
+    if (s->opts.tls_cert) { /* the front listens then, not the watch thread */
+        tls_fd = s->listen_fd;
+        s->listen_fd = -1;
+    }
+    if (sk_watch_start(s, err) < 0)
         return -1;
-    return sk_watch_start(s, err);
+    if (!s->opts.tls_cert)
+        return 0;
+    int fd = tls_fd;
+    tls_fd = -1;
+    return start_tls(s, fd, err);
 }
 
 SK_DEFINE_OWN(struct sk_http_server, sk_http_stop);
 
-int sk_http_start(const struct sk_http_options *opts, struct sk_http_server **out, struct sk_err *err)
+int sk_http_start(const struct sk_http_options *opts, struct sk_http_server **out,
+                  struct sk_err *err)
 {
     SK_OWN(sk_http_stop) struct sk_http_server *s = calloc(1, sizeof *s);
     if (!s)
@@ -251,7 +270,10 @@ unsigned sk_http_connections(const struct sk_http_server *s)
 
 unsigned sk_http_drain(struct sk_http_server *s, uint64_t wait_ms)
 {
-    enum { LOOK_MS = 20 };
+    enum {
+        LOOK_MS = 20
+    };
+
     const uint64_t end_ms = sk_now_ms() + wait_ms;
     if (s->tls)
         sk_tls_quiesce(s->tls);
@@ -273,15 +295,13 @@ void sk_http_stop(struct sk_http_server *s)
 {
     if (!s)
         return;
-    if (s->tls)
-        sk_tls_quiesce(s->tls);
+    sk_tls_stop(s->tls);
     if (s->watch_runs)
         sk_watch_quiesce(s);
     while (atomic_load(&s->answering) > 0)
         (void)usleep(100);
     if (s->daemon)
         MHD_stop_daemon(s->daemon);
-    sk_tls_stop(s->tls);
     sk_watch_stop(s);
     for (size_t i = 0; i < s->by_fd_count; i++)
         sk_conn_free(s->by_fd[i]);

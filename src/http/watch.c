@@ -1,12 +1,13 @@
 /*
  * watch.c - the thread that accepts connections and cuts the slow ones.
  *
- * libmicrohttpd 0.9.75 could accept by itself, but then it closes connections beyond its limit without a word, knows
- * inactivity only, and loses what is in the backlog when it is quiesced. So we accept, count, and hand each socket over by
- * MHD_add_connection(). (Its own limit must never be reached that way: 0.9.75 then returns with a mutex held.)
+ * libmicrohttpd 0.9.75 could accept by itself, but then it closes connections beyond its limit
+ * without a word, knows inactivity only, and loses what is in the backlog when it is quiesced. So
+ * we accept, count, and hand each socket over by MHD_add_connection(). (Its own limit must never be
+ * reached that way: 0.9.75 then returns with a mutex held.)
  *
- * The thread waits in one epoll set for the listening socket, a wake-up, and the sockets that linger; while there are
- * connections it looks at their deadlines once a tick.
+ * The thread waits in one epoll set for the listening socket, a wake-up, and the sockets that
+ * linger; while there are connections it looks at their deadlines once a tick.
  */
 #include "http/http_priv.h"
 
@@ -21,7 +22,12 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-enum { BACKLOG = 1024, TICK_MIN_MS = 10, TICK_MAX_MS = 250, EVENTS = 32 };
+enum {
+    BACKLOG = 1024,
+    TICK_MIN_MS = 10,
+    TICK_MAX_MS = 250,
+    EVENTS = 32
+};
 
 static void wake(struct sk_http_server *s)
 {
@@ -39,7 +45,8 @@ static int open_listener(const struct addrinfo *a)
     const int on = 1, off = 0;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (a->ai_family == AF_INET6)
-        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off); /* "::" serves both families */
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off); /* "::" serves both
+                                                                              families */
     if (bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
         return -1;
     int out = fd;
@@ -54,10 +61,12 @@ static int bind_host(const char *host, uint16_t port, int *out, struct sk_err *e
     char name[256], service[8];
     size_t len = strlen(host);
     bool has_brackets = len >= 2 && host[0] == '[' && host[len - 1] == ']';
-    (void)snprintf(name, sizeof name, "%.*s", (int)(has_brackets ? len - 2 : len), host + has_brackets);
+    (void)snprintf(name, sizeof name, "%.*s", (int)(has_brackets ? len - 2 : len),
+                   host + has_brackets);
     (void)snprintf(service, sizeof service, "%u", port);
 
-    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
+    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+                                    .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
     SK_OWN(freeaddrinfo) struct addrinfo *list = NULL;
     int rc = getaddrinfo(name, service, &hints, &list);
     if (rc != 0)
@@ -89,7 +98,8 @@ int sk_watch_listen(struct sk_http_server *s, struct sk_err *err)
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return sk_fail_errno(err, "the listening socket");
     const int on = 1;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* inherited by what it accepts */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* inherited by what it accepts
+                                                                     */
     s->listen_fd = fd;
     fd = -1;
     return 0;
@@ -135,7 +145,8 @@ static void serve_lingers(struct sk_http_server *s, int fd, uint64_t now_ms)
     for (size_t i = 0; i < s->linger_count;) {
         struct sk_linger *l = &s->lingers[i];
         if (now_ms >= l->until_ms || (l->fd == fd && read_away(fd))) {
-            (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, l->fd, NULL); /* closing one copy is not enough */
+            (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, l->fd, NULL); /* closing one copy is not
+                                                                         enough */
             (void)close(l->fd);
             *l = s->lingers[--s->linger_count];
         } else {
@@ -153,7 +164,8 @@ static void refuse_connection(struct sk_http_server *s, int fd)
     (void)close(fd);
 }
 
-void sk_watch_adopt(struct sk_http_server *s, int fd, const struct sockaddr *addr, socklen_t addr_len)
+void sk_watch_adopt(struct sk_http_server *s, int fd, const struct sockaddr *addr,
+                    socklen_t addr_len)
 {
     if (atomic_load(&s->connections) >= s->opts.max_connections) {
         refuse_connection(s, fd);
@@ -166,10 +178,10 @@ void sk_watch_adopt(struct sk_http_server *s, int fd, const struct sockaddr *add
         refuse_connection(s, fd);
         return;
     }
-    if (s->tls)
+    if (s->opts.tls_cert)
         wake(s); /* we are on the front's thread */
     if (MHD_add_connection(s->daemon, fd, addr, addr_len) == MHD_YES)
-        return; /* c may be gone already */
+        return;            /* c may be gone already */
     sk_table_remove(s, c); /* libmicrohttpd has closed fd */
     sk_conn_free(c);
 }
@@ -186,7 +198,8 @@ static void accept_all(struct sk_http_server *s)
     for (;;) {
         struct sockaddr_storage addr;
         socklen_t len = sizeof addr;
-        int fd = accept4(s->listen_fd, (struct sockaddr *)&addr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(s->listen_fd, (struct sockaddr *)&addr, &len,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             sk_watch_adopt(s, fd, (struct sockaddr *)&addr, len);
             continue;

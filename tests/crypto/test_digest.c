@@ -16,6 +16,7 @@
 static void known_digests(void **state)
 {
     (void)state;
+
     static const struct {
         const char *text, *hex;
     } rows[] = {
@@ -24,6 +25,7 @@ static void known_digests(void **state)
         { "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
           "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1" },
     };
+
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct sk_err err = SK_ERR_INIT;
         char hex[SK_SHA256_HEX];
@@ -38,7 +40,9 @@ static void known_digests(void **state)
 static void file_equals_memory(void **state)
 {
     (void)state;
-    static const size_t sizes[] = { 0, 1, (1u << 20) - 1, 1u << 20, (1u << 20) + 1, (3u << 20) + 17 };
+    static const size_t sizes[] = {
+        0, 1, (1u << 20) - 1, 1u << 20, (1u << 20) + 1, (3u << 20) + 17
+    };
     char path[] = "/tmp/skerry-digest-XXXXXX";
     int fd = mkstemp(path);
     assert_true(fd >= 0);

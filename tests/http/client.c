@@ -13,12 +13,18 @@
 
 #include <cmocka.h>
 
-enum { WAIT_MS = 10000, IN_BYTES = 128 << 20 };
+enum {
+    WAIT_MS = 10000,
+    IN_BYTES = 128 << 20
+};
 
 void client_open(struct client *c, uint16_t port)
 {
-    *c = (struct client){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .in = SK_BUF_INIT(IN_BYTES) };
-    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    *c = (struct client){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+                          .in = SK_BUF_INIT(IN_BYTES) };
+    struct sockaddr_in addr = { .sin_family = AF_INET,
+                                .sin_port = htons(port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     const int on = 1;
     assert_true(c->fd >= 0);
     assert_int_equal(connect(c->fd, (struct sockaddr *)&addr, sizeof addr), 0);
@@ -117,7 +123,8 @@ const char *answer_header(const struct answer *a, const char *name)
         line += 2;
         if (strncasecmp(line, name, len) != 0 || line[len] != ':')
             continue;
-        (void)snprintf(value, sizeof value, "%.*s", (int)strcspn(line + len + 2, "\r"), line + len + 2);
+        (void)snprintf(value, sizeof value, "%.*s", (int)strcspn(line + len + 2, "\r"),
+                       line + len + 2);
         return value;
     }
     return NULL;

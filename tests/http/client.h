@@ -1,4 +1,5 @@
-/* client.h - a raw HTTP client for tests: sends exactly the bytes it is given and reads one answer at a time. */
+/* client.h - a raw HTTP client for tests: sends exactly the bytes it is given and reads one answer
+ * at a time. */
 #ifndef SK_TESTS_HTTP_CLIENT_H
 #define SK_TESTS_HTTP_CLIENT_H
 
@@ -14,7 +15,7 @@ struct client {
 };
 
 struct answer {
-    int status;     /* 0: the connection ended without one */
+    int status; /* 0: the connection ended without one */
     char head[4096];
     char body[4096]; /* its beginning, with NUL */
     size_t body_len;

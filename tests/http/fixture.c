@@ -1,4 +1,5 @@
-/* fixture.c - see fixture.h. "Later" answers come from a fresh thread each: any order, any thread. */
+/* fixture.c - see fixture.h. "Later" answers come from a fresh thread each: any order, any thread.
+ */
 #include "fixture.h"
 
 #include "base/clock.h"
@@ -56,7 +57,8 @@ static void answer_form(struct sk_http_req *r, void *ctx)
 {
     (void)ctx;
     for (size_t i = 0; i < sk_http_part_count(r); i++)
-        sk_buf_fmt(sk_http_out(r), "%s=%zu;", sk_http_part_at(r, i)->name, sk_http_part_at(r, i)->body.len);
+        sk_buf_fmt(sk_http_out(r), "%s=%zu;", sk_http_part_at(r, i)->name,
+                   sk_http_part_at(r, i)->body.len);
     if (!sk_http_is_multipart(r))
         sk_buf_fmt(sk_http_out(r), "plain=%zu", sk_http_body(r).len);
     sk_http_answer(r);
@@ -66,7 +68,8 @@ static void answer_items(struct sk_http_req *r, void *ctx)
 {
     (void)ctx;
     const char *q = sk_http_query(r, "q");
-    sk_buf_fmt(sk_http_out(r), "%s %s rest=%s q=%s", sk_http_method(r), sk_http_path(r), sk_http_rest(r), q ? q : "-");
+    sk_buf_fmt(sk_http_out(r), "%s %s rest=%s q=%s", sk_http_method(r), sk_http_path(r),
+               sk_http_rest(r), q ? q : "-");
     sk_http_set_header(r, "X-Peer", sk_http_peer(r));
     sk_http_answer(r);
 }

@@ -5,8 +5,8 @@
 #include "http/http.h"
 
 /*
- *     GET  /open    no key          POST /echo  the body back     POST /later  its length, from another thread
- *     GET  /quiet   204             POST /form  "name=bytes;"...  GET  /items/ rest, ?q=
+ *     GET  /open    no key          POST /echo  the body back     POST /later  its length, from
+ * another thread GET  /quiet   204             POST /form  "name=bytes;"...  GET  /items/ rest, ?q=
  *     GET  /static  static bytes    GET  /fail  SK_BUSY           GET  /big    16 MiB
  */
 struct fixture {
@@ -14,7 +14,8 @@ struct fixture {
     uint16_t port;
 };
 
-/* Starts with these options (routes, listen_fd and finished are filled in unless set); fails the test when it cannot. */
+/* Starts with these options (routes, listen_fd and finished are filled in unless set); fails the
+ * test when it cannot. */
 void fixture_start(struct fixture *f, struct sk_http_options options);
 /* Drains and stops; the server must have ended all connections by itself then. */
 void fixture_stop(struct fixture *f);

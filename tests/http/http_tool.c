@@ -1,13 +1,15 @@
 /*
- * http_tool.c - a small server for the limits tests and for timing: every kind of route, options as name=value words.
+ * http_tool.c - a small server for the limits tests and for timing: every kind of route, options as
+ * name=value words.
  *
  *     http_tool port=0 max_body_bytes=65536 read_ms=500 ...
  *
- * Prints "port N" and serves until standard input ends or SIGTERM arrives; then drains, prints "cut N finished N", and ends.
+ * Prints "port N" and serves until standard input ends or SIGTERM arrives; then drains, prints "cut
+ * N finished N", and ends.
  *
- *     GET  /healthz  open, no key     POST /echo   the body back          POST /parts  a JSON list of the parts
- *     GET  /big      64 MiB           POST /later  its length, answered by another thread after ?ms=
- *     GET  /items/...  the rest of the path; ?q= is returned too
+ *     GET  /healthz  open, no key     POST /echo   the body back          POST /parts  a JSON list
+ * of the parts GET  /big      64 MiB           POST /later  its length, answered by another thread
+ * after ?ms= GET  /items/...  the rest of the path; ?q= is returned too
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -20,7 +22,9 @@
 #include <stddef.h>
 #include <unistd.h>
 
-enum { BIG_BYTES = 64 << 20 };
+enum {
+    BIG_BYTES = 64 << 20
+};
 
 static char *big;
 static _Atomic unsigned finished_count;
@@ -78,7 +82,8 @@ static void later(struct sk_http_req *req, void *ctx)
     const char *ms = sk_http_query(req, "ms");
     if (!job)
         abort();
-    *job = (struct job){ .req = req, .due_ns = sk_now_ns() + (ms ? strtoull(ms, NULL, 10) : 0) * 1000000u };
+    *job = (struct job){ .req = req,
+                         .due_ns = sk_now_ns() + (ms ? strtoull(ms, NULL, 10) : 0) * 1000000u };
     SK_LOCK(&jobs_lock);
     job->next = jobs;
     jobs = job;
@@ -108,7 +113,8 @@ static void parts(struct sk_http_req *req, void *ctx)
     (void)ctx;
     struct sk_buf *out = sk_http_out(req);
     if (!sk_http_is_multipart(req)) {
-        struct sk_err err = { .code = SK_UNSUPPORTED_MEDIA, .text = "expected multipart/form-data" };
+        struct sk_err err = { .code = SK_UNSUPPORTED_MEDIA,
+                              .text = "expected multipart/form-data" };
         sk_http_error(req, &err);
         sk_http_answer(req);
         return;
@@ -171,17 +177,31 @@ static void finished(struct sk_http_req *req, int status, uint64_t total_ns, voi
 
 /* ---- command line ---- */
 
-#define NUMBER(field) { #field, offsetof(struct sk_http_options, field), sizeof(((struct sk_http_options *)0)->field) }
+#define NUMBER(field)                                                                              \
+    {                                                                                              \
+#field, offsetof(struct sk_http_options, field),                                           \
+            sizeof(((struct sk_http_options *)0)->field)                                           \
+    }
 
 static const struct {
     const char *name;
     size_t offset, size;
 } numbers[] = {
-    NUMBER(port), NUMBER(threads), NUMBER(max_body_bytes), NUMBER(max_header_bytes), NUMBER(max_total_body_bytes),
-    NUMBER(max_connections), NUMBER(max_parts), NUMBER(read_ms), NUMBER(idle_ms),
+    NUMBER(port),
+    NUMBER(threads),
+    NUMBER(max_body_bytes),
+    NUMBER(max_header_bytes),
+    NUMBER(max_total_body_bytes),
+    NUMBER(max_connections),
+    NUMBER(max_parts),
+    NUMBER(read_ms),
+    NUMBER(idle_ms),
 };
 
-#define TEXT(field) { #field, offsetof(struct sk_http_options, field) }
+#define TEXT(field)                                                                                \
+    {                                                                                              \
+#field, offsetof(struct sk_http_options, field)                                            \
+    }
 
 static const struct {
     const char *name;
@@ -196,7 +216,8 @@ static bool set_option(struct sk_http_options *o, const char *word)
         if (strlen(numbers[i].name) != len || strncmp(numbers[i].name, word, len) != 0)
             continue;
         uint64_t n = strtoull(value + 1, NULL, 10);
-        memcpy((char *)o + numbers[i].offset, &n, numbers[i].size); /* little-endian, as all our machines */
+        memcpy((char *)o + numbers[i].offset, &n, numbers[i].size); /* little-endian, as all our
+                                                                       machines */
         return true;
     }
     for (size_t i = 0; value && i < sizeof texts / sizeof texts[0]; i++) {
@@ -246,7 +267,8 @@ int main(int argc, char **argv)
     struct sk_http_server *s = NULL;
     pthread_t worker;
     big = calloc(1, BIG_BYTES);
-    if (!big || sk_cond_init(&jobs_more, &err) < 0 || sk_thread_start(&worker, "worker", work, NULL, &err) < 0 ||
+    if (!big || sk_cond_init(&jobs_more, &err) < 0 ||
+        sk_thread_start(&worker, "worker", work, NULL, &err) < 0 ||
         sk_http_start(&o, &s, &err) < 0) {
         (void)fprintf(stderr, "%s\n", err.text);
         return 1;

@@ -1,4 +1,5 @@
-/* test_answer.c - what arrives at the client: status, headers, bodies, order; from the loop and from other threads. */
+/* test_answer.c - what arrives at the client: status, headers, bodies, order; from the loop and
+ * from other threads. */
 #include "client.h"
 #include "fixture.h"
 #include "http/http_priv.h"
@@ -16,6 +17,7 @@
 static void answers(void **state)
 {
     (void)state;
+
     static const struct {
         const char *request;
         int status;
@@ -26,8 +28,10 @@ static void answers(void **state)
         { "HEAD /static HTTP/1.1\r\nHost: x\r\n\r\n", 200, "text/plain", "", "6" },
         { "HEAD /nope HTTP/1.1\r\nHost: x\r\n\r\n", 404, "application/json", "", "31" },
         { GET("/quiet"), 204, "application/json", "", NULL },
-        { GET("/fail"), 503, "application/json", "{\"error\":\"the \\\"queue\\\" is full\"}", "33" },
-        { "POST /later?ms=5 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", 200, "application/json", "3", "1" },
+        { GET("/fail"), 503, "application/json", "{\"error\":\"the \\\"queue\\\" is full\"}",
+          "33" },
+        { "POST /later?ms=5 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", 200,
+          "application/json", "3", "1" },
     };
     struct fixture f;
     fixture_start(&f, (struct sk_http_options){ 0 });
@@ -61,9 +65,14 @@ static void pipelined_in_order(void **state)
     struct client c;
     fixture_start(&f, (struct sk_http_options){ 0 });
     client_open(&c, f.port);
-    client_send(&c, "POST /later?ms=50 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab" GET("/static")
-                    "POST /later HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nc" GET("/nope") GET("/open"));
-    static const char *const expected[] = { "2", "static", "1", "{\"error\":\"no such path: /nope\"}", "{\"ok\":true}" };
+    client_send(
+        &c,
+        "POST /later?ms=50 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab" GET(
+            "/static") "POST /later HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nc" GET("/nope")
+            GET("/open"));
+    static const char *const expected[] = { "2", "static", "1",
+                                            "{\"error\":\"no such path: /nope\"}",
+                                            "{\"ok\":true}" };
     for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
         struct answer a;
         client_read(&c, false, &a);
@@ -138,7 +147,10 @@ static void client_leaves(void **state)
 static void half_closed(void **state)
 {
     (void)state;
-    static const char *const requests[] = { GET("/open"), GET("/big"), "POST /later?ms=50 HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\na" };
+    static const char *const requests[] = {
+        GET("/open"), GET("/big"),
+        "POST /later?ms=50 HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\na"
+    };
     struct fixture f;
     fixture_start(&f, (struct sk_http_options){ 0 });
     for (size_t i = 0; i < 3 * sizeof requests / sizeof requests[0]; i++) {
@@ -158,8 +170,10 @@ static void half_closed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answers),       cmocka_unit_test(pipelined_in_order), cmocka_unit_test(large),
-        cmocka_unit_test(half_closed),   cmocka_unit_test(peer_is_known), cmocka_unit_test(raw_answer),         cmocka_unit_test(client_leaves),
+        cmocka_unit_test(answers),       cmocka_unit_test(pipelined_in_order),
+        cmocka_unit_test(large),         cmocka_unit_test(half_closed),
+        cmocka_unit_test(peer_is_known), cmocka_unit_test(raw_answer),
+        cmocka_unit_test(client_leaves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

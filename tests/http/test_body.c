@@ -10,13 +10,16 @@
 
 #include <cmocka.h>
 
-enum { LIMIT = 100000 };
+enum {
+    LIMIT = 100000
+};
 
 #define POST(path) "POST " path " HTTP/1.1\r\nHost: x\r\n"
 
 static void start(struct fixture *f, size_t total)
 {
-    fixture_start(f, (struct sk_http_options){ .max_body_bytes = LIMIT, .max_total_body_bytes = total });
+    fixture_start(
+        f, (struct sk_http_options){ .max_body_bytes = LIMIT, .max_total_body_bytes = total });
 }
 
 /* A body of len bytes in chunks of chunk bytes (0: with a Content-Length). */
@@ -47,14 +50,15 @@ static void send_body(struct client *c, const char *path, size_t len, size_t chu
 static void sizes(void **state)
 {
     (void)state;
+
     static const struct {
         size_t len, chunk;
         int status;
         bool closes;
     } rows[] = {
-        { 0, 0, 200, false },        { 1, 0, 200, false },           { LIMIT, 0, 200, false },
-        { LIMIT + 1, 0, 413, true }, { 0, 7, 200, false },           { 1, 7, 200, false },
-        { 1000, 1, 200, false },     { LIMIT, 4000, 200, false },    { LIMIT + 1, 4000, 413, true },
+        { 0, 0, 200, false },          { 1, 0, 200, false },        { LIMIT, 0, 200, false },
+        { LIMIT + 1, 0, 413, true },   { 0, 7, 200, false },        { 1, 7, 200, false },
+        { 1000, 1, 200, false },       { LIMIT, 4000, 200, false }, { LIMIT + 1, 4000, 413, true },
         { 4000000, 50000, 413, true }, { 4000000, 0, 413, true },
     };
     struct fixture f;
@@ -69,10 +73,11 @@ static void sizes(void **state)
         (void)snprintf(expected, sizeof expected, "%zu", rows[i].len);
         if (a.status != rows[i].status || (a.status == 200 && strcmp(a.body, expected) != 0) ||
             (a.status == 413 && !strstr(a.body, "{\"error\":\"the body has ")))
-            fail_msg("%zu bytes in chunks of %zu: %d %s", rows[i].len, rows[i].chunk, a.status, a.body);
+            fail_msg("%zu bytes in chunks of %zu: %d %s", rows[i].len, rows[i].chunk, a.status,
+                     a.body);
         if (rows[i].closes ? !client_ends(&c, 5000) : client_ends(&c, 20))
-            fail_msg("%zu bytes in chunks of %zu: the connection should %s", rows[i].len, rows[i].chunk,
-                     rows[i].closes ? "end" : "stay");
+            fail_msg("%zu bytes in chunks of %zu: the connection should %s", rows[i].len,
+                     rows[i].chunk, rows[i].closes ? "end" : "stay");
         client_close(&c);
     }
     fixture_stop(&f);
@@ -81,6 +86,7 @@ static void sizes(void **state)
 static void malformed_chunks(void **state)
 {
     (void)state;
+
     static const struct {
         const char *chunks;
         int status;
@@ -89,7 +95,8 @@ static void malformed_chunks(void **state)
         { "xyz\r\n", 400 },
         { "-1\r\n", 400 },
         { "3\r\nabcde", 400 },
-        { "ffffffffffffffff\r\nabc", 0 }, /* the largest size there is: it never ends, so the deadline does */
+        { "ffffffffffffffff\r\nabc", 0 }, /* the largest size there is: it never ends, so the
+                                             deadline does */
         { "7fffffff\r\nabc", 0 },
     };
     struct fixture f;
@@ -136,7 +143,8 @@ static void expect_continue(void **state)
     fixture_stop(&f);
 }
 
-/* Two promised bodies fit in the total, the third does not; when one has ended there is room again. */
+/* Two promised bodies fit in the total, the third does not; when one has ended there is room again.
+ */
 static void total(void **state)
 {
     (void)state;
@@ -182,7 +190,10 @@ static void multipart_errors_keep_the_connection(void **state)
     client_open(&c, f.port);
     for (int i = 0; i < 2; i++) {
         char head[256];
-        (void)snprintf(head, sizeof head, POST("/form") "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: %zu\r\n\r\n", sizeof body - 1);
+        (void)snprintf(head, sizeof head,
+                       POST("/form") "Content-Type: multipart/form-data; "
+                                     "boundary=b\r\nContent-Length: %zu\r\n\r\n",
+                       sizeof body - 1);
         client_send(&c, head);
         for (size_t b = 0; b + 1 < sizeof body; b += 5) {
             size_t n = sizeof body - 1 - b;
@@ -199,8 +210,11 @@ static void multipart_errors_keep_the_connection(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes), cmocka_unit_test(malformed_chunks), cmocka_unit_test(expect_continue),
-        cmocka_unit_test(total), cmocka_unit_test(multipart_errors_keep_the_connection),
+        cmocka_unit_test(sizes),
+        cmocka_unit_test(malformed_chunks),
+        cmocka_unit_test(expect_continue),
+        cmocka_unit_test(total),
+        cmocka_unit_test(multipart_errors_keep_the_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,18 +13,25 @@
 
 #include <cmocka.h>
 
-enum { SHORT_MS = 400, LONG_MS = 20000, SLACK_MS = 2000, STEP_MS = 20 };
+enum {
+    SHORT_MS = 400,
+    LONG_MS = 20000,
+    SLACK_MS = 2000,
+    STEP_MS = 20
+};
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\n\r\n"
 
-/* Sends a byte every STEP_MS for ever: `first` at once, then `endless` again and again. Returns after how long it was cut. */
+/* Sends a byte every STEP_MS for ever: `first` at once, then `endless` again and again. Returns
+ * after how long it was cut. */
 static uint64_t drip(struct client *c, const char *first, const char *endless)
 {
     uint64_t start = sk_now_ms();
     client_send(c, first);
     for (size_t i = 0; sk_now_ms() - start < LONG_MS / 2; i++) {
         char byte;
-        if (!client_send_bytes(c, endless + i % strlen(endless), 1) || recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
+        if (!client_send_bytes(c, endless + i % strlen(endless), 1) ||
+            recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
             return sk_now_ms() - start;
         (void)usleep(STEP_MS * 1000);
     }
@@ -35,6 +42,7 @@ static uint64_t drip(struct client *c, const char *first, const char *endless)
 static void slow_requests(void **state)
 {
     (void)state;
+
     static const struct {
         const char *name, *first, *endless;
         bool after_another; /* on a connection that has served a request */
@@ -44,8 +52,10 @@ static void slow_requests(void **state)
         { "headers", "GET /open HTTP/1.1\r\nHost: x\r\n", "A: b\r\n", false },
         { "headers, later", "GET /open HTTP/1.1\r\nHost: x\r\n", "A: b\r\n", true },
         { "body", "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", "a", false },
-        { "chunks", "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n", true },
-        { "refused body", "POST /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", "a", false },
+        { "chunks", "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+          "1\r\na\r\n", true },
+        { "refused body", "POST /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", "a",
+          false },
     };
     struct fixture f;
     fixture_start(&f, (struct sk_http_options){ .read_ms = SHORT_MS, .idle_ms = LONG_MS });
@@ -144,7 +154,10 @@ static void busy_connection_stays(void **state)
 static void end_with_the_bytes(void **state)
 {
     (void)state;
-    static const char *const sent[] = { "", "GET /op", GET("/open"), "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc" };
+    static const char *const sent[] = {
+        "", "GET /op", GET("/open"),
+        "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"
+    };
     struct fixture f;
     fixture_start(&f, (struct sk_http_options){ .read_ms = 2000, .idle_ms = LONG_MS });
     for (size_t i = 0; i < 4 * sizeof sent / sizeof sent[0]; i++) {
@@ -169,12 +182,9 @@ static void end_with_the_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(slow_requests),
-        cmocka_unit_test(silent_connections),
-        cmocka_unit_test(slow_reader),
-        cmocka_unit_test(handling_has_no_deadline_here),
-        cmocka_unit_test(busy_connection_stays),
-        cmocka_unit_test(end_with_the_bytes),
+        cmocka_unit_test(slow_requests),         cmocka_unit_test(silent_connections),
+        cmocka_unit_test(slow_reader),           cmocka_unit_test(handling_has_no_deadline_here),
+        cmocka_unit_test(busy_connection_stays), cmocka_unit_test(end_with_the_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* test_request.c - targets, headers, routes, keys: what is refused before a body is read, and how. */
+/* test_request.c - targets, headers, routes, keys: what is refused before a body is read, and how.
+ */
 #include "client.h"
 #include "fixture.h"
 #include "http/http_priv.h"
@@ -13,6 +14,7 @@
 static void targets(void **state)
 {
     (void)state;
+
     static const struct {
         const char *target, *path, *raw, *query; /* path NULL: malformed; query "name=value|..." */
     } rows[] = {
@@ -36,6 +38,7 @@ static void targets(void **state)
         { "/a\x7f", NULL, NULL, NULL },
         { "/a#b", NULL, NULL, NULL },
     };
+
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct sk_http_req r = { .arena = SK_ARENA_INIT(1 << 20) };
         SK_AUTO(sk_buf_done) struct sk_buf query = SK_BUF_INIT(1 << 16);
@@ -48,7 +51,8 @@ static void targets(void **state)
             sk_buf_str(&query, "");
             if (strcmp(r.path, rows[i].path) != 0 || strcmp(r.target, rows[i].raw) != 0 ||
                 strcmp(query.data, rows[i].query) != 0)
-                fail_msg("row '%s': path '%s' raw '%s' query '%s'", rows[i].target, r.path, r.target, query.data);
+                fail_msg("row '%s': path '%s' raw '%s' query '%s'", rows[i].target, r.path,
+                         r.target, query.data);
         }
         sk_arena_done(&r.arena);
     }
@@ -76,37 +80,72 @@ static const struct {
     const char *body; /* a part of the answer's body */
     bool closes;
 } rows[] = {
-    { "GET", "GET /items/a%2Fb?q=1 HTTP/1.1\r\n" H "\r\n", 200, "GET /items/a/b rest=a%2Fb q=1", false },
-    { "POST without a body", "POST /items/x HTTP/1.1\r\n" H "\r\n", 200, "POST /items/x rest=x q=-", false },
+    { "GET", "GET /items/a%2Fb?q=1 HTTP/1.1\r\n" H "\r\n", 200, "GET /items/a/b rest=a%2Fb q=1",
+      false },
+    { "POST without a body", "POST /items/x HTTP/1.1\r\n" H "\r\n", 200, "POST /items/x rest=x q=-",
+      false },
     { "absolute form", "GET http://x/items/y HTTP/1.1\r\n" H "\r\n", 200, "rest=y", false },
     { "empty lines in front", "\r\n\r\nGET /open HTTP/1.1\r\n" H "\r\n", 200, "ok", false },
     { "HTTP/1.0", "GET /open HTTP/1.0\r\n\r\n", 200, "ok", true },
-    { "HTTP/1.0, keep-alive", "GET /open HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 200, "ok", false },
-    { "Connection: close", "GET /open HTTP/1.1\r\n" H "Connection: close\r\n\r\n", 200, "ok", true },
-    { "unknown path", "GET /nope HTTP/1.1\r\n" H "\r\n", 404, "{\"error\":\"no such path: /nope\"}", false },
+    { "HTTP/1.0, keep-alive", "GET /open HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 200, "ok",
+      false },
+    { "Connection: close", "GET /open HTTP/1.1\r\n" H "Connection: close\r\n\r\n", 200, "ok",
+      true },
+    { "unknown path", "GET /nope HTTP/1.1\r\n" H "\r\n", 404, "{\"error\":\"no such path: /nope\"}",
+      false },
     { "prefix itself", "GET /items HTTP/1.1\r\n" H "\r\n", 404, "no such path", false },
-    { "wrong method", "PUT /items/x HTTP/1.1\r\n" H "\r\n", 405, "PUT is not allowed here, but: GET, HEAD, POST", false },
+    { "wrong method", "PUT /items/x HTTP/1.1\r\n" H "\r\n", 405,
+      "PUT is not allowed here, but: GET, HEAD, POST", false },
     { "OPTIONS", "OPTIONS /echo HTTP/1.1\r\n" H "\r\n", 405, "but: POST", false },
     { "malformed target", "GET /%zz HTTP/1.1\r\n" H "\r\n", 400, "target is malformed", true },
     { "space in the target", "GET /a b HTTP/1.1\r\n" H "\r\n", 400, "target is malformed", true },
     { "no Host", "GET /open HTTP/1.1\r\n\r\n", 400, "Host", true },
     { "two Hosts", "GET /open HTTP/1.1\r\n" H H "\r\n", 400, "contradict", true },
-    { "space in a header's name", "GET /open HTTP/1.1\r\n" H "A : b\r\n\r\n", 400, "malformed", true },
+    { "space in a header's name", "GET /open HTTP/1.1\r\n" H "A : b\r\n\r\n", 400, "malformed",
+      true },
     { "method that is no token", "G{T /open HTTP/1.1\r\n" H "\r\n", 400, "malformed", true },
-    { "two lengths", "POST /echo HTTP/1.1\r\n" H "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400, "contradict", true },
-    { "both lengths", "POST /echo HTTP/1.1\r\n" H "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "contradict", true },
-    { "unknown transfer coding", "POST /echo HTTP/1.1\r\n" H "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501, "only chunked", true },
-    { "transfer coding in 1.0", "POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "HTTP/1.0", true },
-    { "gzip", "POST /echo HTTP/1.1\r\n" H "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc", 415, "gzip", false },
-    { "identity", "POST /echo HTTP/1.1\r\n" H "Content-Encoding: identity\r\nContent-Length: 3\r\n\r\nabc", 200, "abc", false },
-    { "unknown expectation", "POST /echo HTTP/1.1\r\n" H "Expect: miracles\r\nContent-Length: 3\r\n\r\nabc", 417, "miracles", true },
-    { "small body of a refused request is read away", "POST /nope HTTP/1.1\r\n" H "Content-Length: 3\r\n\r\nabc", 404, "no such", false },
-    { "large body of a refused request is not", "POST /nope HTTP/1.1\r\n" H "Content-Length: 65537\r\n\r\n", 404, "no such", true },
-    { "refused before 100", "POST /nope HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: 3\r\n\r\n", 404, "no such", true },
-    { "multipart without boundary", "POST /form HTTP/1.1\r\n" H "Content-Type: multipart/form-data\r\nContent-Length: 2\r\n\r\nxx", 400, "no boundary", false },
-    { "multipart", "POST /form HTTP/1.1\r\n" H "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 20\r\n\r\n--b\r\n\r\nhello\r\n--b--\r\n", 200, "=5;", false },
-    { "form that is not multipart", "POST /form HTTP/1.1\r\n" H "Content-Type: image/png\r\nContent-Length: 3\r\n\r\nabc", 200, "plain=3", false },
-    { "multipart elsewhere is a body", "POST /echo HTTP/1.1\r\n" H "Content-Type: multipart/form-data\r\nContent-Length: 3\r\n\r\nabc", 200, "abc", false },
+    { "two lengths", "POST /echo HTTP/1.1\r\n" H "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+      400, "contradict", true },
+    { "both lengths",
+      "POST /echo HTTP/1.1\r\n" H
+      "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+      400, "contradict", true },
+    { "unknown transfer coding",
+      "POST /echo HTTP/1.1\r\n" H "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501,
+      "only chunked", true },
+    { "transfer coding in 1.0",
+      "POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "HTTP/1.0", true },
+    { "gzip", "POST /echo HTTP/1.1\r\n" H "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+      415, "gzip", false },
+    { "identity",
+      "POST /echo HTTP/1.1\r\n" H "Content-Encoding: identity\r\nContent-Length: 3\r\n\r\nabc", 200,
+      "abc", false },
+    { "unknown expectation",
+      "POST /echo HTTP/1.1\r\n" H "Expect: miracles\r\nContent-Length: 3\r\n\r\nabc", 417,
+      "miracles", true },
+    { "small body of a refused request is read away",
+      "POST /nope HTTP/1.1\r\n" H "Content-Length: 3\r\n\r\nabc", 404, "no such", false },
+    { "large body of a refused request is not",
+      "POST /nope HTTP/1.1\r\n" H "Content-Length: 65537\r\n\r\n", 404, "no such", true },
+    { "refused before 100",
+      "POST /nope HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: 3\r\n\r\n", 404,
+      "no such", true },
+    { "multipart without boundary",
+      "POST /form HTTP/1.1\r\n" H
+      "Content-Type: multipart/form-data\r\nContent-Length: 2\r\n\r\nxx",
+      400, "no boundary", false },
+    { "multipart",
+      "POST /form HTTP/1.1\r\n" H
+      "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: "
+      "20\r\n\r\n--b\r\n\r\nhello\r\n--b--\r\n",
+      200, "=5;", false },
+    { "form that is not multipart",
+      "POST /form HTTP/1.1\r\n" H "Content-Type: image/png\r\nContent-Length: 3\r\n\r\nabc", 200,
+      "plain=3", false },
+    { "multipart elsewhere is a body",
+      "POST /echo HTTP/1.1\r\n" H
+      "Content-Type: multipart/form-data\r\nContent-Length: 3\r\n\r\nabc",
+      200, "abc", false },
 };
 
 static void requests(void **state)
@@ -122,10 +161,12 @@ static void requests(void **state)
         client_read(&c, false, &a);
         if (a.status != rows[i].status || !strstr(a.body, rows[i].body))
             fail_msg("row '%s': %d %s", rows[i].name, a.status, a.body);
-        if (!answer_header(&a, "X-Request-Id") || !strstr(answer_header(&a, "Content-Type"), "json"))
+        if (!answer_header(&a, "X-Request-Id") ||
+            !strstr(answer_header(&a, "Content-Type"), "json"))
             fail_msg("row '%s': %s", rows[i].name, a.head);
         if (rows[i].closes ? !client_ends(&c, 5000) : client_ends(&c, 20))
-            fail_msg("row '%s': the connection should %s", rows[i].name, rows[i].closes ? "end" : "stay");
+            fail_msg("row '%s': the connection should %s", rows[i].name,
+                     rows[i].closes ? "end" : "stay");
         client_close(&c);
     }
     fixture_wait_finished(sizeof rows / sizeof rows[0]);
@@ -151,20 +192,29 @@ static void request_ids(void **state)
     char long_id[SK_LIMIT_REQUEST_ID_BYTES + 2];
     memset(long_id, 'i', sizeof long_id);
     long_id[sizeof long_id - 1] = '\0';
+
     const struct {
         const char *given;
         bool is_kept;
     } ids[] = {
-        { "a-b_c.d:e/f+g=h@i", true }, { long_id + 1, true }, { long_id, false }, { "a b", false }, { "a\"b", false }, { "", false },
+        { "a-b_c.d:e/f+g=h@i", true },
+        { long_id + 1, true },
+        { long_id, false },
+        { "a b", false },
+        { "a\"b", false },
+        { "", false },
     };
+
     char before[32] = "";
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
         char request[512];
         struct answer a;
-        (void)snprintf(request, sizeof request, "GET /open HTTP/1.1\r\n" H "X-Request-Id: %s\r\n\r\n", ids[i].given);
+        (void)snprintf(request, sizeof request,
+                       "GET /open HTTP/1.1\r\n" H "X-Request-Id: %s\r\n\r\n", ids[i].given);
         client_ask(f.port, request, &a);
         const char *id = answer_header(&a, "X-Request-Id");
-        if (ids[i].is_kept ? strcmp(id, ids[i].given) != 0 : strlen(id) != 16 || strcmp(id, before) == 0)
+        if (ids[i].is_kept ? strcmp(id, ids[i].given) != 0
+                           : strlen(id) != 16 || strcmp(id, before) == 0)
             fail_msg("given '%s': '%s'", ids[i].given, id);
         (void)snprintf(before, sizeof before, "%.31s", id);
     }
@@ -174,6 +224,7 @@ static void request_ids(void **state)
 static void keys(void **state)
 {
     (void)state;
+
     static const struct {
         const char *request;
         int status;
@@ -231,12 +282,14 @@ static void header_limits(void **state)
     assert_non_null(strstr(a.body, "{\"error\":\"the headers have 8193 bytes, at most 8192"));
     assert_int_equal(ask_with_headers(f.port, SK_HTTP_HEADERS_MAX, 0, &a), 200);
     assert_int_equal(ask_with_headers(f.port, SK_HTTP_HEADERS_MAX + 1, 0, &a), 431);
-    assert_int_equal(ask_with_headers(f.port, 1, 1 << 20, &a), 431); /* libmicrohttpd's own answer, HTML */
+    assert_int_equal(ask_with_headers(f.port, 1, 1 << 20, &a), 431); /* libmicrohttpd's own answer,
+                                                                        HTML */
     fixture_stop(&f);
 
     fixture_start(&f, (struct sk_http_options){ 0 });
     assert_int_equal(ask_with_headers(f.port, 1, SK_LIMIT_HEADER_BYTES, &a), 200);
-    assert_int_equal(ask_with_headers(f.port, SK_HTTP_HEADERS_MAX - 1, SK_LIMIT_HEADER_BYTES, &a), 200);
+    assert_int_equal(ask_with_headers(f.port, SK_HTTP_HEADERS_MAX - 1, SK_LIMIT_HEADER_BYTES, &a),
+                     200);
     assert_int_equal(ask_with_headers(f.port, 1, SK_LIMIT_HEADER_BYTES + 1, &a), 431);
     assert_non_null(strstr(a.body, "error"));
     fixture_stop(&f);
@@ -245,8 +298,9 @@ static void header_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(targets),     cmocka_unit_test(query_limit), cmocka_unit_test(requests),     cmocka_unit_test(allow_header),
-        cmocka_unit_test(request_ids), cmocka_unit_test(keys),        cmocka_unit_test(header_limits),
+        cmocka_unit_test(targets),       cmocka_unit_test(query_limit), cmocka_unit_test(requests),
+        cmocka_unit_test(allow_header),  cmocka_unit_test(request_ids), cmocka_unit_test(keys),
+        cmocka_unit_test(header_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* test_server.c - many clients at once, answers from many threads, drains and cuts in the middle of it all. */
+/* test_server.c - many clients at once, answers from many threads, drains and cuts in the middle of
+ * it all. */
 #include "base/clock.h"
 #include "base/thread.h"
 #include "client.h"
@@ -14,7 +15,10 @@
 
 #include <cmocka.h>
 
-enum { CLIENTS = 12, REQUESTS = 60 };
+enum {
+    CLIENTS = 12,
+    REQUESTS = 60
+};
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\n\r\n"
 #define LATER(ms) "POST /later?ms=" #ms " HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
@@ -29,12 +33,21 @@ struct load {
 };
 
 static const char *const mix[] = {
-    GET("/open"), LATER(0), LATER(1), GET("/nope"), "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
-    "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 20\r\n\r\n--b\r\n\r\nhello\r\n--b--\r\n",
-    GET("/fail"), "POST /later HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    GET("/open"),
+    LATER(0),
+    LATER(1),
+    GET("/nope"),
+    "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+    "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; "
+    "boundary=b\r\nContent-Length: 20\r\n\r\n--b\r\n\r\nhello\r\n--b--\r\n",
+    GET("/fail"),
+    "POST /later HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
 };
 static const int mix_status[] = { 200, 200, 200, 404, 200, 200, 503, 200 };
-enum { MIX = sizeof mix / sizeof mix[0] };
+
+enum {
+    MIX = sizeof mix / sizeof mix[0]
+};
 
 /* False when the server did not take a connection or ended one without a byte. */
 static bool ask(struct load *l, struct client *c, unsigned which)
@@ -58,7 +71,8 @@ static void *run_load(void *arg)
     for (unsigned i = 0; l->until_refused || i < REQUESTS; i++) {
         unsigned which = (unsigned)rand_r(&l->seed) % MIX;
         if (l->is_rude && rand_r(&l->seed) % 3 == 0) {
-            (void)client_send_bytes(&c, mix[which], (unsigned)rand_r(&l->seed) % strlen(mix[which]));
+            (void)client_send_bytes(&c, mix[which],
+                                    (unsigned)rand_r(&l->seed) % strlen(mix[which]));
             client_close(&c);
             client_open(&c, l->port);
         } else if (!ask(l, &c, which)) {
@@ -73,7 +87,9 @@ static void start_load(struct load *loads, uint16_t port, bool is_rude, bool unt
 {
     struct sk_err err = SK_ERR_INIT;
     for (unsigned i = 0; i < CLIENTS; i++) {
-        loads[i] = (struct load){ .port = port, .seed = 1 + i, .is_rude = is_rude, .until_refused = until_refused };
+        loads[i] = (struct load){
+            .port = port, .seed = 1 + i, .is_rude = is_rude, .until_refused = until_refused
+        };
         if (sk_thread_start(&loads[i].thread, "client", run_load, &loads[i], &err) < 0)
             fail_msg("%s", err.text);
     }
@@ -119,7 +135,8 @@ static void rude_clients(void **state)
     fixture_stop(&f);
 }
 
-/* SIGTERM under load: every request that was answered at all was answered whole, and nothing had to be cut. */
+/* SIGTERM under load: every request that was answered at all was answered whole, and nothing had to
+ * be cut. */
 static void drain_under_load(void **state)
 {
     (void)state;
@@ -224,9 +241,12 @@ static void bad_options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(many_clients),             cmocka_unit_test(rude_clients),
-        cmocka_unit_test(drain_under_load),         cmocka_unit_test(drain_waits_for_the_slow),
-        cmocka_unit_test(drain_serves_the_backlog), cmocka_unit_test(stop_without_drain),
+        cmocka_unit_test(many_clients),
+        cmocka_unit_test(rude_clients),
+        cmocka_unit_test(drain_under_load),
+        cmocka_unit_test(drain_waits_for_the_slow),
+        cmocka_unit_test(drain_serves_the_backlog),
+        cmocka_unit_test(stop_without_drain),
         cmocka_unit_test(bad_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

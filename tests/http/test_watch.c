@@ -19,7 +19,10 @@
 static void too_many_connections(void **state)
 {
     (void)state;
-    enum { LIMIT = 5 };
+
+    enum {
+        LIMIT = 5
+    };
     struct fixture f;
     struct client held[LIMIT], extra;
     struct answer a;
@@ -53,7 +56,10 @@ static void too_many_connections(void **state)
 static void flood_of_refused_connections(void **state)
 {
     (void)state;
-    enum { FLOOD = 3 * SK_HTTP_LINGER_MAX };
+
+    enum {
+        FLOOD = 3 * SK_HTTP_LINGER_MAX
+    };
     struct fixture f;
     struct client held, flood[FLOOD];
     struct answer a;
@@ -75,6 +81,7 @@ static void flood_of_refused_connections(void **state)
 static void hosts(void **state)
 {
     (void)state;
+
     static const struct {
         const char *host, *error; /* error NULL: works */
     } rows[] = {
@@ -86,13 +93,15 @@ static void hosts(void **state)
         { "192.0.2.1", "cannot listen on 192.0.2.1 port 0: " },
         { "not a host", "cannot listen on 'not a host': " },
     };
+
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const struct sk_http_route none = { NULL, NULL, 0, NULL, NULL };
         struct sk_http_options o = { .host = rows[i].host, .listen_fd = -1, .routes = &none };
         struct sk_http_server *s = NULL;
         struct sk_err err = SK_ERR_INIT;
         int rc = sk_http_start(&o, &s, &err);
-        if ((rc == 0) != (rows[i].error == NULL) || (rc < 0 && strncmp(err.text, rows[i].error, strlen(rows[i].error)) != 0))
+        if ((rc == 0) != (rows[i].error == NULL) ||
+            (rc < 0 && strncmp(err.text, rows[i].error, strlen(rows[i].error)) != 0))
             fail_msg("host '%s': %d %s", rows[i].host, rc, err.text);
         if (rc == 0 && !strstr(rows[i].host, "::1") && strcmp(rows[i].host, "localhost") != 0) {
             struct answer a;
@@ -155,9 +164,12 @@ static void restart_on_the_same_port(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(too_many_connections), cmocka_unit_test(flood_of_refused_connections),
-        cmocka_unit_test(hosts),                cmocka_unit_test(port_in_use),
-        cmocka_unit_test(given_socket),         cmocka_unit_test(restart_on_the_same_port),
+        cmocka_unit_test(too_many_connections),
+        cmocka_unit_test(flood_of_refused_connections),
+        cmocka_unit_test(hosts),
+        cmocka_unit_test(port_in_use),
+        cmocka_unit_test(given_socket),
+        cmocka_unit_test(restart_on_the_same_port),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,387 @@
+/* test_tls.c - the TLS front over loopback: files, versions, protocols, deadlines, limits, ends. */
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/thread.h"
+#include "certs.h"
+#include "crypto/crypto.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+enum {
+    HANDSHAKE_MS = 400,
+    SLACK_MS = 2000,
+    MAX_CONNECTIONS = 4,
+    WAIT_S = 10
+};
+
+static struct certs certs;
+static _Atomic unsigned accepted, serving;
+
+/* ---- a plain server: sends back what it gets; "N" and a digit: 2^digit KiB and an end ---- */
+
+static void send_all(int fd, const char *bytes, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
+        if (n <= 0)
+            return;
+        bytes += n;
+        len -= (size_t)n;
+    }
+}
+
+static void *serve(void *arg)
+{
+    SK_AUTO(sk_close) int fd = (int)(intptr_t)arg;
+    char bytes[4096];
+    for (ssize_t n; (n = recv(fd, bytes, sizeof bytes, 0)) > 0;) {
+        if (bytes[0] != 'N') {
+            send_all(fd, bytes, (size_t)n);
+            continue;
+        }
+        int kib = 1 << (bytes[1] - '0');
+        memset(bytes, 'x', 1024);
+        for (int i = 0; i < kib; i++)
+            send_all(fd, bytes, 1024);
+        break;
+    }
+    atomic_fetch_sub(&serving, 1);
+    return NULL;
+}
+
+static int on_accept(int fd, const void *addr, unsigned addr_len, void *ctx)
+{
+    struct sockaddr_in in;
+    pthread_t thread;
+    (void)ctx;
+    if (addr_len < sizeof in)
+        abort();
+    memcpy(&in, addr, sizeof in);
+    if (in.sin_family != AF_INET || ntohl(in.sin_addr.s_addr) != INADDR_LOOPBACK)
+        abort();
+    if (fcntl(fd, F_SETFL, 0) < 0) /* this server blocks */
+        abort();
+    atomic_fetch_add(&accepted, 1);
+    atomic_fetch_add(&serving, 1);
+    if (pthread_create(&thread, NULL, serve, (void *)(intptr_t)fd) != 0)
+        abort();
+    (void)pthread_detach(thread);
+    return 0;
+}
+
+static int listen_here(uint16_t *port)
+{
+    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof addr;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&addr, len), 0);
+    assert_int_equal(listen(fd, 64), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+    *port = ntohs(addr.sin_port);
+    return fd;
+}
+
+static struct sk_tls_front *start(uint16_t *port)
+{
+    struct sk_tls_options o = {
+        .cert_file = certs.cert,
+        .key_file = certs.key,
+        .listen_fd = listen_here(port),
+        .max_connections = MAX_CONNECTIONS,
+        .handshake_ms = HANDSHAKE_MS,
+        .accept = on_accept,
+    };
+    struct sk_tls_front *f = NULL;
+    struct sk_err err = SK_ERR_INIT;
+    atomic_store(&accepted, 0);
+    if (sk_tls_start(&o, &f, &err) < 0)
+        fail_msg("%s", err.text);
+    return f;
+}
+
+static void stop(struct sk_tls_front *f)
+{
+    sk_tls_quiesce(f);
+    sk_tls_stop(f);
+    for (uint64_t end = sk_now_ms() + WAIT_S * 1000; atomic_load(&serving) > 0;)
+        assert_true(sk_now_ms() < end);
+}
+
+/* ---- a client ---- */
+
+struct client {
+    SSL_CTX *ctx;
+    SSL *ssl;
+    int fd;
+};
+
+static void open_plain(struct client *c, uint16_t port)
+{
+    struct sockaddr_in addr = { .sin_family = AF_INET,
+                                .sin_port = htons(port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    const struct timeval wait = { .tv_sec = WAIT_S };
+    *c = (struct client){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+    assert_int_equal(connect(c->fd, (struct sockaddr *)&addr, sizeof addr), 0);
+    (void)setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+}
+
+/* max_version 0: any; alpn: in wire format or NULL. False: no handshake. */
+static bool open_tls(struct client *c, uint16_t port, int max_version, const char *alpn)
+{
+    open_plain(c, port);
+    c->ctx = certs_client();
+    if (max_version) {
+        SSL_CTX_set_security_level(c->ctx, 0);
+        (void)SSL_CTX_set_max_proto_version(c->ctx, max_version);
+        (void)SSL_CTX_set_min_proto_version(c->ctx, 0);
+    }
+    c->ssl = SSL_new(c->ctx);
+    if (alpn)
+        (void)SSL_set_alpn_protos(c->ssl, (const unsigned char *)alpn, (unsigned)strlen(alpn));
+    assert_int_equal(SSL_set_fd(c->ssl, c->fd), 1);
+    return SSL_connect(c->ssl) == 1;
+}
+
+static void close_client(struct client *c)
+{
+    SSL_free(c->ssl);
+    SSL_CTX_free(c->ctx);
+    sk_close(&c->fd);
+}
+
+/* After how many milliseconds the server ended the connection. */
+static uint64_t ended_after(struct client *c)
+{
+    uint64_t start_ms = sk_now_ms();
+    char bytes[256];
+    while (recv(c->fd, bytes, sizeof bytes, 0) > 0)
+        continue;
+    return sk_now_ms() - start_ms;
+}
+
+/* ---- tests ---- */
+
+static void bad_files(void **state)
+{
+    (void)state;
+
+    const struct {
+        const char *cert, *key, *text;
+    } rows[] = {
+        { "/nonexistent/cert.pem", certs.key,
+          "TLS certificate '/nonexistent/cert.pem': No such file or directory" },
+        { certs.garbage, certs.key, "no start line" },
+        { certs.key, certs.key, "no start line" },
+        { certs.cert, "/nonexistent/key.pem",
+          "TLS key '/nonexistent/key.pem': No such file or directory" },
+        { certs.cert, certs.garbage, "TLS key" },
+        { certs.cert, certs.locked_key, "TLS key" },
+        { certs.cert, certs.other_key, "key values mismatch" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint16_t port;
+        struct sk_tls_options o = { .cert_file = rows[i].cert,
+                                    .key_file = rows[i].key,
+                                    .listen_fd = listen_here(&port),
+                                    .max_connections = 1,
+                                    .handshake_ms = 100,
+                                    .accept = on_accept };
+        struct sk_tls_front *f = NULL;
+        struct sk_err err = SK_ERR_INIT;
+        int rc = sk_tls_start(&o, &f, &err);
+        if (rc == 0 || err.code != SK_INVALID || !strstr(err.text, rows[i].text))
+            fail_msg("row %zu: %d %s", i, rc, err.text);
+        assert_int_equal(close(o.listen_fd), -1); /* taken all the same */
+    }
+}
+
+static void handshakes(void **state)
+{
+    (void)state;
+
+    static const struct {
+        int version;
+        const char *alpn;
+        bool ok;
+    } rows[] = {
+        { 0, NULL, true },
+        { TLS1_3_VERSION, NULL, true },
+        { TLS1_2_VERSION, NULL, true },
+        { TLS1_1_VERSION, NULL, false },
+        { 0, "\x02h2\x08http/1.1", true },
+        { 0, "\x02h2", false },
+    };
+
+    uint16_t port;
+    struct sk_tls_front *f = start(&port);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct client c;
+        bool ok = open_tls(&c, port, rows[i].version, rows[i].alpn);
+        if (ok != rows[i].ok)
+            fail_msg("row %zu: %d", i, ok);
+        if (ok) {
+            char got[8] = "";
+            assert_int_equal(SSL_write(c.ssl, "hello", 5), 5);
+            assert_int_equal(SSL_read(c.ssl, got, sizeof got), 5);
+            assert_string_equal(got, "hello");
+        }
+        if (ok && rows[i].alpn) {
+            const unsigned char *chosen;
+            unsigned len;
+            SSL_get0_alpn_selected(c.ssl, &chosen, &len);
+            assert_int_equal(len, 8);
+            assert_memory_equal(chosen, "http/1.1", 8);
+        }
+        close_client(&c);
+    }
+    stop(f);
+}
+
+static void everything_arrives_before_the_end(void **state)
+{
+    (void)state;
+    uint16_t port;
+    struct sk_tls_front *f = start(&port);
+    for (char digit = '0'; digit <= '9'; digit++) { /* 1 KiB to 512 KiB */
+        struct client c;
+        assert_true(open_tls(&c, port, 0, NULL));
+        const char request[2] = { 'N', digit };
+        size_t got = 0;
+        static char bytes[65536];
+        assert_int_equal(SSL_write(c.ssl, request, 2), 2);
+        int n;
+        while ((n = SSL_read(c.ssl, bytes, sizeof bytes)) > 0)
+            got += (size_t)n;
+        assert_int_equal(SSL_get_error(c.ssl, n), SSL_ERROR_ZERO_RETURN);
+        assert_int_equal(got, 1024u << (digit - '0'));
+        close_client(&c);
+    }
+    stop(f);
+}
+
+static void no_handshake(void **state)
+{
+    (void)state;
+    uint16_t port;
+    struct sk_tls_front *f = start(&port);
+    struct client silent, plain;
+    open_plain(&silent, port);
+    uint64_t ms = ended_after(&silent);
+    assert_true(ms >= HANDSHAKE_MS * 3 / 4 && ms < HANDSHAKE_MS + SLACK_MS);
+    open_plain(&plain, port);
+    assert_int_equal(send(plain.fd, "GET / HTTP/1.1\r\n\r\n", 18, 0), 18);
+    assert_true(ended_after(&plain) < HANDSHAKE_MS);
+    assert_int_equal(atomic_load(&accepted), 0);
+    close_client(&silent);
+    close_client(&plain);
+    stop(f);
+}
+
+static void too_many(void **state)
+{
+    (void)state;
+    uint16_t port;
+    struct sk_tls_front *f = start(&port);
+    struct client c[MAX_CONNECTIONS], extra;
+    for (int i = 0; i < MAX_CONNECTIONS; i++)
+        assert_true(open_tls(&c[i], port, 0, NULL));
+    assert_int_equal(sk_tls_connections(f), MAX_CONNECTIONS);
+    assert_false(open_tls(&extra, port, 0, NULL));
+    close_client(&extra);
+    for (int i = 0; i < MAX_CONNECTIONS; i++)
+        close_client(&c[i]);
+    for (uint64_t end = sk_now_ms() + WAIT_S * 1000; sk_tls_connections(f) > 0;)
+        assert_true(sk_now_ms() < end);
+    assert_true(open_tls(&extra, port, 0, NULL));
+    close_client(&extra);
+    stop(f);
+}
+
+/* It asks for 512 KiB and reads nothing: the buffers on the way hold less, or its patience ends it.
+ */
+static void client_that_does_not_read(void **state)
+{
+    (void)state;
+    uint16_t port;
+    struct sk_tls_front *f = start(&port);
+    struct client c;
+    const int small = 4096;
+    open_plain(&c, port);
+    (void)setsockopt(c.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    c.ctx = certs_client();
+    c.ssl = SSL_new(c.ctx);
+    assert_int_equal(SSL_set_fd(c.ssl, c.fd), 1);
+    assert_int_equal(SSL_connect(c.ssl), 1);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(SSL_write(c.ssl, "N9", 2), 2);
+    uint64_t start_ms = sk_now_ms();
+    while (sk_tls_connections(f) > 0 || atomic_load(&serving) > 0)
+        assert_true(sk_now_ms() - start_ms < HANDSHAKE_MS + 2 * SLACK_MS);
+    close_client(&c);
+    stop(f);
+}
+
+static void quiesce(void **state)
+{
+    (void)state;
+    uint16_t port;
+    struct sk_tls_front *f = start(&port);
+    struct client open, shaking;
+    char got[8] = "";
+    assert_true(open_tls(&open, port, 0, NULL));
+    open_plain(&shaking, port);
+    sk_tls_quiesce(f);
+    assert_int_equal(SSL_write(open.ssl, "hello", 5), 5); /* its handshake may have had its last
+                                                             message on the way */
+    assert_int_equal(SSL_read(open.ssl, got, sizeof got), 5);
+    assert_true(ended_after(&shaking) < HANDSHAKE_MS + SLACK_MS);
+    struct sockaddr_in addr = { .sin_family = AF_INET,
+                                .sin_port = htons(port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    SK_AUTO(sk_close) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof addr), -1);
+    close_client(&open);
+    close_client(&shaking);
+    stop(f);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    (void)signal(SIGPIPE, SIG_IGN); /* of the clients here; the front's thread takes no signals */
+    certs_make(&certs);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    certs_remove(&certs);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bad_files),
+        cmocka_unit_test(handshakes),
+        cmocka_unit_test(everything_arrives_before_the_end),
+        cmocka_unit_test(no_handshake),
+        cmocka_unit_test(too_many),
+        cmocka_unit_test(client_that_does_not_read),
+        cmocka_unit_test(quiesce),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
