@@ -1,7 +1,9 @@
 /*
- * cmd_check.c - `skerry model check`: loads a model as the server would, runs it once, and says whether it works.
+ * cmd_check.c - `skerry model check`: loads a model as the server would, runs it once, and says
+ * whether it works.
  *
- * The server runs it in a child for models that arrive over the network; a person before deploying one.
+ * The server runs it in a child for models that arrive over the network; a person before deploying
+ * one.
  */
 #include "cli/cli_priv.h"
 #include "serve/serve.h"

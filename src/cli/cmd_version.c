@@ -29,6 +29,12 @@ struct facts {
     const char *missing;
 };
 
+#if defined(__clang__)
+#define COMPILER __VERSION__
+#else
+#define COMPILER "GCC " __VERSION__
+#endif
+
 static const char *build_type(void)
 {
 #if defined(__SANITIZE_ADDRESS__)
@@ -46,7 +52,7 @@ static void add_text(struct sk_buf *out, const struct facts *f)
 {
     const char *const *kernels = sk_image_kernels_available();
 
-    sk_buf_fmt(out, "skerry %s (%s, %s)\n", SK_VERSION, f->build, __VERSION__);
+    sk_buf_fmt(out, "skerry %s (%s, %s)\n", SK_VERSION, f->build, COMPILER);
     if (f->engine)
         sk_buf_fmt(out, "engine    %s, device %s%s%s\n", f->engine, f->device,
                    *f->reason ? ": " : "", f->reason);
@@ -74,7 +80,7 @@ static void add_json(struct sk_buf *out, const struct facts *f)
 
     sk_buf_str(out, "{\"version\":\"" SK_VERSION "\"");
     add_member(out, "build", f->build);
-    add_member(out, "compiler", __VERSION__);
+    add_member(out, "compiler", COMPILER);
     add_member(out, "engine", f->engine);
     add_member(out, "device", f->device);
     add_member(out, "reason", f->engine ? f->reason : f->missing);

@@ -59,5 +59,4 @@ void sk_progress_clear(struct sk_progress *p)
     if (p->drawn)
         (void)fputs("\r\033[K", stderr);
     p->drawn = false;
-    p->last_ns = 0;
 }
