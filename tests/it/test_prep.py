@@ -350,16 +350,17 @@ def pictures(tmp_path_factory):
 def run_tool(config_path, paths, dtype="FP32", layout="nchw", height=0, width=0):
     """One array per picture; None for one that failed."""
     done = subprocess.run([TOOL, config_path, dtype, layout, str(height), str(width), *paths], capture_output=True)
-    program.assert_clean(done.stderr.decode())
-    assert done.returncode == 0, done.stderr.decode()
+    status, said, stdout = done.returncode, done.stderr.decode(), done.stdout
+    program.assert_clean(said)
+    assert status == 0, said
     kind = np.dtype({"FP32": np.float32, "FP16": np.float16, "UINT8": np.uint8}[dtype])
     out, at = [], 0
     for _ in paths:
-        h, w = struct.unpack_from("=II", done.stdout, at)
-        array = np.frombuffer(done.stdout, kind, 3 * h * w, at + 8)
+        h, w = struct.unpack_from("=II", stdout, at)
+        array = np.frombuffer(stdout, kind, 3 * h * w, at + 8)
         out.append(array.reshape((3, h, w) if layout == "nchw" else (h, w, 3)) if h else None)
         at += 8 + array.nbytes
-    assert at == len(done.stdout)
+    assert at == len(stdout)
     return out
 
 
