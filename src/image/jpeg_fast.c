@@ -23,9 +23,7 @@ struct sk_jpeg_fast {
     struct sk_jf_head head;
     struct sk_jf_scan scan;
     struct sk_jf_rows rows;
-    /* One block more: an end of block stores behind the last one. */
-    _Alignas(64) int16_t coef[(SK_JF_SPAN_MCUS * SK_JF_UNITS_MAX + 1) * SK_JF_BLOCK];
-    uint8_t extent[SK_JF_SPAN_MCUS * SK_JF_UNITS_MAX];
+    struct sk_jf_block span[SK_JF_SPAN_BLOCKS];
 };
 
 struct sk_jpeg_fast *sk_jpeg_fast_new(void)
@@ -55,9 +53,9 @@ static bool decode_row(struct sk_jpeg_fast *f)
     for (uint32_t x = 0; x < f->rows.mcus_x; x += SK_JF_SPAN_MCUS) {
         uint32_t left = f->rows.mcus_x - x;
         unsigned mcus = left < SK_JF_SPAN_MCUS ? left : SK_JF_SPAN_MCUS;
-        if (!sk_jf_scan_span(&f->scan, f->rows.kernels, mcus, f->coef, f->extent))
+        if (!sk_jf_scan_span(&f->scan, f->rows.kernels, mcus, f->span))
             return false;
-        sk_jf_rows_put(&f->rows, x, mcus, f->coef, f->extent);
+        sk_jf_rows_put(&f->rows, x, mcus, f->span);
     }
     return true;
 }
@@ -84,5 +82,6 @@ enum sk_fast sk_jpeg_fast_decode(struct sk_jpeg_fast *f, const uint8_t *bytes, s
     const struct sk_jf_kernels *kernels = f->fixed ? f->fixed : sk_jf_kernels_find(sk_kernels()->name);
     if (sk_jf_rows_start(&f->rows, &f->head, kernels, err) < 0)
         return SK_FAST_ERROR;
+    sk_jf_scan_prepare(&f->scan, &f->head, f->span, SK_JF_SPAN_MCUS);
     return decode_alone(f, sink, err);
 }

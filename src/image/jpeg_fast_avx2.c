@@ -36,6 +36,11 @@ static inline VEC load_lanes(const int16_t *const p[LANES])
                                    _mm_loadu_si128((const void *)p[1]), 1);
 }
 
+static inline VEC load_all(const int16_t *p)
+{
+    return _mm256_broadcastsi128_si256(_mm_load_si128((const void *)p));
+}
+
 static inline void store_lanes(VEC v, uint8_t *const dst[LANES], size_t stride)
 {
     __m128i a = _mm256_castsi256_si128(v), b = _mm256_extracti128_si256(v, 1);

@@ -38,6 +38,11 @@ static inline VEC load_lanes(const int16_t *const p[LANES])
     return _mm512_inserti32x4(v, _mm_loadu_si128((const void *)p[3]), 3);
 }
 
+static inline VEC load_all(const int16_t *p)
+{
+    return _mm512_broadcast_i32x4(_mm_load_si128((const void *)p));
+}
+
 static inline void store_two_rows(__m128i v, uint8_t *dst, size_t stride)
 {
     _mm_storel_epi64((void *)dst, v);

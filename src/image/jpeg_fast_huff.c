@@ -1,39 +1,21 @@
 /*
- * jpeg_fast_huff.c - tables that turn the next bits of a scan into a coefficient (T.81, annex C and F.2.2).
+ * jpeg_fast_huff.c - tables that turn the next bits of a scan into coefficients (T.81, annex C and F.2.2).
  *
- * fast[] is indexed by the next SK_JF_LOOKUP_BITS bits. When they hold a whole code and its value bits, the entry gives
- * the finished, sign-extended value:
- *
- *     bits 0..7    bits to drop: code and value bits
- *     bits 8..15   steps in zigzag order: zeros skipped + 1; SK_JF_EOB for end of block; 0: look closer
- *     bits 16..31  the value
- *
- * "Look closer" with bits to drop: the code is complete but the value is not, or it is a run of 16 zeros; the symbol is
- * in bits 16..23. Without bits to drop: the code is longer than the index; limit[] and offset[] find it.
- *
- * For DC the steps are 1 and symbols are sizes only.
+ * An entry takes one symbol or, where the bits of its key hold the first one with its value and the code of a second, two. The
+ * value of the last symbol is cut out of the bit stream by the reader, so its bits need not lie within the key.
+ * Codes longer than the key, keys that start no code, and the run of 16 zeros, which is no coefficient, are left
+ * to the slow way.
  */
 #include "image/jpeg_fast_priv.h"
 
 #include <string.h>
 
-enum { DC_SIZE_MAX = 11, AC_SIZE_MAX = 10, ZRL = 0xF0 };
+enum { DC_SIZE_MAX = 11, AC_SIZE_MAX = 10, ZRL = 0xF0, KEYS = 1 << SK_JF_LOOKUP_BITS };
 
-/* Entry for index bits whose first `length` bits are the code of `symbol`. */
-static uint32_t entry_of(unsigned index, unsigned length, uint8_t symbol, bool is_dc)
-{
-    unsigned run = symbol >> 4, size = symbol & 15u;
-    uint32_t look_closer = length | (uint32_t)symbol << 16;
-    if (length + size > SK_JF_LOOKUP_BITS || (!is_dc && symbol == ZRL))
-        return look_closer;
-    uint32_t steps = !is_dc && symbol == 0 ? SK_JF_EOB : run + 1;
-    int32_t value = 0;
-    if (size) {
-        unsigned bits = (index >> (SK_JF_LOOKUP_BITS - length - size)) & ((1u << size) - 1);
-        value = sk_jf_extend(bits, size);
-    }
-    return (length + size) | steps << 8 | (uint32_t)value << 16;
-}
+/* The code that a key starts with; length 0: none that is complete. */
+struct start {
+    uint8_t length, symbol;
+};
 
 static bool is_known(uint8_t symbol, bool is_dc)
 {
@@ -43,20 +25,61 @@ static bool is_known(uint8_t symbol, bool is_dc)
     return size <= AC_SIZE_MAX && (size != 0 || symbol == 0 || symbol == ZRL);
 }
 
-static void fill_fast(struct sk_jf_table *t, unsigned code, unsigned length, uint8_t symbol, bool is_dc)
+static void set_starts(struct start *at, unsigned code, unsigned length, uint8_t symbol)
 {
     if (length > SK_JF_LOOKUP_BITS)
         return;
     unsigned shift = SK_JF_LOOKUP_BITS - length;
-    for (unsigned i = 0; i < 1u << shift; i++) {
-        unsigned index = code << shift | i;
-        t->fast[index] = entry_of(index, length, symbol, is_dc);
+    for (unsigned i = 0; i < 1u << shift; i++)
+        at[code << shift | i] = (struct start){ (uint8_t)length, symbol };
+}
+
+static unsigned steps_of(uint8_t symbol, bool is_dc)
+{
+    return symbol == 0 && !is_dc ? SK_JF_STEP_END : (symbol >> 4) + 1u;
+}
+
+static void set_entry(struct sk_jf_table *t, unsigned key, const struct start *at, bool is_dc)
+{
+    struct start a = at[key], last = a;
+    struct sk_jf_rest rest = { 0 };
+    if (a.length == 0 || a.symbol == ZRL)
+        return;
+    unsigned size = a.symbol & 15u, bits = a.length + size, before = 0, steps = 0;
+    rest.first = (uint8_t)steps_of(a.symbol, is_dc);
+    if (!is_dc && size > 0 && bits < SK_JF_LOOKUP_BITS) {
+        struct start b = at[(key << bits) & (KEYS - 1)]; /* the bits shifted in are not known */
+        if (b.length != 0 && bits + b.length <= SK_JF_LOOKUP_BITS && b.symbol != ZRL) {
+            rest.value = (int16_t)sk_jf_extend((key >> (SK_JF_LOOKUP_BITS - bits)) & ((1u << size) - 1), size);
+            last = b;
+            before = bits;
+            steps = rest.first;
+        }
+    }
+    before += last.length;
+    size = last.symbol & 15u;
+    bits = before + size;
+    bool ends = last.symbol == 0 && !is_dc;
+    t->step[key] = bits | (steps + steps_of(last.symbol, is_dc)) << 8 | (uint32_t)ends << 31;
+    t->turn[key] = (struct sk_jf_turn){ ends ? 0 : 0xFF, ends ? sizeof(struct sk_jf_block) : 0 };
+    rest.base = (int32_t)(1u << size) - (int32_t)(key >> (SK_JF_LOOKUP_BITS - before) << size);
+    rest.shift = (uint8_t)(64 - bits);
+    t->rest[key] = rest;
+}
+
+void sk_jf_table_clear(struct sk_jf_table *out)
+{
+    memset(out, 0, sizeof(*out));
+    for (unsigned key = 0; key < KEYS; key++) {
+        out->step[key] = SK_JF_STEP_RARE << 8;
+        out->rest[key].first = SK_JF_STEP_RARE;
     }
 }
 
 bool sk_jf_table_build(const struct sk_jf_dht *dht, bool is_dc, struct sk_jf_table *out)
 {
-    memset(out->fast, 0, sizeof(out->fast));
+    struct start at[KEYS] = { { 0, 0 } };
+    sk_jf_table_clear(out);
     memcpy(out->value, dht->value, sizeof(out->value));
     unsigned code = 0, k = 0;
     for (unsigned length = 1; length <= 16; length++) {
@@ -66,10 +89,12 @@ bool sk_jf_table_build(const struct sk_jf_dht *dht, bool is_dc, struct sk_jf_tab
                 return false;
             if (code + 1 >= 1u << length) /* all ones is no code */
                 return false;
-            fill_fast(out, code, length, dht->value[k], is_dc);
+            set_starts(at, code, length, dht->value[k]);
         }
         out->limit[length] = code << (16 - length);
         code <<= 1;
     }
+    for (unsigned key = 0; key < KEYS; key++)
+        set_entry(out, key, at, is_dc);
     return true;
 }

@@ -7,6 +7,7 @@
  *     VI(op)                             the same for intrinsics named after the whole register (and_si256)
  *     madd_to(acc, a, k)                 acc + pairwise sum of products, modulo 2^32
  *     load_lanes(p[LANES])               16 bytes from each address
+ *     load_all(p)                        the same 16 bytes in each lane
  *     store_lanes(v, dst[LANES], stride) two rows of 8 bytes to each address
  *
  * Same arithmetic as jpeg_fast_idct_c.c, see there. A pass has its eight inputs or outputs in eight vectors, eight
@@ -30,6 +31,8 @@ enum {
     SHIFT_1 = CONST_BITS - 2,
     SHIFT_2 = CONST_BITS + 2 + 3,
 };
+
+#define ALWAYS_INLINE inline __attribute__((always_inline)) /* keeps v[] in registers */
 
 /* Factors for a pair of neighbouring 16-bit values. */
 static inline VEC pair(int first, int second)
@@ -69,7 +72,7 @@ static inline struct wide scale_up(VEC x, VEC round)
                           V(add_epi32)(V(srai_epi32)(V(unpackhi_epi16)(zero, x), 16 - CONST_BITS), round) };
 }
 
-static inline void pass(VEC v[8], int shift)
+static ALWAYS_INLINE void pass(VEC v[8], int shift)
 {
     VEC zero = VI(setzero)();
     VEC round = V(set1_epi32)(1 << (shift - 1));
@@ -99,7 +102,7 @@ static inline void pass(VEC v[8], int shift)
 }
 
 /* Rows of 16-bit values become columns, within each lane. */
-static inline void transpose(VEC v[8])
+static ALWAYS_INLINE void transpose(VEC v[8])
 {
     VEC a[8], b[8];
     for (int i = 0; i < 4; i++) { /* a[2i], a[2i + 1]: pairs of rows 2i and 2i + 1 */
@@ -119,7 +122,7 @@ static inline void transpose(VEC v[8])
 }
 
 /* Columns of samples less 128 to rows of bytes in memory. */
-static inline void put_columns(const VEC v[8], uint8_t *const dst[LANES], size_t stride)
+static ALWAYS_INLINE void put_columns(const VEC v[8], uint8_t *const dst[LANES], size_t stride)
 {
     VEC c02 = V(packs_epi16)(v[0], v[2]), c13 = V(packs_epi16)(v[1], v[3]);
     VEC c46 = V(packs_epi16)(v[4], v[6]), c57 = V(packs_epi16)(v[5], v[7]);
@@ -144,20 +147,20 @@ static inline void take_jobs(const struct sk_jf_job *jobs, size_t left, const in
 {
     for (size_t l = 0; l < LANES; l++) {
         const struct sk_jf_job *j = &jobs[l < left ? l : left - 1];
-        coef[l] = j->coef;
+        coef[l] = j->block->coef;
         dst[l] = j->dst;
     }
 }
 
-static inline VEC load_row(const int16_t *const coef[LANES], size_t row)
+static inline VEC load_row(const int16_t *const coef[LANES], size_t row, const int16_t *quant)
 {
     const int16_t *at[LANES];
     for (size_t l = 0; l < LANES; l++)
         at[l] = coef[l] + 8 * row;
-    return load_lanes(at);
+    return V(mullo_epi16)(load_lanes(at), load_all(quant + 8 * row));
 }
 
-static void idct(const struct sk_jf_job *jobs, size_t count, size_t stride)
+static void idct(const struct sk_jf_job *jobs, size_t count, size_t stride, const int16_t *quant)
 {
     for (size_t i = 0; i < count; i += LANES) {
         const int16_t *coef[LANES];
@@ -165,7 +168,7 @@ static void idct(const struct sk_jf_job *jobs, size_t count, size_t stride)
         take_jobs(jobs + i, count - i, coef, dst);
         VEC v[8];
         for (size_t row = 0; row < 8; row++)
-            v[row] = load_row(coef, row);
+            v[row] = load_row(coef, row, quant);
         pass(v, SHIFT_1);
         transpose(v);
         pass(v, SHIFT_2);
@@ -177,7 +180,7 @@ static void idct(const struct sk_jf_job *jobs, size_t count, size_t stride)
  * With four inputs each output is one product sum of (in0, in2) and one of (in1, in3). x02 and x13 hold such pairs for four
  * transforms per lane.
  */
-static inline void pass_4(VEC x02, VEC x13, int shift, VEC sum[4], VEC difference[4])
+static ALWAYS_INLINE void pass_4(VEC x02, VEC x13, int shift, VEC sum[4], VEC difference[4])
 {
     enum { ONE = 1 << CONST_BITS };
 
@@ -204,7 +207,7 @@ static inline VEC pick_pairs(VEC a, VEC b, const int which)
     return which ? PICK_DWORDS(a, b, 0xDD) : PICK_DWORDS(a, b, 0x88);
 }
 
-static void idct_4x4(const struct sk_jf_job *jobs, size_t count, size_t stride)
+static void idct_4x4(const struct sk_jf_job *jobs, size_t count, size_t stride, const int16_t *quant)
 {
     for (size_t i = 0; i < count; i += LANES) {
         const int16_t *coef[LANES];
@@ -212,7 +215,7 @@ static void idct_4x4(const struct sk_jf_job *jobs, size_t count, size_t stride)
         take_jobs(jobs + i, count - i, coef, dst);
         VEC in[4], s[4], d[4];
         for (size_t row = 0; row < 4; row++) /* columns in the order 0 2 1 3: pairs for the second pass */
-            in[row] = V(shufflelo_epi16)(load_row(coef, row), 0xD8);
+            in[row] = V(shufflelo_epi16)(load_row(coef, row, quant), 0xD8);
         pass_4(V(unpacklo_epi16)(in[0], in[2]), V(unpacklo_epi16)(in[1], in[3]), SHIFT_1, s, d);
         VEC r01 = V(packs_epi32)(s[0], s[1]), r23 = V(packs_epi32)(s[2], s[3]);
         VEC r45 = V(packs_epi32)(d[3], d[2]), r67 = V(packs_epi32)(d[1], d[0]);

@@ -77,16 +77,23 @@ static void transform(int16_t *p, size_t step, unsigned shift)
     }
 }
 
+/* Dequantises, modulo 2^16. */
+static int16_t scale(int16_t coef, int16_t quant, unsigned extra)
+{
+    return (int16_t)(uint16_t)((unsigned)(coef * quant) << extra);
+}
+
 static uint8_t sample(int16_t v)
 {
     return (uint8_t)((v > 127 ? 127 : v < -128 ? -128 : v) + 128);
 }
 
-void sk_jf_idct_c(const struct sk_jf_job *jobs, size_t count, size_t stride)
+void sk_jf_idct_c(const struct sk_jf_job *jobs, size_t count, size_t stride, const int16_t *quant)
 {
     for (const struct sk_jf_job *j = jobs; j < jobs + count; j++) {
         int16_t t[SK_JF_BLOCK];
-        memcpy(t, j->coef, sizeof(t));
+        for (size_t i = 0; i < SK_JF_BLOCK; i++)
+            t[i] = scale(j->block->coef[i], quant[i], 0);
         for (size_t x = 0; x < 8; x++)
             transform(t + x, 8, CONST_BITS - EXTRA_BITS);
         for (size_t y = 0; y < 8; y++) {
@@ -97,13 +104,13 @@ void sk_jf_idct_c(const struct sk_jf_job *jobs, size_t count, size_t stride)
     }
 }
 
-void sk_jf_idct_row0(const struct sk_jf_job *jobs, size_t count, size_t stride)
+void sk_jf_idct_row0(const struct sk_jf_job *jobs, size_t count, size_t stride, const int16_t *quant)
 {
     for (const struct sk_jf_job *j = jobs; j < jobs + count; j++) {
         int16_t t[8];
         uint8_t row[8];
         for (size_t x = 0; x < 8; x++)
-            t[x] = (int16_t)(uint16_t)((unsigned)j->coef[x] << EXTRA_BITS);
+            t[x] = scale(j->block->coef[x], quant[x], EXTRA_BITS);
         transform(t, 1, CONST_BITS + EXTRA_BITS + 3);
         for (size_t x = 0; x < 8; x++)
             row[x] = sample(t[x]);
@@ -112,10 +119,10 @@ void sk_jf_idct_row0(const struct sk_jf_job *jobs, size_t count, size_t stride)
     }
 }
 
-void sk_jf_idct_dc(const struct sk_jf_job *jobs, size_t count, size_t stride)
+void sk_jf_idct_dc(const struct sk_jf_job *jobs, size_t count, size_t stride, const int16_t *quant)
 {
     for (const struct sk_jf_job *j = jobs; j < jobs + count; j++) {
-        int16_t dc = (int16_t)(uint16_t)((unsigned)j->coef[0] << EXTRA_BITS);
+        int16_t dc = scale(j->block->coef[0], quant[0], EXTRA_BITS);
         uint64_t row = sample((int16_t)((dc + 16) >> 5)) * 0x0101010101010101u;
         for (size_t y = 0; y < 8; y++)
             memcpy(j->dst + y * stride, &row, 8);

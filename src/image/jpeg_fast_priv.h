@@ -3,7 +3,7 @@
  *
  *     head   markers up to the scan                      -> struct sk_jf_head
  *     feed   entropy-coded bytes without their stuffing  -> struct sk_jf_feed
- *     scan   Huffman codes to dequantised coefficients   -> struct sk_jf_span (some MCUs of one row)
+ *     scan   Huffman codes to coefficients               -> struct sk_jf_block, some MCUs of one row
  *     rows   inverse DCT, upsampling, colour             -> RGB rows into the sink
  *
  * The inner loops exist in C and in versions for AVX2 and AVX-512, collected in struct sk_jf_kernels.
@@ -53,16 +53,38 @@ bool sk_jf_head_read(const uint8_t *bytes, size_t len, struct sk_jf_head *out);
 /* ---- Huffman tables (jpeg_fast_huff.c) ---- */
 
 enum {
-    SK_JF_LOOKUP_BITS = 11,
-    SK_JF_EOB = 80, /* steps that end a block: more than 63 + 16, which a run can reach */
+    SK_JF_LOOKUP_BITS = 10,
+    SK_JF_SIZE_MAX = 11,   /* bits of a value: 11 for DC, 10 for AC */
+    SK_JF_STEP_END = 80,   /* ends a block: more than 63 + 16, which a run can reach */
+    SK_JF_STEP_RARE = 160, /* no entry: more than 63 + 80 */
 };
 
-/* AC lookup: the symbols that the next SK_JF_LOOKUP_BITS bits hold completely, value bits included; a scan step takes
- * up to two of them. See jpeg_fast_huff.c for the layout. */
+/*
+ * What a key, the next SK_JF_LOOKUP_BITS bits of the scan, stands for: one symbol or two. The parts lie apart by when they
+ * are needed. step[], for which the next lookup waits:
+ *
+ *     bits  0..7    bits that are used up
+ *     bits  8..15   steps to the last coefficient in zigzag order: zeros skipped + 1, summed
+ *     bit  31       the block ends
+ */
+struct sk_jf_turn {
+    uint8_t keep;    /* 0: the block ends, else 0xFF */
+    uint8_t advance; /* bytes to the next block; 0: it goes on */
+};
+
+struct sk_jf_rest {
+    int32_t base;  /* the last value is extended[base + (acc >> shift)]: base takes the bits before it away */
+    int16_t value; /* of the first of two; one: anything, it is overwritten */
+    uint8_t shift;
+    uint8_t first; /* steps to the first coefficient; one: as many as to the last */
+};
+
 struct sk_jf_table {
-    uint32_t fast[1u << SK_JF_LOOKUP_BITS];
-    uint32_t limit[18];  /* limit[n]: first 16-bit window beyond the codes of n bits; limit[17] stops the search */
-    int32_t offset[18];  /* symbol index = offset[n] + (window >> (16 - n)) */
+    uint32_t step[1u << SK_JF_LOOKUP_BITS];
+    struct sk_jf_turn turn[1u << SK_JF_LOOKUP_BITS];
+    struct sk_jf_rest rest[1u << SK_JF_LOOKUP_BITS];
+    uint32_t limit[17]; /* limit[n]: first 16-bit window beyond the codes of n bits */
+    int32_t offset[17]; /* symbol index = offset[n] + (window >> (16 - n)) */
     uint8_t value[256];
 };
 
@@ -72,6 +94,8 @@ static inline int32_t sk_jf_extend(unsigned bits, unsigned size)
     return (int32_t)bits - (bits >> (size - 1) ? 0 : (1 << size) - 1);
 }
 
+/* A table without any code. */
+void sk_jf_table_clear(struct sk_jf_table *out);
 /* False: a table that libjpeg refuses, or with symbols that baseline does not have. */
 bool sk_jf_table_build(const struct sk_jf_dht *dht, bool is_dc, struct sk_jf_table *out);
 
@@ -103,47 +127,58 @@ bool sk_jf_feed_marker(struct sk_jf_feed *f, uint8_t code);
 
 /* ---- coefficients (jpeg_fast_scan.c) ---- */
 
-/* One block position within an MCU. */
-struct sk_jf_unit {
-    const struct sk_jf_table *dc, *ac;
-    const int16_t *quant; /* zigzag order, followed by the zeros that an end of block touches */
-    unsigned component;
-};
-
 enum {
-    SK_JF_STEPS = 64 + SK_JF_EOB + 16, /* zigzag tables reach behind an end of block */
     /* The most that one block can take: 16 + 11 bits of DC, 63 times 16 + 10 bits of AC; rounded up. */
     SK_JF_BLOCK_BYTES_MAX = 209,
     SK_JF_SPAN_MCUS = 8, /* coefficients of a span stay in the L1 cache */
+    SK_JF_SPAN_BLOCKS = SK_JF_SPAN_MCUS * SK_JF_UNITS_MAX,
+    SK_JF_STEPS = SK_JF_STEP_RARE + 64,
 };
 
-/* Natural position of each zigzag index, SK_JF_BLOCK for all from 64 on. */
-extern const uint8_t sk_jf_zigzag[SK_JF_STEPS];
+/*
+ * [i]: natural position of zigzag index i - 1; SK_JF_BLOCK, the spare place, behind an end of block; negative for index 63,
+ * at which a block ends without saying so, and for what no block has. [0] is not used.
+ */
+extern const int8_t sk_jf_zigzag[SK_JF_STEPS];
+
+/* A block, with what the Huffman decoder needs while it is there. */
+struct sk_jf_block {
+    _Alignas(32) int16_t coef[SK_JF_BLOCK + 1]; /* natural order, not dequantised; and the spare place */
+    /* Union of the natural positions of nonzero AC coefficients in the lower six bits: 0 only DC, < 8 only row 0,
+     * (extent & 044) == 0 only the upper left 4x4. */
+    uint8_t extent;
+    uint8_t component;
+    const struct sk_jf_table *ac, *next_dc; /* tables for the rest of this block and for the start of the next */
+};
 
 struct sk_jf_scan {
-    struct sk_jf_unit unit[SK_JF_UNITS_MAX];
     unsigned units;
+    uint8_t component[SK_JF_UNITS_MAX]; /* of each block of an MCU */
+    const struct sk_jf_table *first_dc;
+    struct sk_jf_table stop; /* without any entry: stands behind the last block of a span */
     int32_t dc[3]; /* predictors */
     unsigned restart_mcus, until_restart, next_restart;
     struct sk_jf_feed feed;
     struct sk_jf_table dc_table[4], ac_table[4];
-    int16_t quant[3][SK_JF_STEPS];
+    /* [(1 << size) + bits]: the value that these bits stand for; [1] for size 0. */
+    int16_t extended[2 << SK_JF_SIZE_MAX];
+    int8_t zigzag[SK_JF_STEPS]; /* sk_jf_zigzag, here because the loop has only so many registers */
 };
 
-/*
- * Decodes `mcus` MCUs. coef gets SK_JF_BLOCK dequantised (mod 2^16) coefficients per block, and one more is touched;
- * extent gets, per block, the union of the natural positions of its nonzero AC coefficients: extent < 8 means only
- * row 0, (extent & 044) == 0 only the upper left 4x4, 0 only DC. False: broken.
- */
-typedef bool sk_jf_scan_fn(struct sk_jf_scan *scan, unsigned mcus, int16_t *coef, uint8_t *extent);
+/* Decodes the blocks from `block` on, up to the one whose next_dc is scan->stop. DC values are still differences. False:
+ * broken. */
+typedef bool sk_jf_scan_fn(struct sk_jf_scan *scan, struct sk_jf_block *block);
 sk_jf_scan_fn sk_jf_scan_c, sk_jf_scan_bmi2;
 
 struct sk_jf_kernels;
 /* False: a table that is not for us. bytes are read until the scan is over. */
 bool sk_jf_scan_start(struct sk_jf_scan *scan, const struct sk_jf_head *head, const uint8_t *bytes, size_t len);
+/* Prepares `mcus` MCUs of blocks for sk_jf_scan_span; once per picture. */
+void sk_jf_scan_prepare(const struct sk_jf_scan *scan, const struct sk_jf_head *head, struct sk_jf_block *blocks,
+                        size_t mcus);
 /* Decodes `mcus` (<= SK_JF_SPAN_MCUS) MCUs, with the restart markers between them. False: irregular. */
-bool sk_jf_scan_span(struct sk_jf_scan *scan, const struct sk_jf_kernels *kernels, unsigned mcus, int16_t *coef,
-                     uint8_t *extent);
+bool sk_jf_scan_span(struct sk_jf_scan *scan, const struct sk_jf_kernels *kernels, unsigned mcus,
+                     struct sk_jf_block *blocks);
 /* After the last MCU: the end of image follows. */
 bool sk_jf_scan_end(struct sk_jf_scan *scan);
 
@@ -151,11 +186,12 @@ bool sk_jf_scan_end(struct sk_jf_scan *scan);
 
 /* A block to transform: 8x8 samples go to dst, rows `stride` bytes apart. */
 struct sk_jf_job {
-    const int16_t *coef;
+    const struct sk_jf_block *block;
     uint8_t *dst;
 };
 
-typedef void sk_jf_idct_fn(const struct sk_jf_job *jobs, size_t count, size_t stride);
+/* quant: natural order, 64-byte aligned. Products are taken modulo 2^16. */
+typedef void sk_jf_idct_fn(const struct sk_jf_job *jobs, size_t count, size_t stride, const int16_t *quant);
 
 /*
  * RGB rows from sample rows. Each writes width * 3 bytes to rgb and may touch SK_JF_SLACK more; may read SK_JF_SLACK
@@ -184,9 +220,7 @@ void sk_jf_rgb_grey(const uint8_t *y, uint8_t *rgb, size_t width);
 /* Tests and benches: decode with these instead of the best; NULL undoes it. */
 void sk_jpeg_fast_use(struct sk_jpeg_fast *f, const struct sk_jf_kernels *kernels);
 /* Blocks with DC only and with row 0 only need no SIMD: eight equal rows. */
-void sk_jf_idct_dc(const struct sk_jf_job *jobs, size_t count, size_t stride);
-void sk_jf_idct_row0(const struct sk_jf_job *jobs, size_t count, size_t stride);
-void sk_jf_idct_c(const struct sk_jf_job *jobs, size_t count, size_t stride);
+sk_jf_idct_fn sk_jf_idct_dc, sk_jf_idct_row0, sk_jf_idct_c;
 
 /* ---- samples to RGB rows (jpeg_fast_rows.c) ---- */
 
@@ -199,6 +233,7 @@ struct sk_jf_rows {
     uint32_t width, height;
     unsigned components, h, v;
     unsigned units;
+    _Alignas(64) int16_t quant[3][SK_JF_BLOCK];
     uint32_t mcus_x, mcus_y;
     uint32_t chroma_width, chroma_height;
     size_t stride; /* of all sample planes */
@@ -217,7 +252,7 @@ int sk_jf_rows_start(struct sk_jf_rows *r, const struct sk_jf_head *head, const 
                      struct sk_err *err) SK_CHECK;
 void sk_jf_rows_done(struct sk_jf_rows *r);
 /* Transforms the blocks of MCUs x .. x + mcus - 1 of the current row. */
-void sk_jf_rows_put(struct sk_jf_rows *r, uint32_t x, unsigned mcus, const int16_t *coef, const uint8_t *extent);
+void sk_jf_rows_put(struct sk_jf_rows *r, uint32_t x, unsigned mcus, const struct sk_jf_block *blocks);
 /* MCU row `row` is complete: pushes the RGB rows that are now known. -1: the sink failed. */
 int sk_jf_rows_push(struct sk_jf_rows *r, uint32_t row, struct sk_sink *sink, struct sk_err *err) SK_CHECK;
 

@@ -72,6 +72,9 @@ int sk_jf_rows_start(struct sk_jf_rows *r, const struct sk_jf_head *head, const 
     r->plane[1] = r->plane[0] + luma_rows * r->stride;
     r->plane[2] = r->plane[1] + chroma_rows * r->stride;
     r->band = r->memory + band_at;
+    for (unsigned c = 0; c < r->components; c++)
+        for (unsigned i = 0; i < SK_JF_BLOCK; i++)
+            r->quant[c][i + 1 < SK_JF_BLOCK ? sk_jf_zigzag[i + 1] : 63] = head->quant[head->component[c].quant][i];
     set_places(r);
     return 0;
 }
@@ -84,7 +87,7 @@ void sk_jf_rows_done(struct sk_jf_rows *r)
 }
 
 /* Sorts the blocks by what they need, so that each transform runs over several without branches. */
-void sk_jf_rows_put(struct sk_jf_rows *r, uint32_t x, unsigned mcus, const int16_t *coef, const uint8_t *extent)
+void sk_jf_rows_put(struct sk_jf_rows *r, uint32_t x, unsigned mcus, const struct sk_jf_block *blocks)
 {
     enum { DC, ROW0, SMALL, FULL };
 
@@ -95,20 +98,22 @@ void sk_jf_rows_put(struct sk_jf_rows *r, uint32_t x, unsigned mcus, const int16
         FULL,  FULL,  FULL,  FULL,  FULL, FULL, FULL, FULL, FULL,  FULL,  FULL,  FULL,  FULL, FULL, FULL, FULL,
         FULL,  FULL,  FULL,  FULL,  FULL, FULL, FULL, FULL, FULL,  FULL,  FULL,  FULL,  FULL, FULL, FULL, FULL,
     };
-    struct sk_jf_job jobs[KIND_COUNT][SK_JF_SPAN_MCUS * SK_JF_UNITS_MAX];
-    size_t count[KIND_COUNT] = { 0 };
+    struct sk_jf_job jobs[3][KIND_COUNT][SK_JF_SPAN_MCUS * 4];
+    size_t count[3][KIND_COUNT] = { { 0 } };
     for (unsigned m = 0; m < mcus; m++) {
-        for (unsigned i = 0; i < r->units; i++, coef += SK_JF_BLOCK, extent++) {
-            unsigned kind = kind_of[*extent];
-            jobs[kind][count[kind]++] = (struct sk_jf_job){
-                coef, r->memory + r->place[i].at + (x + m) * r->place[i].step
+        for (unsigned i = 0; i < r->units; i++, blocks++) {
+            unsigned c = blocks->component, kind = kind_of[blocks->extent & (SK_JF_BLOCK - 1)];
+            jobs[c][kind][count[c][kind]++] = (struct sk_jf_job){
+                blocks, r->memory + r->place[i].at + (x + m) * r->place[i].step
             };
         }
     }
-    sk_jf_idct_dc(jobs[DC], count[DC], r->stride);
-    sk_jf_idct_row0(jobs[ROW0], count[ROW0], r->stride);
-    r->kernels->idct_4x4(jobs[SMALL], count[SMALL], r->stride);
-    r->kernels->idct(jobs[FULL], count[FULL], r->stride);
+    for (unsigned c = 0; c < r->components; c++) {
+        sk_jf_idct_dc(jobs[c][DC], count[c][DC], r->stride, r->quant[c]);
+        sk_jf_idct_row0(jobs[c][ROW0], count[c][ROW0], r->stride, r->quant[c]);
+        r->kernels->idct_4x4(jobs[c][SMALL], count[c][SMALL], r->stride, r->quant[c]);
+        r->kernels->idct(jobs[c][FULL], count[c][FULL], r->stride, r->quant[c]);
+    }
 }
 
 /* Repeats the first and last chroma sample of each new row in the padding. */

@@ -6,24 +6,40 @@
  */
 #include "image/jpeg_fast_scan_body.h"
 
-/* T.81, figure A.6; natural position (row * 8 + column) of each index. */
-const uint8_t sk_jf_zigzag[SK_JF_STEPS] = {
-    0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6,
-    7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46,
-    53, 60, 61, 54, 47, 55, 62, 63,
-    /* 64 to 159: the spare place behind the block */
-    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
-    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
-    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
-    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64
+/* T.81, figure A.6. */
+const int8_t sk_jf_zigzag[SK_JF_STEPS] = {
+    0, /* not used */
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5,
+    12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
+    35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
+    58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62,
+    /* 64 to 80: the last coefficient, and beyond the block */
+    -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+    /* 81 to 159: behind an end of block */
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64,
+    /* 160 to 223: no entry */
+    -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+    -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+    -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
 };
 
-bool sk_jf_scan_c(struct sk_jf_scan *scan, unsigned mcus, int16_t *coef, uint8_t *extent)
+bool sk_jf_scan_c(struct sk_jf_scan *scan, struct sk_jf_block *block)
 {
-    return scan_body(scan, mcus, coef, extent);
+    return scan_body(scan, block);
 }
 
 enum { RST0 = 0xD0, EOI = 0xD9, DC_MAX = 32767 };
+
+static void set_extended(int16_t *extended)
+{
+    extended[1] = 0;
+    for (unsigned size = 1; size <= SK_JF_SIZE_MAX; size++)
+        for (unsigned bits = 0; bits < 1u << size; bits++)
+            extended[(1u << size) + bits] = (int16_t)sk_jf_extend(bits, size);
+}
 
 bool sk_jf_scan_start(struct sk_jf_scan *scan, const struct sk_jf_head *head, const uint8_t *bytes, size_t len)
 {
@@ -36,19 +52,41 @@ bool sk_jf_scan_start(struct sk_jf_scan *scan, const struct sk_jf_head *head, co
         if (!has_ac[ac] && !sk_jf_table_build(&head->ac[ac], false, &scan->ac_table[ac]))
             return false;
         has_dc[dc] = has_ac[ac] = true;
-        memset(scan->quant[c], 0, sizeof(scan->quant[c]));
-        for (unsigned k = 0; k < SK_JF_BLOCK; k++)
-            scan->quant[c][k] = head->quant[head->component[c].quant][k];
         unsigned blocks = c == 0 ? head->h * head->v : 1;
         for (unsigned i = 0; i < blocks; i++)
-            scan->unit[scan->units++] = (struct sk_jf_unit){ &scan->dc_table[dc], &scan->ac_table[ac],
-                                                             scan->quant[c], c };
+            scan->component[scan->units++] = (uint8_t)c;
     }
+    scan->first_dc = &scan->dc_table[head->component[0].dc];
+    sk_jf_table_clear(&scan->stop);
+    set_extended(scan->extended);
+    memcpy(scan->zigzag, sk_jf_zigzag, sizeof(scan->zigzag));
     memset(scan->dc, 0, sizeof(scan->dc));
     scan->restart_mcus = scan->until_restart = head->restart_mcus;
     scan->next_restart = 0;
     sk_jf_feed_start(&scan->feed, bytes + head->scan_at, bytes + len);
     return true;
+}
+
+void sk_jf_scan_prepare(const struct sk_jf_scan *scan, const struct sk_jf_head *head, struct sk_jf_block *blocks,
+                        size_t mcus)
+{
+    for (size_t i = 0; i < mcus * scan->units; i++) {
+        unsigned c = scan->component[i % scan->units], next = scan->component[(i + 1) % scan->units];
+        blocks[i].component = (uint8_t)c;
+        blocks[i].ac = &scan->ac_table[head->component[c].ac];
+        blocks[i].next_dc = &scan->dc_table[head->component[next].dc];
+    }
+}
+
+/* Written out: for memset GCC makes a string instruction, which is slow to start. */
+static void clear_blocks(struct sk_jf_block *b, const struct sk_jf_block *end)
+{
+    typedef int16_t vector __attribute__((vector_size(16), aligned(16), may_alias));
+    for (; b < end; b++) {
+        vector *v = (vector *)(void *)b->coef;
+        v[0] = v[1] = v[2] = v[3] = v[4] = v[5] = v[6] = v[7] = (vector){ 0 };
+        b->extent = 0;
+    }
 }
 
 static bool pass_restart(struct sk_jf_scan *scan)
@@ -61,17 +99,20 @@ static bool pass_restart(struct sk_jf_scan *scan)
     return true;
 }
 
-/* libjpeg keeps DC in 16 bits; beyond lies nothing that an encoder makes. */
-static bool is_dc_sane(const struct sk_jf_scan *scan)
+/* Sums up the differences. False: beyond the 16 bits that libjpeg keeps, which no encoder makes. */
+static bool sum_dc(struct sk_jf_scan *scan, struct sk_jf_block *block, const struct sk_jf_block *end)
 {
-    for (unsigned c = 0; c < 3; c++)
-        if (scan->dc[c] > DC_MAX || scan->dc[c] < -DC_MAX)
-            return false;
-    return true;
+    bool is_sane = true;
+    for (; block < end; block++) {
+        int32_t dc = scan->dc[block->component] += block->coef[0];
+        block->coef[0] = (int16_t)dc;
+        is_sane &= dc >= -DC_MAX && dc <= DC_MAX;
+    }
+    return is_sane;
 }
 
-bool sk_jf_scan_span(struct sk_jf_scan *scan, const struct sk_jf_kernels *kernels, unsigned mcus, int16_t *coef,
-                     uint8_t *extent)
+bool sk_jf_scan_span(struct sk_jf_scan *scan, const struct sk_jf_kernels *kernels, unsigned mcus,
+                     struct sk_jf_block *blocks)
 {
     while (mcus > 0) {
         unsigned n = mcus;
@@ -82,12 +123,16 @@ bool sk_jf_scan_span(struct sk_jf_scan *scan, const struct sk_jf_kernels *kernel
                 n = scan->until_restart;
             scan->until_restart -= n;
         }
-        size_t blocks = (size_t)n * scan->units;
-        sk_jf_feed_fill(&scan->feed, blocks * SK_JF_BLOCK_BYTES_MAX);
-        if (!kernels->scan(scan, n, coef, extent) || !sk_jf_feed_ok(&scan->feed) || !is_dc_sane(scan))
+        struct sk_jf_block *end = blocks + (size_t)n * scan->units;
+        sk_jf_feed_fill(&scan->feed, (size_t)n * scan->units * SK_JF_BLOCK_BYTES_MAX);
+        clear_blocks(blocks, end);
+        const struct sk_jf_table *next_dc = end[-1].next_dc;
+        end[-1].next_dc = &scan->stop;
+        bool is_ok = kernels->scan(scan, blocks);
+        end[-1].next_dc = next_dc;
+        if (!is_ok || !sk_jf_feed_ok(&scan->feed) || !sum_dc(scan, blocks, end))
             return false;
-        coef += blocks * SK_JF_BLOCK;
-        extent += blocks;
+        blocks = end;
         mcus -= n;
     }
     return true;

@@ -4,7 +4,7 @@
  */
 #include "image/jpeg_fast_scan_body.h"
 
-bool sk_jf_scan_bmi2(struct sk_jf_scan *scan, unsigned mcus, int16_t *coef, uint8_t *extent)
+bool sk_jf_scan_bmi2(struct sk_jf_scan *scan, struct sk_jf_block *block)
 {
-    return scan_body(scan, mcus, coef, extent);
+    return scan_body(scan, block);
 }

@@ -2,147 +2,125 @@
  * jpeg_fast_scan_body.h - the loop over Huffman codes. Compiled twice, into jpeg_fast_scan.c and, with the shift
  * instructions of BMI2, into jpeg_fast_scan_bmi2.c.
  *
- * `acc` holds the next bits at its upper end; at least `bits` of them are right. A reload tops it up to 56 or more
- * without a branch: it reads eight bytes from where the known bits end and moves on by whole bytes. A symbol takes at
- * most 26 bits.
+ * Where a block ends cannot be predicted; a branch on it costs as much as half of the block's codes. So there is none: one
+ * loop runs over table lookups, of DC and AC alike, through all blocks of a span. Each takes what the table says
+ * (struct sk_jf_table), stores two coefficients (a lone one twice, an end of block to the block's spare place) and
+ * chooses the next table and block by what the table holds for that. DC differences are summed up afterwards.
  *
- * The critical path of a symbol is: index from acc, table entry, shift acc. The rest (value, position, quantisation,
- * store) hangs off it. End of block is a step of SK_JF_EOB: it leaves the loop by the same comparison as coefficient 63
- * does and its store goes to the spare coefficient behind the block.
+ * The critical path is: index from acc, load from the table, shift acc or choose the next table. Fields of an entry are
+ * loaded one by one, because loads are cheaper here than shifts. One branch catches all that is rare, before anything
+ * is stored: positions with SK_JF_RARE set stand for indexes at which a block ends without an end of block or runs
+ * over, and entries for long codes, bad codes and runs of 16 zeros lead there by their steps.
+ *
+ * `acc` holds the next bits at its upper end; at least `bits` of them are right. A reload tops it up to 56 or more
+ * without a branch: it reads eight bytes from where the known bits end and moves on by whole bytes. That is enough for
+ * one lookup and whatever comes after it: SK_JF_LOOKUP_BITS + 11, then at most 27.
  */
 #include "image/jpeg_fast_priv.h"
 
 #include <string.h>
 
-struct reader {
+/* State of the loop. In the loop itself it is in locals, for the sake of registers; take_slowly gets it in here. */
+struct loop {
     uint64_t acc;
-    unsigned bits;
-    const uint8_t *at;
+    const uint8_t *at; /* of the first bit behind those that are known */
+    unsigned bits;     /* known in acc */
+    uint64_t index;    /* 1 + zigzag index of the last coefficient; 0: DC is next */
+    const struct sk_jf_table *table; /* for the next lookup */
+    struct sk_jf_block *block;
 };
 
-static inline void reload(struct reader *r)
+static inline uint64_t load_be64(const uint8_t *at)
 {
     uint64_t w;
-    memcpy(&w, r->at, 8);
+    memcpy(&w, at, 8);
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     w = __builtin_bswap64(w);
 #endif
-    r->acc |= w >> r->bits;
-    r->at += (63 - r->bits) >> 3;
-    r->bits |= 56;
+    return w;
 }
 
-static inline void drop(struct reader *r, unsigned n)
+/* One symbol without the help of the table. False: no such code, or a run beyond the block. */
+static __attribute__((noinline, cold)) bool take_slowly(struct loop *l)
 {
-    r->acc <<= n & 63;
-    r->bits -= n;
-}
-
-static inline unsigned take(struct reader *r, unsigned n)
-{
-    unsigned v = (unsigned)(r->acc >> (64 - n));
-    drop(r, n);
-    return v;
-}
-
-/* The symbol behind an entry that says "look closer"; -1: no such code. */
-static inline int find_symbol(struct reader *r, const struct sk_jf_table *t, uint32_t entry)
-{
-    if (entry & 0xFF) {
-        drop(r, entry & 0xFF);
-        return (int)(entry >> 16);
-    }
-    unsigned window = (unsigned)(r->acc >> 48);
-    for (unsigned n = SK_JF_LOOKUP_BITS + 1; n <= 16; n++) {
-        if (window < t->limit[n]) {
-            drop(r, n);
-            return t->value[(unsigned)(t->offset[n] + (int)(window >> (16 - n)))];
-        }
-    }
-    return -1;
-}
-
-static inline bool read_dc(struct reader *r, const struct sk_jf_table *t, int32_t *pred)
-{
-    uint32_t entry = t->fast[r->acc >> (64 - SK_JF_LOOKUP_BITS)];
-    int32_t diff = (int32_t)entry >> 16;
-    if (entry & 0xFF00) {
-        drop(r, entry & 0xFF);
-    } else {
-        int size = find_symbol(r, t, entry);
-        if (size < 0)
+    const struct sk_jf_table *t = l->table;
+    bool is_dc = l->index == 0;
+    unsigned window = (unsigned)(l->acc >> 48), n = 1;
+    while (n <= 16 && window >= t->limit[n])
+        n++;
+    if (n > 16)
+        return false;
+    unsigned symbol = t->value[(unsigned)(t->offset[n] + (int)(window >> (16 - n)))];
+    unsigned size = symbol & 15;
+    l->acc <<= n;
+    l->bits -= n + size;
+    l->table = l->block->ac;
+    bool ends = symbol == 0 && !is_dc;
+    if (!ends) {
+        l->index += (symbol >> 4) + 1;
+        if (l->index > SK_JF_BLOCK)
             return false;
-        diff = size ? sk_jf_extend(take(r, (unsigned)size), (unsigned)size) : 0;
+        ends = l->index == SK_JF_BLOCK;
     }
-    *pred = (int32_t)((uint32_t)*pred + (uint32_t)diff);
-    return true;
-}
-
-/* One code that is not in the table whole. Advances *k; false: no such code. */
-static inline bool read_ac_closer(struct reader *r, const struct sk_jf_table *t, uint32_t entry, unsigned *k,
-                                  int32_t *value)
-{
-    int symbol = find_symbol(r, t, entry);
-    if (symbol < 0)
-        return false;
-    unsigned size = (unsigned)symbol & 15;
-    *value = 0;
-    if (size) {
-        *k += ((unsigned)symbol >> 4) + 1;
-        *value = sk_jf_extend(take(r, size), size);
-    } else {
-        *k += symbol ? 16 : SK_JF_EOB;
+    if (size > 0) {
+        unsigned pos = sk_jf_zigzag[l->index] & (SK_JF_BLOCK - 1);
+        l->block->coef[pos] = (int16_t)sk_jf_extend((unsigned)(l->acc >> (64 - size)), size);
+        l->block->extent |= (uint8_t)pos;
+        l->acc <<= size;
+    }
+    if (ends) {
+        l->table = l->block->next_dc;
+        l->block++;
+        l->index = 0;
     }
     return true;
 }
 
-static inline bool read_block(struct reader *r, const struct sk_jf_unit *u, int32_t *pred, int16_t *coef,
-                              uint8_t *extent)
+static inline bool scan_body(struct sk_jf_scan *s, struct sk_jf_block *block)
 {
-    memset(coef, 0, SK_JF_BLOCK * sizeof(*coef));
-    reload(r);
-    if (!read_dc(r, u->dc, pred))
-        return false;
-    coef[0] = (int16_t)((uint32_t)*pred * (uint32_t)u->quant[0]);
-    const uint32_t *fast = u->ac->fast;
-    const int16_t *quant = u->quant;
-    unsigned k = 0, seen = 0;
-    do {
-        reload(r);
-        uint32_t entry = fast[r->acc >> (64 - SK_JF_LOOKUP_BITS)];
-        unsigned steps = (entry >> 8) & 0xFF;
-        int32_t value = (int32_t)entry >> 16;
-        if (__builtin_expect(steps != 0, 1)) {
-            drop(r, entry & 0xFF);
-            k += steps;
-        } else {
-            if (!read_ac_closer(r, u->ac, entry, &k, &value))
-                return false;
-        }
-        unsigned pos = sk_jf_zigzag[k];
-        coef[pos] = (int16_t)(value * quant[k]);
-        seen |= value ? pos : 0;
-    } while (k < 63);
-    *extent = (uint8_t)(seen & 63);
-    return k == 63 || k >= SK_JF_EOB;
-}
-
-static inline bool scan_body(struct sk_jf_scan *s, unsigned mcus, int16_t *coef, uint8_t *extent)
-{
-    struct reader r = { 0, 0, s->feed.window + (s->feed.bit >> 3) };
-    reload(&r);
-    drop(&r, (unsigned)(s->feed.bit & 7));
-    int32_t dc[3] = { s->dc[0], s->dc[1], s->dc[2] };
-    for (unsigned m = 0; m < mcus; m++) {
-        for (unsigned i = 0; i < s->units; i++) {
-            const struct sk_jf_unit *u = &s->unit[i];
-            if (!read_block(&r, u, &dc[u->component], coef, extent))
-                return false;
-            coef += SK_JF_BLOCK;
-            extent++;
+    const uint8_t *at = s->feed.window + (s->feed.bit >> 3) + 7;
+    uint64_t acc = load_be64(at - 7) << (s->feed.bit & 7);
+    uint64_t bits = 56 - (s->feed.bit & 7); /* only the lower six bits count */
+    uint64_t index = 0;
+    const struct sk_jf_table *table = s->first_dc;
+    for (;;) {
+        acc |= load_be64(at) >> (bits & 63);
+        at += (~bits & 63) >> 3;
+        bits |= 56;
+#pragma GCC unroll 2
+        for (int i = 0; i < 2; i++) {
+            uint64_t key = acc >> (64 - SK_JF_LOOKUP_BITS);
+            uint32_t step = table->step[key];
+            const struct sk_jf_rest *rest = &table->rest[key];
+            const struct sk_jf_turn *turn = &table->turn[key];
+            uint64_t last = index + (uint8_t)(step >> 8);
+            int64_t pos1 = s->zigzag[index + rest->first], pos = s->zigzag[last];
+            if (__builtin_expect((pos1 | pos) < 0, 0)) {
+                if (table == &s->stop)
+                    goto stop;
+                struct loop l = { acc, at, bits & 63, index, table, block };
+                if (!take_slowly(&l))
+                    return false;
+                acc = l.acc;
+                at = l.at;
+                bits = l.bits;
+                index = l.index;
+                table = l.table;
+                block = l.block;
+                break;
+            }
+            uint64_t was = acc;
+            acc <<= step & 63;
+            bits -= step;
+            table = (int32_t)step < 0 ? block->next_dc : block->ac;
+            index = last & turn->keep;
+            block->coef[pos1] = rest->value;
+            block->coef[pos] = s->extended[(int64_t)(was >> rest->shift) + rest->base];
+            block->extent |= (uint8_t)(pos1 | pos);
+            block = (struct sk_jf_block *)((char *)block + turn->advance);
         }
     }
-    memcpy(s->dc, dc, sizeof(dc));
-    s->feed.bit = 8 * (uint64_t)(r.at - s->feed.window) - r.bits;
+stop:
+    s->feed.bit = 8 * (uint64_t)(at - s->feed.window) - (bits & 63);
     return true;
 }
