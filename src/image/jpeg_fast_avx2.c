@@ -30,10 +30,10 @@ static inline VEC madd_to(VEC acc, VEC a, VEC k)
     return _mm256_add_epi32(acc, _mm256_madd_epi16(a, k));
 }
 
-static inline VEC load_lanes(const int16_t *const p[LANES])
+static inline VEC load_lanes(const int16_t *const p[LANES], size_t at)
 {
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const void *)p[0])),
-                                   _mm_loadu_si128((const void *)p[1]), 1);
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_load_si128((const void *)(p[0] + at))),
+                                   _mm_load_si128((const void *)(p[1] + at)), 1);
 }
 
 static inline VEC load_all(const int16_t *p)
@@ -41,13 +41,16 @@ static inline VEC load_all(const int16_t *p)
     return _mm256_broadcastsi128_si256(_mm_load_si128((const void *)p));
 }
 
-static inline void store_lanes(VEC v, uint8_t *const dst[LANES], size_t stride)
+static inline void store_two_rows(__m128i v, uint8_t *dst, size_t stride)
 {
-    __m128i a = _mm256_castsi256_si128(v), b = _mm256_extracti128_si256(v, 1);
-    _mm_storel_epi64((void *)dst[0], a);
-    _mm_storeh_pd((void *)(dst[0] + stride), _mm_castsi128_pd(a));
-    _mm_storel_epi64((void *)dst[1], b);
-    _mm_storeh_pd((void *)(dst[1] + stride), _mm_castsi128_pd(b));
+    _mm_storel_epi64((void *)dst, v);
+    _mm_storeh_pd((void *)(dst + stride), _mm_castsi128_pd(v));
+}
+
+static inline void store_lanes(VEC v, uint8_t *const dst[LANES], size_t at, size_t stride)
+{
+    store_two_rows(_mm256_castsi256_si128(v), dst[0] + at, stride);
+    store_two_rows(_mm256_extracti128_si256(v, 1), dst[1] + at, stride);
 }
 
 static inline VEC widen(const uint8_t *p)

@@ -30,12 +30,12 @@ static inline VEC madd_to(VEC acc, VEC a, VEC k)
     return _mm512_dpwssd_epi32(acc, a, k);
 }
 
-static inline VEC load_lanes(const int16_t *const p[LANES])
+static inline VEC load_lanes(const int16_t *const p[LANES], size_t at)
 {
-    VEC v = _mm512_castsi128_si512(_mm_loadu_si128((const void *)p[0]));
-    v = _mm512_inserti32x4(v, _mm_loadu_si128((const void *)p[1]), 1);
-    v = _mm512_inserti32x4(v, _mm_loadu_si128((const void *)p[2]), 2);
-    return _mm512_inserti32x4(v, _mm_loadu_si128((const void *)p[3]), 3);
+    VEC v = _mm512_castsi128_si512(_mm_load_si128((const void *)(p[0] + at)));
+    v = _mm512_inserti32x4(v, _mm_load_si128((const void *)(p[1] + at)), 1);
+    v = _mm512_inserti32x4(v, _mm_load_si128((const void *)(p[2] + at)), 2);
+    return _mm512_inserti32x4(v, _mm_load_si128((const void *)(p[3] + at)), 3);
 }
 
 static inline VEC load_all(const int16_t *p)
@@ -49,12 +49,12 @@ static inline void store_two_rows(__m128i v, uint8_t *dst, size_t stride)
     _mm_storeh_pd((void *)(dst + stride), _mm_castsi128_pd(v));
 }
 
-static inline void store_lanes(VEC v, uint8_t *const dst[LANES], size_t stride)
+static inline void store_lanes(VEC v, uint8_t *const dst[LANES], size_t at, size_t stride)
 {
-    store_two_rows(_mm512_castsi512_si128(v), dst[0], stride);
-    store_two_rows(_mm512_extracti32x4_epi32(v, 1), dst[1], stride);
-    store_two_rows(_mm512_extracti32x4_epi32(v, 2), dst[2], stride);
-    store_two_rows(_mm512_extracti32x4_epi32(v, 3), dst[3], stride);
+    store_two_rows(_mm512_castsi512_si128(v), dst[0] + at, stride);
+    store_two_rows(_mm512_extracti32x4_epi32(v, 1), dst[1] + at, stride);
+    store_two_rows(_mm512_extracti32x4_epi32(v, 2), dst[2] + at, stride);
+    store_two_rows(_mm512_extracti32x4_epi32(v, 3), dst[3] + at, stride);
 }
 
 static inline VEC widen(const uint8_t *p)

@@ -6,9 +6,9 @@
  *     VEC, LANES, V(op)                  vector type, lanes in it, intrinsic of that width
  *     VI(op)                             the same for intrinsics named after the whole register (and_si256)
  *     madd_to(acc, a, k)                 acc + pairwise sum of products, modulo 2^32
- *     load_lanes(p[LANES])               16 bytes from each address
+ *     load_lanes(p[LANES], at)           eight values from each address, from index `at` on
  *     load_all(p)                        the same 16 bytes in each lane
- *     store_lanes(v, dst[LANES], stride) two rows of 8 bytes to each address
+ *     store_lanes(v, dst[LANES], at, stride)   two rows of 8 bytes to each address, from index `at` on
  *
  * Same arithmetic as jpeg_fast_idct_c.c, see there. A pass has its eight inputs or outputs in eight vectors, eight
  * independent transforms side by side in each lane. After the first pass the 8x8 matrix of 16-bit values is
@@ -32,6 +32,7 @@ enum {
     SHIFT_2 = CONST_BITS + 2 + 3,
 };
 
+#define UNROLL        _Pragma("GCC unroll 8")
 #define ALWAYS_INLINE inline __attribute__((always_inline)) /* keeps v[] in registers */
 
 /* Factors for a pair of neighbouring 16-bit values. */
@@ -105,16 +106,19 @@ static ALWAYS_INLINE void pass(VEC v[8], int shift)
 static ALWAYS_INLINE void transpose(VEC v[8])
 {
     VEC a[8], b[8];
+    UNROLL
     for (int i = 0; i < 4; i++) { /* a[2i], a[2i + 1]: pairs of rows 2i and 2i + 1 */
         a[2 * i] = V(unpacklo_epi16)(v[2 * i], v[2 * i + 1]);
         a[2 * i + 1] = V(unpackhi_epi16)(v[2 * i], v[2 * i + 1]);
     }
+    UNROLL
     for (int i = 0; i < 2; i++) { /* columns 0 1, 2 3, 4 5, 6 7 of rows 4i .. 4i + 3 */
         b[4 * i] = V(unpacklo_epi32)(a[4 * i], a[4 * i + 2]);
         b[4 * i + 1] = V(unpackhi_epi32)(a[4 * i], a[4 * i + 2]);
         b[4 * i + 2] = V(unpacklo_epi32)(a[4 * i + 1], a[4 * i + 3]);
         b[4 * i + 3] = V(unpackhi_epi32)(a[4 * i + 1], a[4 * i + 3]);
     }
+    UNROLL
     for (int i = 0; i < 4; i++) {
         v[2 * i] = V(unpacklo_epi64)(b[i], b[i + 4]);
         v[2 * i + 1] = V(unpackhi_epi64)(b[i], b[i + 4]);
@@ -133,18 +137,17 @@ static ALWAYS_INLINE void put_columns(const VEC v[8], uint8_t *const dst[LANES],
     VEC rows[4] = { V(unpacklo_epi32)(left_03, right_03), V(unpackhi_epi32)(left_03, right_03),
                     V(unpacklo_epi32)(left_47, right_47), V(unpackhi_epi32)(left_47, right_47) };
     VEC center = V(set1_epi8)((char)0x80);
+    UNROLL
     for (size_t i = 0; i < 4; i++) {
-        uint8_t *at[LANES];
-        for (size_t l = 0; l < LANES; l++)
-            at[l] = dst[l] + 2 * i * stride;
-        store_lanes(VI(xor)(rows[i], center), at, stride);
+        store_lanes(VI(xor)(rows[i], center), dst, 2 * i * stride, stride);
     }
 }
 
 /* One block per lane; a last group that is not full does its last block again. */
-static inline void take_jobs(const struct sk_jf_job *jobs, size_t left, const int16_t *coef[LANES],
+static ALWAYS_INLINE void take_jobs(const struct sk_jf_job *jobs, size_t left, const int16_t *coef[LANES],
                              uint8_t *dst[LANES])
 {
+    UNROLL
     for (size_t l = 0; l < LANES; l++) {
         const struct sk_jf_job *j = &jobs[l < left ? l : left - 1];
         coef[l] = j->block->coef;
@@ -152,12 +155,9 @@ static inline void take_jobs(const struct sk_jf_job *jobs, size_t left, const in
     }
 }
 
-static inline VEC load_row(const int16_t *const coef[LANES], size_t row, const int16_t *quant)
+static ALWAYS_INLINE VEC load_row(const int16_t *const coef[LANES], size_t row, const int16_t *quant)
 {
-    const int16_t *at[LANES];
-    for (size_t l = 0; l < LANES; l++)
-        at[l] = coef[l] + 8 * row;
-    return V(mullo_epi16)(load_lanes(at), load_all(quant + 8 * row));
+    return V(mullo_epi16)(load_lanes(coef, 8 * row), load_all(quant + 8 * row));
 }
 
 static void idct(const struct sk_jf_job *jobs, size_t count, size_t stride, const int16_t *quant)
@@ -167,6 +167,7 @@ static void idct(const struct sk_jf_job *jobs, size_t count, size_t stride, cons
         uint8_t *dst[LANES];
         take_jobs(jobs + i, count - i, coef, dst);
         VEC v[8];
+        UNROLL
         for (size_t row = 0; row < 8; row++)
             v[row] = load_row(coef, row, quant);
         pass(v, SHIFT_1);
@@ -194,6 +195,7 @@ static ALWAYS_INLINE void pass_4(VEC x02, VEC x13, int shift, VEC sum[4], VEC di
         { F_1_175 - F_0_899, F_1_175 - F_1_961 },
     };
     VEC round = V(set1_epi32)(1 << (shift - 1));
+    UNROLL
     for (int i = 0; i < 4; i++) {
         VEC b = madd_to(round, x02, pair(even[i][0], even[i][1]));
         VEC a = V(madd_epi16)(x13, pair(odd[i][0], odd[i][1]));
@@ -214,6 +216,7 @@ static void idct_4x4(const struct sk_jf_job *jobs, size_t count, size_t stride, 
         uint8_t *dst[LANES];
         take_jobs(jobs + i, count - i, coef, dst);
         VEC in[4], s[4], d[4];
+        UNROLL
         for (size_t row = 0; row < 4; row++) /* columns in the order 0 2 1 3: pairs for the second pass */
             in[row] = V(shufflelo_epi16)(load_row(coef, row, quant), 0xD8);
         pass_4(V(unpacklo_epi16)(in[0], in[2]), V(unpacklo_epi16)(in[1], in[3]), SHIFT_1, s, d);
@@ -222,6 +225,7 @@ static void idct_4x4(const struct sk_jf_job *jobs, size_t count, size_t stride, 
         VEC lo_s[4], lo_d[4], hi_s[4], hi_d[4], v[8];
         pass_4(pick_pairs(r01, r23, 0), pick_pairs(r01, r23, 1), SHIFT_2, lo_s, lo_d);
         pass_4(pick_pairs(r45, r67, 0), pick_pairs(r45, r67, 1), SHIFT_2, hi_s, hi_d);
+        UNROLL
         for (int c = 0; c < 4; c++) {
             v[c] = V(packs_epi32)(lo_s[c], hi_s[c]);
             v[7 - c] = V(packs_epi32)(lo_d[c], hi_d[c]);
