@@ -18,7 +18,7 @@ all: deps $(BUILD)/build.ninja ## build build/skerry
 	@ninja -C $(BUILD) -j $(JOBS) skerry $(QUIET)
 
 $(BUILD)/build.ninja: | deps
-	@meson setup $(BUILD) -Donnxruntime=$(ORT) $(QUIET)
+	@meson setup $(BUILD) -Dtests=false -Dfuzz=off -Donnxruntime=$(ORT) $(QUIET)
 
 deps: ## install what the build needs and is missing
 	@tools/deps.sh run
@@ -33,7 +33,8 @@ test: deps-test ## every check and test; the last line counts them
 	@$(PYTHON) tools/run-tests.py --jobs $(JOBS) $(ARGS)
 
 bench: all deps-test ## the figures of the README, beside their peers
-	@bench/run.sh $(ARGS)
+	@ninja -C $(BUILD) -j $(JOBS) $(QUIET)
+	@$(PYTHON) bench/run.py $(ARGS)
 
 fuzz: deps-test ## each fuzzer from the stored corpus, SECONDS each (600)
 	@SECONDS_EACH=$(or $(SECONDS),600) tools/fuzz.sh $(ARGS)

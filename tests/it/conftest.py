@@ -1,4 +1,4 @@
-"""Fixtures of the integration tests. The program under test is $SKERRY (build/skerry unless set); see harness/.
+"""Fixtures of the integration tests. The program under test is $SKERRY, or build/test/gcc/skerry; see harness/.
 
     def test_something(serve, tmp_path):
         server = serve(models.bundle(tmp_path / "m"))        # ready when it returns, stopped and judged afterwards
@@ -38,7 +38,7 @@ def pytest_runtest_call(item):
 def skerry():
     """Path of the program; without it nothing can be tested."""
     if not os.access(program.binary(), os.X_OK):
-        pytest.exit(f"{program.binary()}: not built (run `make`, or set SKERRY)", 2)
+        pytest.exit(f"{program.binary()}: not built (run `tools/run-tests.py --only gcc`, or set SKERRY)", 2)
     return program.binary()
 
 

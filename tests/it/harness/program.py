@@ -20,7 +20,8 @@ STOP_S = 60
 
 
 def binary():
-    return os.environ.get("SKERRY", os.path.join(ROOT, "build", "skerry"))
+    """The program under test; the helpers of tests/ (image_tool and others) are in the same build folder."""
+    return os.environ.get("SKERRY", os.path.join(ROOT, "build", "test", "gcc", "skerry"))
 
 
 def is_sanitized():
