@@ -89,7 +89,7 @@ int sk_grey16_row(struct sk_grey16_rows *g, const uint16_t *row, struct sk_err *
         return 0;
     }
     uint8_t *out = sk_band_row(g->band);
-    for (uint32_t x = 0; x < width; x++) {
+    for (size_t x = 0; x < width; x++) {
         unsigned v = row[x];
         g->clipped += v > 255;
         uint8_t grey = (uint8_t)(g->how == SK_GREY16_HIGH_BYTE ? v >> 8 : v > 255 ? 255 : v);
@@ -112,7 +112,7 @@ static int stretch(struct sk_grey16_rows *g, struct sk_err *err)
     for (uint32_t y = 0; y < g->band->height; y++) {
         const uint16_t *row = g->samples + (size_t)y * g->band->width;
         uint8_t *out = sk_band_row(g->band);
-        for (uint32_t x = 0; x < g->band->width; x++) {
+        for (size_t x = 0; x < g->band->width; x++) {
             uint8_t grey = (uint8_t)(((row[x] - lo) * 255 + range / 2) / range);
             out[x * 3] = out[x * 3 + 1] = out[x * 3 + 2] = grey;
         }

@@ -117,7 +117,7 @@ static int next_number(struct pnm *p, uint64_t max, uint64_t *out, struct sk_err
 static int open_pnm(struct pnm *p, const uint8_t *bytes, size_t len, struct sk_err *err)
 {
     *p = (struct pnm){ .bytes = bytes, .len = len, .pos = 3, .kind = bytes[1] - '0', .maximum = 1 };
-    uint64_t width, height, maximum;
+    uint64_t width = 0, height = 0, maximum = 0;
     if (next_number(p, UINT32_MAX, &width, err) < 0 || next_number(p, UINT32_MAX, &height, err) < 0)
         return -1;
     p->width = (uint32_t)width;
@@ -208,7 +208,7 @@ static int text_rows(struct pnm *p, struct rows *r, struct sk_err *err)
 {
     for (uint32_t y = 0; y < p->height; y++) {
         for (size_t i = 0; i < (size_t)p->width * p->channels; i++) {
-            uint64_t v;
+            uint64_t v = 0;
             if (next_number(p, p->maximum, &v, err) < 0)
                 return -1;
             r->samples[i] = r->scaled[v];

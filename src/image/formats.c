@@ -10,6 +10,8 @@
 #include "base/limits.h"
 #include "image/decode_priv.h"
 
+#include <assert.h>
+
 static const struct sk_format *const sk_formats[] = {
     &sk_format_jpeg, &sk_format_png,  &sk_format_webp, &sk_format_bmp,
     &sk_format_gif,  &sk_format_tiff, &sk_format_pnm,
@@ -118,6 +120,7 @@ int sk_image_decode(const void *bytes, size_t len, const struct sk_decode_option
     uint64_t start = sk_now_ns();
     if (sk_format_find(bytes, len, &o, &format, &r.info, err) < 0)
         return -1;
+    assert(format);
     const struct sk_decode d = {
         .bytes = bytes, .len = len, .opts = &o, .info = &r.info, .report = &r
     };
