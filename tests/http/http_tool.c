@@ -240,8 +240,6 @@ static void on_term(int signal)
 
 static void wait_for_end(void)
 {
-    const struct sigaction action = { .sa_handler = on_term };
-    (void)sigaction(SIGTERM, &action, NULL);
     struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
     char byte;
     while (!is_told_to_end)
@@ -266,6 +264,8 @@ int main(int argc, char **argv)
     struct sk_err err = SK_ERR_INIT;
     struct sk_http_server *s = NULL;
     pthread_t worker;
+    const struct sigaction action = { .sa_handler = on_term };
+    (void)sigaction(SIGTERM, &action, NULL);
     big = calloc(1, BIG_BYTES);
     if (!big || sk_cond_init(&jobs_more, &err) < 0 ||
         sk_thread_start(&worker, "worker", work, NULL, &err) < 0 ||
