@@ -71,7 +71,7 @@ static int classify(struct predict *p, const struct picture *pic, uint64_t queue
     times->resize_ns = result.prep.decode.resize_ns + result.prep.normalise_ns;
     times->infer_ns = result.infer_ns;
     times->output_ns = result.post_ns;
-    sk_stats_run(&loaded->slot->stats, times, 1);
+    sk_call_ran(&p->call, times, 1);
     return sk_buf_ok(out) ? 0 : sk_buf_fail(out, err);
 }
 

@@ -35,6 +35,7 @@ struct sk_call {
     struct sk_http_req *req;
     struct sk_loaded *loaded; /* one reference */
     uint64_t deadline_ns;
+    _Atomic uint64_t infer_ns; /* in the model, all runs of the request */
     uint64_t done_ns;         /* result ready; 0: not yet */
 };
 
@@ -43,17 +44,17 @@ struct sk_call *sk_call_begin(struct sk_server *s, struct sk_http_req *req, cons
                               size_t size);
 /* Ends a call: marks the time and sends. err NULL: the body is in sk_http_out(). */
 void sk_call_answer(struct sk_call *c, const struct sk_err *err);
+/* Counts the stages of one run of the call's model over `batch` rows. */
+struct sk_run_times {
+    uint64_t queue_ns, input_ns, resize_ns, infer_ns, output_ns;
+};
+void sk_call_ran(struct sk_call *c, const struct sk_run_times *t, uint64_t batch);
+
 /* http's finished callback. */
 void sk_server_finished(struct sk_http_req *req, int status, uint64_t total_ns, void *ctx);
 
 /* One part of an address with its %XX decoded. NULL: out of memory. */
 char *sk_name_decode(struct sk_arena *arena, const char *text, size_t len);
-
-/* Counts the stages of one run of a model over `batch` rows. */
-struct sk_run_times {
-    uint64_t queue_ns, input_ns, resize_ns, infer_ns, output_ns;
-};
-void sk_stats_run(struct sk_stats *s, const struct sk_run_times *t, uint64_t batch);
 
 extern const struct sk_http_route sk_serve_routes[];
 

@@ -218,7 +218,7 @@ static void write_own(struct sk_server *s, struct sk_buf *out, size_t queued, un
     sk_metrics_head(out, "skerry_http_responses_total", "counter", "All answers by HTTP status.");
     sk_metrics_statuses(out, "skerry_http_responses_total", "", &s->responses);
     sc.name = "skerry_request_stage_seconds";
-    sk_metrics_head(out, sc.name, "histogram", "Time of each stage: read, queue, decode, resize, infer, respond, total.");
+    sk_metrics_head(out, sc.name, "histogram", "Time of each stage: read, queue, decode, resize, infer, respond; overhead (total without infer); total.");
     sk_models_each(s->models, scrape_stages, &sc);
     sc.name = "skerry_model_load_seconds";
     sk_metrics_head(out, sc.name, "gauge", "How long the last load took, warm-up included.");

@@ -343,7 +343,7 @@ static int infer(struct infer *f, unsigned worker, struct sk_err *err)
         sk_http_set_header(req, "Inference-Header-Content-Length", text);
         sk_http_set_type(req, "application/octet-stream");
     }
-    sk_stats_run(&l->slot->stats, &times, batch_of(net, &r));
+    sk_call_ran(&f->call, &times, batch_of(net, &r));
     return 0;
 }
 

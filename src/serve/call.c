@@ -95,12 +95,18 @@ void sk_server_finished(struct sk_http_req *req, int status, uint64_t total_ns, 
     sk_metrics_observe(&stats->stages[SK_STAGE_READ], sk_http_read_ns(req) - sk_http_start_ns(req));
     if (c->done_ns)
         sk_metrics_observe(&stats->stages[SK_STAGE_RESPOND], sk_http_start_ns(req) + total_ns - c->done_ns);
+    uint64_t infer_ns = atomic_load(&c->infer_ns);
+    if (infer_ns > 0 && infer_ns < total_ns) /* not so with several pictures on several cores */
+        sk_metrics_observe(&stats->stages[SK_STAGE_OVERHEAD], total_ns - infer_ns);
     sk_stats_finish(stats, status, total_ns);
     sk_loaded_unref(c->loaded);
 }
 
-void sk_stats_run(struct sk_stats *s, const struct sk_run_times *t, uint64_t batch)
+void sk_call_ran(struct sk_call *c, const struct sk_run_times *t, uint64_t batch)
 {
+    struct sk_stats *s = &c->loaded->slot->stats;
+
+    atomic_fetch_add_explicit(&c->infer_ns, t->infer_ns, memory_order_relaxed);
     sk_metrics_observe(&s->stages[SK_STAGE_QUEUE], t->queue_ns);
     sk_metrics_observe(&s->stages[SK_STAGE_DECODE], t->input_ns);
     sk_metrics_observe(&s->stages[SK_STAGE_RESIZE], t->resize_ns);

@@ -21,11 +21,12 @@ enum sk_stage {
     SK_STAGE_RESIZE,  /* resize, crop, normalise */
     SK_STAGE_INFER,   /* the model */
     SK_STAGE_RESPOND, /* result -> last byte handed to the socket */
+    SK_STAGE_OVERHEAD, /* total without infer: what we add to the model */
     SK_STAGE_TOTAL,   /* headers complete -> end */
     SK_STAGE_COUNT
 };
 
-enum { SK_HIST_BOUNDS = 26 };
+enum { SK_HIST_BOUNDS = 32 };
 
 struct sk_metrics_histogram {
     _Atomic uint64_t buckets[SK_HIST_BOUNDS + 1]; /* not cumulative; the last is +Inf */

@@ -19,8 +19,8 @@ static void histograms_are_cumulative(void **state)
     sk_metrics_observe(&h, 30000000000); /* beyond the last */
     assert_int_equal(sk_metrics_observed(&h), 3);
     sk_metrics_hist(&out, "t", "a=\"b\"", &h);
-    assert_non_null(strstr(out.data, "t_bucket{a=\"b\",le=\"2e-05\"} 1\n"));
-    assert_non_null(strstr(out.data, "t_bucket{a=\"b\",le=\"5e-05\"} 2\n"));
+    assert_non_null(strstr(out.data, "t_bucket{a=\"b\",le=\"0.00002\"} 1\n"));
+    assert_non_null(strstr(out.data, "t_bucket{a=\"b\",le=\"0.00003\"} 2\n"));
     assert_non_null(strstr(out.data, "t_bucket{a=\"b\",le=\"10\"} 2\n"));
     assert_non_null(strstr(out.data, "t_bucket{a=\"b\",le=\"+Inf\"} 3\n"));
     assert_non_null(strstr(out.data, "t_sum{a=\"b\"} 30.000040001\n"));
