@@ -42,14 +42,19 @@ static int run(const char *name, const struct sk_image *src, const struct sk_res
     for (int i = 0; rc == 0 && i < RUNS; i++) {
         struct sk_taps taps;
         uint64_t t0 = sk_now_ns();
-        rc = sk_resizer_image(r, src, to, &dst, err);
+        rc = sk_resizer_begin(r, src->width, src->height, 1, to, &dst, err);
+        if (rc < 0)
+            break;
+        sk_resizer_rows(r, src->pixels, (size_t)src->width * 3, 0, src->height);
+        rc = sk_resizer_finish(r, err);
         uint64_t t1 = sk_now_ns();
         sk_image_lut_chw(&dst, (const float(*)[256])lut, tensor);
         uint64_t t2 = sk_now_ns();
         sk_image_lut_hwc(&dst, (const float(*)[256])lut, tensor);
         uint64_t t3 = sk_now_ns();
         if (to->filter != SK_FILTER_NEAREST && rc == 0) {
-            const struct sk_axis axis = { src->width, to->out_w, 0, to->out_w, to->filter, false };
+            const struct sk_axis axis = { src->width, to->out_w, 0,    to->out_w,
+                                          to->filter, false,     false };
             rc = sk_taps_init(&taps, &axis, sk_kernels(), err);
             if (rc == 0)
                 sk_taps_done(&taps);

@@ -2,28 +2,19 @@
  * fused.c - decode and resize in one go, with the scratch of one thread.
  *
  * The headers give the size, the caller's plan the target, and the decoder's bands of rows go
- * through the horizontal pass while they are in the cache; the picture itself is never stored:
+ * through the resizer while they are in the cache; the picture itself is never stored:
  *
- *     decoder -> rows -> sk_resizer_rows -> narrow rows -> sk_resizer_finish -> result
- *
- * Where the resize needs the whole picture (nearest, columns first, a turn to upright) it is
- * collected first.
+ *     decoder -> rows -> sk_resizer_rows -> sk_resizer_finish -> result
  *
  * Invariant: the result equals sk_image_decode followed by sk_image_resize, and a picture that the
  * former refuses is refused: rows below the last one needed are still decoded, they may be broken.
  */
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "image/image_priv.h"
-
-enum {
-    KEPT_BYTES = 32 << 20 /* whole pictures beyond this size do not stay in memory */
-};
 
 struct sk_image_work {
     struct sk_resizer *resizer;
     struct sk_jpeg_fast *fast;
-    struct sk_image whole, turned;
 };
 
 struct sk_image_work *sk_image_work_new(void)
@@ -45,8 +36,6 @@ void sk_image_work_free(struct sk_image_work *work)
         return;
     sk_resizer_free(work->resizer);
     sk_jpeg_fast_free(work->fast);
-    sk_image_done(&work->whole);
-    sk_image_done(&work->turned);
     free(work);
 }
 
@@ -54,10 +43,10 @@ void sk_image_work_free(struct sk_image_work *work)
 struct fused {
     struct sk_sink sink; /* first: the decoder's pointer is ours */
     const struct sk_resize *to;
+    const struct sk_image_info *info; /* the size that the plan was told */
+    int orientation;
     struct sk_resizer *resizer;
     struct sk_image *dst;
-    uint32_t width, height, end; /* of the source: the size that the plan was told, the end of the
-                                    rows needed */
     uint64_t resize_ns;
 };
 
@@ -66,11 +55,10 @@ static int fused_begin(struct sk_sink *sink, uint32_t width, uint32_t height, st
 {
     struct fused *f = (struct fused *)sink;
     uint64_t start = sk_now_ns();
-    uint32_t first = 0;
-    if (width != f->width || height != f->height)
+    if (width != f->info->width || height != f->info->height)
         return sk_fail(err, SK_CORRUPT, "%u x %u pixels where the header says %u x %u", width,
-                       height, f->width, f->height);
-    if (sk_resizer_begin(f->resizer, width, height, f->to, f->dst, &first, &f->end, err) < 0)
+                       height, f->info->width, f->info->height);
+    if (sk_resizer_begin(f->resizer, width, height, f->orientation, f->to, f->dst, err) < 0)
         return -1;
     f->resize_ns += sk_now_ns() - start;
     return 0;
@@ -81,52 +69,23 @@ static int fused_rows(struct sk_sink *sink, const uint8_t *rgb, size_t stride, u
 {
     (void)err;
     struct fused *f = (struct fused *)sink;
-    if (y >= f->end)
-        return 0;
     uint64_t start = sk_now_ns();
     sk_resizer_rows(f->resizer, rgb, stride, y, count);
     f->resize_ns += sk_now_ns() - start;
     return 0;
 }
 
-static int run_fused(const struct sk_format *format, const struct sk_decode *d,
-                     const struct sk_resize *to, struct sk_resizer *resizer, struct sk_image *dst,
-                     struct sk_err *err)
+static int run(const struct sk_format *format, const struct sk_decode *d, struct fused *f,
+               struct sk_err *err)
 {
-    struct fused f = {
-        .sink = { fused_begin, fused_rows },
-        .to = to,
-        .resizer = resizer,
-        .dst = dst,
-        .width = d->info->width,
-        .height = d->info->height,
-    };
     uint64_t start = sk_now_ns();
-    if (format->decode(d, &f.sink, err) < 0)
+    if (format->decode(d, &f->sink, err) < 0)
         return sk_wrap(err, "%s", format->name);
     uint64_t decoded = sk_now_ns();
-    sk_resizer_finish(resizer);
-    d->report->decode_ns = decoded - start - f.resize_ns;
-    d->report->resize_ns = f.resize_ns + (sk_now_ns() - decoded);
-    return 0;
-}
-
-static int run_whole(const struct sk_format *format, const struct sk_decode *d,
-                     const struct sk_resize *to, struct sk_image_work *work, struct sk_image *dst,
-                     struct sk_err *err)
-{
-    uint64_t start = sk_now_ns();
-    if (sk_format_collect(format, d, &work->whole, &work->turned, err) < 0)
+    if (sk_resizer_finish(f->resizer, err) < 0)
         return -1;
-    uint64_t decoded = sk_now_ns();
-    if (sk_resizer_image(work->resizer, &work->whole, to, dst, err) < 0)
-        return -1;
-    d->report->decode_ns = decoded - start;
-    d->report->resize_ns = sk_now_ns() - decoded;
-    if (work->whole.cap_bytes > KEPT_BYTES)
-        sk_image_done(&work->whole);
-    if (work->turned.cap_bytes > KEPT_BYTES)
-        sk_image_done(&work->turned);
+    d->report->decode_ns += decoded - start - f->resize_ns;
+    d->report->resize_ns = f->resize_ns + (sk_now_ns() - decoded);
     return 0;
 }
 
@@ -138,17 +97,17 @@ int sk_image_decode_resized(const void *bytes, size_t len, const struct sk_decod
     const struct sk_decode_options o = opts ? *opts : (struct sk_decode_options){ 0 };
     const struct sk_format *format = NULL;
     struct sk_decode_report r = { 0 };
-    struct sk_resize to = { 0 };
     uint64_t start = sk_now_ns();
     if (sk_format_find(bytes, len, &o, &format, &r.info, err) < 0)
         return -1;
-    bool is_turned = o.exif_orientation && r.info.orientation > 1;
-    bool is_swapped = is_turned && r.info.orientation >= 5; /* width becomes height */
+    r.decode_ns = sk_now_ns() - start;
+    int orientation = o.exif_orientation ? r.info.orientation : 1;
+    bool is_swapped = orientation >= 5; /* width becomes height */
     uint32_t width = is_swapped ? r.info.height : r.info.width;
     uint32_t height = is_swapped ? r.info.width : r.info.height;
+    struct sk_resize to = { 0 };
     if (plan(ctx, width, height, &to, err) < 0 || sk_resizer_check(width, height, &to, err) < 0)
         return -1;
-    uint64_t found_ns = sk_now_ns() - start;
 
     const struct sk_decode d = {
         .bytes = bytes,
@@ -159,12 +118,16 @@ int sk_image_decode_resized(const void *bytes, size_t len, const struct sk_decod
         .fast = work->fast,
         .two_threads = two_threads,
     };
-    int rc = !is_turned && sk_resizer_streams(width, height, &to)
-                 ? run_fused(format, &d, &to, work->resizer, dst, err)
-                 : run_whole(format, &d, &to, work, dst, err);
-    if (rc < 0)
+    struct fused f = {
+        .sink = { fused_begin, fused_rows },
+        .to = &to,
+        .info = &r.info,
+        .orientation = orientation,
+        .resizer = work->resizer,
+        .dst = dst,
+    };
+    if (run(format, &d, &f, err) < 0)
         return -1;
-    r.decode_ns += found_ns;
     if (report)
         *report = r;
     return 0;

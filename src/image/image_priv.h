@@ -8,6 +8,7 @@
 #ifndef SK_IMAGE_IMAGE_PRIV_H
 #define SK_IMAGE_IMAGE_PRIV_H
 
+#include "base/cleanup.h"
 #include "image/image.h"
 
 /* So many bytes behind the last row of a band, and of an sk_image, may be read; their values do not matter. */
@@ -80,7 +81,8 @@ struct sk_kernels;
 struct sk_axis {
     uint32_t in, out, first, outputs;
     enum sk_filter filter;
-    bool rows; /* taps go across rows (vertical pass) */
+    bool is_mirrored; /* the source runs the other way: weights and outputs are in its order, last wanted output first */
+    bool rows;        /* taps go across rows (vertical pass) */
 };
 
 /* Weights of one axis, made once and shared by all rows. Output first + i is the sum over count[i] taps from source
@@ -133,24 +135,22 @@ void sk_taps_done(struct sk_taps *t);
 
 /*
  * A resizer: scratch of one thread with a small cache of taps, and one resize in flight that takes its source in bands
- * of rows:  begin, rows ..., finish.  It knows no error once begun. sk_resizer_streams says whether a resize can run so; those that cannot (nearest,
- * and where Pillow runs the vertical pass first) need the whole picture: sk_resizer_image.
+ * of rows:  begin, rows ..., finish. Nothing keeps it from beginning anew before the end.
  */
 struct sk_resizer;
 struct sk_resizer *sk_resizer_new(void);
 void sk_resizer_free(struct sk_resizer *r);
+SK_DEFINE_OWN(struct sk_resizer, sk_resizer_free);
 /* Refuses empty sides, sides beyond SK_LIMIT_SIDE, a window outside; fills in the window that means everything. */
 int sk_resizer_check(uint32_t src_w, uint32_t src_h, struct sk_resize *to, struct sk_err *err) SK_CHECK;
-bool sk_resizer_streams(uint32_t src_w, uint32_t src_h, const struct sk_resize *to);
-/* Makes room in dst and takes its address until finish. *first, *end: the source rows that will be used. */
-int sk_resizer_begin(struct sk_resizer *r, uint32_t src_w, uint32_t src_h, const struct sk_resize *to, struct sk_image *dst,
-                     uint32_t *first, uint32_t *end, struct sk_err *err) SK_CHECK;
-/* Rows y .. y + count - 1 of the source, in order; rows outside first .. end - 1 are passed over. Bands of a multiple of
- * 16 rows cost least. */
+/* src_w x src_h as stored; `to` is of the picture turned upright by orientation (EXIF, 1..8; 1: as it is). Makes room in
+ * dst and takes its address until finish; its contents are undefined until then. */
+int sk_resizer_begin(struct sk_resizer *r, uint32_t src_w, uint32_t src_h, int orientation, const struct sk_resize *to,
+                     struct sk_image *dst, struct sk_err *err) SK_CHECK;
+/* Rows y .. y + count - 1 of the source, in order; those that the result does not need cost nothing. Bands of a multiple
+ * of 16 rows are the cheapest. */
 void sk_resizer_rows(struct sk_resizer *r, const uint8_t *rgb, size_t stride, uint32_t y, uint32_t count);
-/* All rows have come: dst holds the result. */
-void sk_resizer_finish(struct sk_resizer *r);
-int sk_resizer_image(struct sk_resizer *r, const struct sk_image *src, const struct sk_resize *to, struct sk_image *dst,
-                     struct sk_err *err) SK_CHECK;
+/* All rows have come: dst holds the result, upright. */
+int sk_resizer_finish(struct sk_resizer *r, struct sk_err *err) SK_CHECK;
 
 #endif

@@ -122,20 +122,22 @@ static int take_memory(struct sk_taps *t, struct sk_err *err)
     return 0;
 }
 
-/* The weights of output first + i; w has room for ksize. Returns the sum of their absolute values,
- * fixed point. */
-static uint64_t fill_output(const struct sk_taps *t, uint32_t i, double *w)
+/* The weights of output n, in order of the source; w has room for ksize. Returns the sum of their
+ * absolute values, fixed point. */
+static uint64_t fill_output(const struct sk_taps *t, uint32_t n, double *w)
 {
-    const struct filter *f = &filters[t->axis.filter];
-    double scale = (double)(float)t->axis.in / t->axis.out;
+    const struct sk_axis *axis = &t->axis;
+    const struct filter *f = &filters[axis->filter];
+    uint32_t i = axis->first + (axis->is_mirrored ? axis->outputs - 1 - n : n);
+    double scale = (double)(float)axis->in / axis->out;
     double filterscale = scale < 1.0 ? 1.0 : scale;
     double support = f->support * filterscale;
-    double centre = 0.0f + (t->axis.first + i + 0.5) * scale;
+    double centre = 0.0f + (i + 0.5) * scale;
     double ss = 1.0 / filterscale;
     int start = (int)(centre - support + 0.5);
     start = start < 0 ? 0 : start;
     int end = (int)(centre + support + 0.5);
-    end = end > (int)t->axis.in ? (int)t->axis.in : end;
+    end = end > (int)axis->in ? (int)axis->in : end;
     int count = end - start;
 
     double sum = 0.0;
@@ -144,16 +146,16 @@ static uint64_t fill_output(const struct sk_taps *t, uint32_t i, double *w)
         sum += w[x];
     }
     uint64_t magnitude = 0;
-    int32_t *k = t->k + (size_t)i * t->ksize;
+    int32_t *k = t->k + (size_t)n * t->ksize;
     memset(k, 0, t->ksize * sizeof *k);
     for (int x = 0; x < count; x++) {
-        double v = sum != 0.0 ? w[x] / sum : w[x];
-        k[x] = v < 0 ? (int)(-0.5 + v * (1 << SK_WEIGHT_BITS))
-                     : (int)(0.5 + v * (1 << SK_WEIGHT_BITS));
-        magnitude += (uint64_t)(k[x] < 0 ? -(int64_t)k[x] : k[x]);
+        double v = (sum != 0.0 ? w[x] / sum : w[x]) * (1 << SK_WEIGHT_BITS);
+        int32_t c = v < 0 ? (int)(-0.5 + v) : (int)(0.5 + v);
+        k[axis->is_mirrored ? count - 1 - x : x] = c;
+        magnitude += (uint64_t)(c < 0 ? -(int64_t)c : c);
     }
-    t->start[i] = (uint32_t)start;
-    t->count[i] = (uint32_t)count;
+    t->start[n] = axis->is_mirrored ? axis->in - (uint32_t)end : (uint32_t)start;
+    t->count[n] = (uint32_t)count;
     return magnitude;
 }
 

@@ -57,7 +57,7 @@ static void make_taps(struct sk_taps *t, const struct axis *axis, uint32_t first
                       bool rows, const struct sk_kernels *kernels)
 {
     struct sk_err err = SK_ERR_INIT;
-    const struct sk_axis a = { axis->in, axis->out, first, outputs, axis->filter, rows };
+    const struct sk_axis a = { axis->in, axis->out, first, outputs, axis->filter, false, rows };
     if (sk_taps_init(t, &a, kernels, &err) < 0)
         fail_msg("%s: %s", axis->name, err.text);
 }

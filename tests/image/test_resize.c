@@ -39,7 +39,7 @@ static void direct_pass(const uint8_t *src, uint8_t *dst, uint32_t in, uint32_t 
 {
     struct sk_err err = SK_ERR_INIT;
     struct sk_taps t;
-    const struct sk_axis axis = { in, out, 0, out, filter, false };
+    const struct sk_axis axis = { in, out, 0, out, filter, false, false };
     assert_int_equal(sk_taps_init(&t, &axis, &sk_kernels_c, &err), 0);
     for (size_t l = 0; l < lines; l++) {
         for (uint32_t i = 0; i < out; i++) {
@@ -115,8 +115,6 @@ static void test_orders(void **state)
         if (got.width != o->out_w || got.height != o->out_h ||
             memcmp(got.pixels, want.pixels, (size_t)o->out_w * o->out_h * 3) != 0)
             fail_msg("%s", o->name);
-        if (sk_resizer_streams(o->w, o->h, &to) == o->columns_first)
-            fail_msg("%s: streams", o->name);
         sk_image_done(&src);
         sk_image_done(&middle);
         sk_image_done(&want);
@@ -178,50 +176,108 @@ static void test_windows(void **state)
     sk_image_done(&part);
 }
 
-/* The source in bands of any height, from a buffer that is overwritten after each, equals the
- * source at once. */
-static void test_bands(void **state)
+/* Runs a resize with the source in bands of random height, each gone after the call. */
+static void resize_in_bands(struct sk_resizer *r, const struct sk_image *src, int orientation,
+                            const struct sk_resize *to, uint32_t highest, uint32_t *seed,
+                            struct sk_image *dst)
+{
+    struct sk_err err = SK_ERR_INIT;
+    if (sk_resizer_begin(r, src->width, src->height, orientation, to, dst, &err) < 0)
+        fail_msg("%s", err.text);
+    for (uint32_t y = 0; y < src->height;) {
+        uint32_t count = util_between(seed, 1, highest);
+        count = count < src->height - y ? count : src->height - y;
+        size_t row = (size_t)src->width * 3, stride = row + util_between(seed, 0, 7);
+        uint8_t *band = malloc(stride * count + SK_BAND_SLACK);
+        assert_non_null(band);
+        memset(band, 77, stride * count + SK_BAND_SLACK);
+        for (uint32_t i = 0; i < count; i++)
+            memcpy(band + i * stride, src->pixels + (y + i) * row, row);
+        sk_resizer_rows(r, band, stride, y, count);
+        free(band);
+        y += count;
+    }
+    if (sk_resizer_finish(r, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static void random_target(uint32_t w, uint32_t h, int n, uint32_t *seed, struct sk_resize *to)
+{
+    *to = (struct sk_resize){ .filter = (enum sk_filter)(n % SK_FILTER_COUNT) };
+    to->out_w = n % 7 == 0 ? w : util_between(seed, 1, 50);
+    to->out_h = n % 5 == 0 ? h : util_between(seed, h > 40 ? h - 40 : 1, h + 9);
+    if (n % 3 != 0)
+        return;
+    to->x = util_between(seed, 0, to->out_w - 1);
+    to->y = util_between(seed, 0, to->out_h - 1);
+    to->w = util_between(seed, 1, to->out_w - to->x);
+    to->h = util_between(seed, 1, to->out_h - to->y);
+}
+
+/* Any orientation, the source in bands: as turning the picture upright, then resizing it. Both
+ * orders of passes, every filter, windows, sides that stay; all kernels. */
+static void check_streams(struct sk_resizer *r, const char *kernels)
+{
+    uint32_t seed = SEED;
+    struct sk_image src = { 0 }, upright = { 0 }, tmp = { 0 }, want = { 0 }, got = { 0 };
+    for (int n = 0; n < 1200; n++) {
+        struct sk_err err = SK_ERR_INIT;
+        struct sk_resize to;
+        uint32_t w = util_between(&seed, 1, n % 4 ? 90 : 9),
+                 h = util_between(&seed, 1, n % 4 ? 90 : 300);
+        int orientation = 1 + n / 3 % 8;
+        make_image(&src, w, h, seed);
+        assert_int_equal(sk_image_alloc(&upright, w, h, &err), 0);
+        memcpy(upright.pixels, src.pixels, (size_t)w * h * 3);
+        assert_int_equal(sk_image_orient(&upright, orientation, &tmp, &err), 0);
+        random_target(upright.width, upright.height, n, &seed, &to);
+        resize(&upright, &to, &want);
+        resize_in_bands(r, &src, orientation, &to, n % 2 ? 40 : 5, &seed, &got);
+        if (got.width != want.width || got.height != want.height ||
+            memcmp(got.pixels, want.pixels, (size_t)got.width * got.height * 3) != 0)
+            fail_msg("%s: %ux%u, orientation %d, to %ux%u %s, window %ux%u at %u,%u, case %d",
+                     kernels, w, h, orientation, to.out_w, to.out_h, sk_filter_name(to.filter),
+                     to.w, to.h, to.x, to.y, n);
+    }
+    sk_image_done(&src);
+    sk_image_done(&upright);
+    sk_image_done(&tmp);
+    sk_image_done(&want);
+    sk_image_done(&got);
+}
+
+static void test_streams(void **state)
+{
+    (void)state;
+    struct sk_resizer *r = sk_resizer_new();
+    assert_non_null(r);
+    for (const char *const *name = sk_image_kernels_available(); *name; name++) {
+        struct sk_err err = SK_ERR_INIT;
+        assert_int_equal(sk_image_kernels_select(*name, &err), 0);
+        check_streams(r, *name);
+    }
+    sk_resizer_free(r);
+}
+
+/* A resize that is begun anew in the middle, as a decode that starts over does. */
+static void test_begin_again(void **state)
 {
     (void)state;
     uint32_t seed = SEED;
     struct sk_image src = { 0 }, want = { 0 }, got = { 0 };
     struct sk_resizer *r = sk_resizer_new();
     assert_non_null(r);
-    for (const char *const *name = sk_image_kernels_available(); *name; name++) {
+    make_image(&src, 40, 300, SEED);
+    for (int n = 0; n < 3; n++) {
         struct sk_err err = SK_ERR_INIT;
-        assert_int_equal(sk_image_kernels_select(*name, &err), 0);
-        for (int n = 0; n < 120; n++) {
-            uint32_t w = util_between(&seed, 1, 90), h = util_between(&seed, 1, 90), first = 0,
-                     end = 0;
-            struct sk_resize to = { .out_w = n % 6 == 0 ? w : util_between(&seed, 1, 50),
-                                    .filter = SK_FILTER_BICUBIC };
-            to.out_h = n % 4 == 0 ? h : util_between(&seed, h > 40 ? h - 40 : 1, h + 9);
-            if (n % 3 == 0)
-                to.x = to.out_w / 2, to.y = to.out_h / 3, to.w = to.out_w - to.x,
-                to.h = to.out_h - to.y;
-            if (!sk_resizer_streams(w, h, &to))
-                continue;
-            make_image(&src, w, h, seed);
-            resize(&src, &to, &want);
-            assert_int_equal(sk_resizer_begin(r, w, h, &to, &got, &first, &end, &err), 0);
-            assert_true(first < end && end <= h);
-            for (uint32_t y = 0; y < h;) {
-                uint32_t count = util_between(&seed, 1, n % 2 ? 40 : 5);
-                count = count < h - y ? count : h - y;
-                size_t bytes = (size_t)w * 3 * count;
-                uint8_t *band = malloc(bytes + SK_BAND_SLACK);
-                assert_non_null(band);
-                memset(band + bytes, 77, SK_BAND_SLACK);
-                memcpy(band, src.pixels + (size_t)y * w * 3, bytes);
-                sk_resizer_rows(r, band, (size_t)w * 3, y, count);
-                free(band);
-                y += count;
-            }
-            sk_resizer_finish(r);
-            if (got.width != want.width || got.height != want.height ||
-                memcmp(got.pixels, want.pixels, (size_t)got.width * got.height * 3) != 0)
-                fail_msg("%s: %ux%u to %ux%u, case %d", *name, w, h, to.out_w, to.out_h, n);
-        }
+        const struct sk_resize to = { .out_w = 30,
+                                      .out_h = n == 1 ? 280 : 20,
+                                      .filter = n == 2 ? SK_FILTER_NEAREST : SK_FILTER_BICUBIC };
+        assert_int_equal(sk_resizer_begin(r, 40, 300, 1, &to, &got, &err), 0);
+        sk_resizer_rows(r, src.pixels, 120, 0, 100);
+        resize(&src, &to, &want);
+        resize_in_bands(r, &src, 1, &to, 16, &seed, &got);
+        assert_memory_equal(got.pixels, want.pixels, (size_t)to.out_w * to.out_h * 3);
     }
     sk_resizer_free(r);
     sk_image_done(&src);
@@ -297,14 +353,13 @@ static void test_cache(void **state)
     struct sk_resizer *r = sk_resizer_new();
     assert_non_null(r);
     for (uint32_t n = 0; n < 40; n++) {
-        struct sk_err err = SK_ERR_INIT;
-        uint32_t side = 20 + n * 7 % 11;
+        uint32_t side = 20 + n * 7 % 11, seed = SEED;
         const struct sk_resize to = { .out_w = 9,
                                       .out_h = 12,
                                       .filter = n % 2 ? SK_FILTER_BOX : SK_FILTER_BICUBIC };
         make_image(&src, side, side, n);
         resize(&src, &to, &want);
-        assert_int_equal(sk_resizer_image(r, &src, &to, &got, &err), 0);
+        resize_in_bands(r, &src, 1, &to, 99, &seed, &got);
         assert_memory_equal(got.pixels, want.pixels, 9 * 12 * 3);
     }
     sk_resizer_free(r);
@@ -341,9 +396,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_orders),      cmocka_unit_test(test_nearest),
-        cmocka_unit_test(test_windows),     cmocka_unit_test(test_bands),
-        cmocka_unit_test(test_bad),         cmocka_unit_test(test_cache),
-        cmocka_unit_test(test_allocations),
+        cmocka_unit_test(test_windows),     cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_begin_again), cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_cache),       cmocka_unit_test(test_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

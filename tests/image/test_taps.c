@@ -44,7 +44,7 @@ static const struct row {
 static int init(struct sk_taps *t, uint32_t in, uint32_t out, enum sk_filter filter,
                 struct sk_err *err)
 {
-    const struct sk_axis axis = { in, out, 0, out, filter, false };
+    const struct sk_axis axis = { in, out, 0, out, filter, false, false };
     return sk_taps_init(t, &axis, &sk_kernels_c, err);
 }
 
@@ -117,7 +117,7 @@ static void test_window(void **state)
     struct sk_err err = SK_ERR_INIT;
     struct sk_taps all, some;
     assert_int_equal(init(&all, 50, 21, SK_FILTER_HAMMING, &err), 0);
-    const struct sk_axis window = { 50, 21, 6, 9, SK_FILTER_HAMMING, false };
+    const struct sk_axis window = { 50, 21, 6, 9, SK_FILTER_HAMMING, false, false };
     assert_int_equal(sk_taps_init(&some, &window, &sk_kernels_c, &err), 0);
     assert_memory_equal(some.start, all.start + 6, 9 * sizeof *some.start);
     assert_memory_equal(some.count, all.count + 6, 9 * sizeof *some.count);
@@ -125,7 +125,8 @@ static void test_window(void **state)
     sk_taps_done(&all);
     sk_taps_done(&some);
 
-    const struct sk_axis huge = { 60000, INT32_MAX / 2, INT32_MAX / 4, 3, SK_FILTER_BICUBIC, true };
+    const struct sk_axis huge = { 60000, INT32_MAX / 2, INT32_MAX / 4, 3, SK_FILTER_BICUBIC,
+                                  false, true };
     assert_int_equal(sk_taps_init(&some, &huge, &sk_kernels_c, &err), 0);
     sk_taps_done(&some);
 }
@@ -153,7 +154,7 @@ static void test_names(void **state)
 static int make(void *ctx, struct sk_err *err)
 {
     struct sk_taps t;
-    const struct sk_axis axis = { 100, 7, 0, 7, SK_FILTER_LANCZOS, true };
+    const struct sk_axis axis = { 100, 7, 0, 7, SK_FILTER_LANCZOS, false, true };
     if (sk_taps_init(&t, &axis, ctx, err) < 0)
         return -1;
     sk_taps_done(&t);
