@@ -172,6 +172,7 @@ static uint64_t ended_after(struct client *c)
 
 /* ---- tests ---- */
 
+/* [http-51] */
 static void bad_files(void **state)
 {
     (void)state;
@@ -207,6 +208,7 @@ static void bad_files(void **state)
     }
 }
 
+/* [http-50] */
 static void handshakes(void **state)
 {
     (void)state;
@@ -271,6 +273,7 @@ static void everything_arrives_before_the_end(void **state)
     stop(f);
 }
 
+/* [http-50] */
 static void no_handshake(void **state)
 {
     (void)state;
@@ -289,6 +292,7 @@ static void no_handshake(void **state)
     stop(f);
 }
 
+/* [http-2] */
 static void too_many(void **state)
 {
     (void)state;
@@ -309,7 +313,8 @@ static void too_many(void **state)
     stop(f);
 }
 
-/* It asks for 512 KiB and reads nothing: the buffers on the way hold less, or its patience ends it.
+/* [http-11] It asks for 512 KiB and reads nothing: the buffers on the way hold less, or its
+ * patience ends it.
  */
 static void client_that_does_not_read(void **state)
 {

@@ -129,7 +129,7 @@ static void client_ends(void **state)
     close_world();
 }
 
-/* A connection that ends without close_notify may be cut short by someone in between. */
+/* [http-52] A connection that ends without close_notify may be cut short by someone in between. */
 static void client_is_cut(void **state)
 {
     (void)state;

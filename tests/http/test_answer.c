@@ -14,6 +14,7 @@
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\n\r\n"
 
+/* [http-22] [http-26] */
 static void answers(void **state)
 {
     (void)state;
@@ -57,7 +58,7 @@ static void answers(void **state)
     fixture_stop(&f);
 }
 
-/* The slow one is first: its answer is too. */
+/* [http-1] The slow one is first: its answer is too. */
 static void pipelined_in_order(void **state)
 {
     (void)state;
@@ -143,7 +144,7 @@ static void client_leaves(void **state)
     assert_int_equal(fixture_finished(), 2);
 }
 
-/* As `nc -N` does: the request, then the end of the client's side, then patience. */
+/* [http-3] As `nc -N` does: the request, then the end of the client's side, then patience. */
 static void half_closed(void **state)
 {
     (void)state;

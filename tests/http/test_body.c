@@ -47,6 +47,7 @@ static void send_body(struct client *c, const char *path, size_t len, size_t chu
     (void)client_send_bytes(c, request.data, request.len);
 }
 
+/* [http-30] */
 static void sizes(void **state)
 {
     (void)state;
@@ -83,6 +84,7 @@ static void sizes(void **state)
     fixture_stop(&f);
 }
 
+/* [http-40] */
 static void malformed_chunks(void **state)
 {
     (void)state;
@@ -120,6 +122,7 @@ static void malformed_chunks(void **state)
     fixture_stop(&f);
 }
 
+/* [http-31] */
 static void expect_continue(void **state)
 {
     (void)state;
@@ -143,7 +146,8 @@ static void expect_continue(void **state)
     fixture_stop(&f);
 }
 
-/* Two promised bodies fit in the total, the third does not; when one has ended there is room again.
+/* [http-33] Two promised bodies fit in the total, the third does not; when one has ended there is
+ * room again.
  */
 static void total(void **state)
 {
@@ -179,6 +183,7 @@ static void total(void **state)
     fixture_stop(&f);
 }
 
+/* [http-35] */
 static void multipart_errors_keep_the_connection(void **state)
 {
     (void)state;

@@ -39,6 +39,7 @@ static uint64_t drip(struct client *c, const char *first, const char *endless)
     return 0;
 }
 
+/* [http-10] */
 static void slow_requests(void **state)
 {
     (void)state;
@@ -79,6 +80,7 @@ static void slow_requests(void **state)
     fixture_stop(&f);
 }
 
+/* [http-10] [http-12] */
 static void silent_connections(void **state)
 {
     (void)state;
@@ -101,7 +103,7 @@ static void silent_connections(void **state)
     fixture_stop(&f);
 }
 
-/* It asks for 16 MiB and reads nothing. */
+/* [http-11] It asks for 16 MiB and reads nothing. */
 static void slow_reader(void **state)
 {
     (void)state;
@@ -121,6 +123,7 @@ static void slow_reader(void **state)
     fixture_stop(&f);
 }
 
+/* [http-13] */
 static void handling_has_no_deadline_here(void **state)
 {
     (void)state;

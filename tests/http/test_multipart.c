@@ -152,6 +152,7 @@ static void run(const struct row *row, size_t len, size_t a, size_t b, struct sk
         sk_buf_fmt(out, "! %s: %s", sk_code_name(err.code), err.text);
 }
 
+/* [http-35] */
 static void every_row_in_every_split(void **state)
 {
     (void)state;
@@ -191,6 +192,7 @@ static void byte_by_byte(void **state)
     }
 }
 
+/* [http-35] */
 static void boundary_length(void **state)
 {
     (void)state;
@@ -214,8 +216,8 @@ static void boundary_length(void **state)
     }
 }
 
-/* Headers of a part at SK_LIMIT_PART_HEADER_BYTES and one byte beyond; the bytes of all at the
- * parser's limit and beyond. */
+/* [http-35] Headers of a part at SK_LIMIT_PART_HEADER_BYTES and one byte beyond; the bytes of all
+ * at the parser's limit and beyond. */
 static void limits(void **state)
 {
     (void)state;

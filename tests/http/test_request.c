@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+/* [http-21] */
 static void targets(void **state)
 {
     (void)state;
@@ -58,6 +59,7 @@ static void targets(void **state)
     }
 }
 
+/* [http-20] */
 static void query_limit(void **state)
 {
     (void)state;
@@ -148,6 +150,7 @@ static const struct {
       200, "abc", false },
 };
 
+/* [http-1] [http-22] [http-23] [http-31] [http-32] [http-34] */
 static void requests(void **state)
 {
     (void)state;
@@ -173,6 +176,56 @@ static void requests(void **state)
     fixture_stop(&f);
 }
 
+/* [http-40]: what libmicrohttpd 0.9.75 says by itself. A row that fails after an update of the
+ * library is good news. */
+static void answers_of_the_library(void **state)
+{
+    (void)state;
+
+    static const struct {
+        const char *name, *request;
+        int status;      /* 0: closed without a word */
+        bool is_noticed; /* finished() is called */
+    } known[] = {
+        { "no space in the first line", "GARBAGE\r\n\r\n", 0, false },
+        { "no version", "GET /open\r\n\r\n", 400, false },
+        { "unknown version", "GET /open HTTP/x\r\n\r\n", 400, false },
+        { "old version", "GET /open HTTP/0.9\r\n\r\n", 505, false },
+        { "new version", "GET /open HTTP/2.0\r\n\r\n", 505, false },
+        { "header without colon", "GET /open HTTP/1.1\r\n" H "hello\r\n\r\n", 400, true },
+        { "length that is no number", "POST /echo HTTP/1.1\r\n" H "Content-Length: x\r\n\r\n", 400,
+          true },
+        { "negative length", "POST /echo HTTP/1.1\r\n" H "Content-Length: -1\r\n\r\n", 400, true },
+        { "space behind the length", "POST /echo HTTP/1.1\r\n" H "Content-Length: 1 \r\n\r\na", 400,
+          true },
+        { "length beyond 64 bits",
+          "POST /echo HTTP/1.1\r\n" H "Content-Length: 18446744073709551616\r\n\r\n", 413, true },
+    };
+    struct fixture f;
+    fixture_start(&f, (struct sk_http_options){ 0 });
+    unsigned noticed = 0;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        struct client c;
+        struct answer a;
+        client_open(&c, f.port);
+        client_send(&c, known[i].request);
+        client_read(&c, false, &a);
+        if (a.status != known[i].status || (a.status && !strstr(a.body, "<html>")))
+            fail_msg("row '%s': %d %s", known[i].name, a.status, a.body);
+        sk_buf_clear(&c.in); /* it sends its head twice when the length is wrong */
+        if (!client_ends(&c, 5000))
+            fail_msg("row '%s': the connection stays", known[i].name);
+        client_close(&c);
+        noticed += known[i].is_noticed;
+        fixture_wait_finished(noticed);
+        if (known[i].is_noticed && fixture_last_status() != known[i].status)
+            fail_msg("row '%s': finished with %d", known[i].name, fixture_last_status());
+    }
+    fixture_stop(&f);
+    assert_int_equal(fixture_finished(), noticed);
+}
+
+/* [http-22] */
 static void allow_header(void **state)
 {
     (void)state;
@@ -184,6 +237,7 @@ static void allow_header(void **state)
     fixture_stop(&f);
 }
 
+/* [http-25] */
 static void request_ids(void **state)
 {
     (void)state;
@@ -221,6 +275,7 @@ static void request_ids(void **state)
     fixture_stop(&f);
 }
 
+/* [http-24] */
 static void keys(void **state)
 {
     (void)state;
@@ -271,6 +326,7 @@ static int ask_with_headers(uint16_t port, unsigned n, size_t bytes, struct answ
     return a->status;
 }
 
+/* [http-20] */
 static void header_limits(void **state)
 {
     (void)state;
@@ -298,9 +354,10 @@ static void header_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(targets),       cmocka_unit_test(query_limit), cmocka_unit_test(requests),
-        cmocka_unit_test(allow_header),  cmocka_unit_test(request_ids), cmocka_unit_test(keys),
-        cmocka_unit_test(header_limits),
+        cmocka_unit_test(targets),      cmocka_unit_test(query_limit),
+        cmocka_unit_test(requests),     cmocka_unit_test(answers_of_the_library),
+        cmocka_unit_test(allow_header), cmocka_unit_test(request_ids),
+        cmocka_unit_test(keys),         cmocka_unit_test(header_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

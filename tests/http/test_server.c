@@ -135,8 +135,8 @@ static void rude_clients(void **state)
     fixture_stop(&f);
 }
 
-/* SIGTERM under load: every request that was answered at all was answered whole, and nothing had to
- * be cut. */
+/* [http-60] SIGTERM under load: every request that was answered at all was answered whole, and
+ * nothing had to be cut. */
 static void drain_under_load(void **state)
 {
     (void)state;
@@ -154,6 +154,7 @@ static void drain_under_load(void **state)
     }
 }
 
+/* [http-60] */
 static void drain_waits_for_the_slow(void **state)
 {
     (void)state;
@@ -191,7 +192,7 @@ static void drain_waits_for_the_slow(void **state)
     fixture_stop(&f);
 }
 
-/* Connected and not accepted yet, with its request on the way. */
+/* [http-60] Connected and not accepted yet, with its request on the way. */
 static void drain_serves_the_backlog(void **state)
 {
     (void)state;

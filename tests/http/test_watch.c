@@ -16,6 +16,7 @@
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\n\r\n"
 
+/* [http-2] */
 static void too_many_connections(void **state)
 {
     (void)state;
@@ -52,7 +53,7 @@ static void too_many_connections(void **state)
     fixture_stop(&f);
 }
 
-/* Far more refused connections than places to linger, none of which reads its answer. */
+/* [http-4] Far more refused connections than places to linger, none of which reads its answer. */
 static void flood_of_refused_connections(void **state)
 {
     (void)state;
@@ -78,6 +79,7 @@ static void flood_of_refused_connections(void **state)
     fixture_stop(&f);
 }
 
+/* [http-6] */
 static void hosts(void **state)
 {
     (void)state;

@@ -176,7 +176,7 @@ def test_slowloris(tool, options, first, endless):
 
 
 def test_slow_readers(tool, options):
-    """They ask for 64 MiB and read nothing."""
+    """They ask for 64 MiB and read nothing. [http-11]"""
     server = tool(read_ms=1500, **options)
     before = server.descriptors()
     slow = [server.connect(receive_buffer=4096) for _ in range(10)]
@@ -236,6 +236,7 @@ def test_header_flood(tool):
 
 
 def test_promised_bodies_cost_nothing(tool):
+    """[http-33]"""
     server = tool()
     memory = server.memory_kib()
     liars = [server.connect() for _ in range(300)]
@@ -269,7 +270,7 @@ def test_bodies_of_all_together(tool):
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
 @pytest.mark.parametrize("excess", [0, 1, 5_000_000])
 def test_body_limit(tool, options, excess, chunked):
-    """A client that sends everything before it reads must still get its answer."""
+    """A client that sends everything before it reads must still get its answer. [http-4] [http-30]"""
     limit = 3_000_000
     server = tool(max_body_bytes=limit, **options)
     body = bytes(limit + excess)
@@ -369,7 +370,7 @@ def test_connection_limit(tool):
 
 
 def test_descriptors_run_out(tool):
-    """The process may open fewer files than there are clients: those that do not fit wait."""
+    """The process may open fewer files than there are clients: those that do not fit wait. [http-5]"""
     server = tool(idle_ms=500)
     import resource
     resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (40, 40))
@@ -407,6 +408,7 @@ def test_garbage(tool, options):
 # ---- the end ----
 
 def test_drain_under_load(tool, options):
+    """[http-60] [http-61]"""
     server = tool(drain_ms=20_000, **options)
     answered, broken = [0] * 8, []
 
