@@ -158,15 +158,32 @@ static int check_profile(struct sk_png *png, const struct sk_png_chunk *c, struc
     return 0;
 }
 
-static int check_compressed_text(struct sk_png *png, const struct sk_png_chunk *c,
-                                 struct sk_err *err)
+/* A key, NUL, and for zTXt the compression method, which must be 0. */
+static int read_key(struct sk_png *png, const struct sk_png_chunk *c, bool is_packed,
+                    struct sk_err *err)
 {
-    (void)png;
+    static const char profile[] = "Raw profile type exif"; /* with its NUL */
     const uint8_t *nul = memchr(c->data, 0, c->len);
     size_t at = nul ? (size_t)(nul - c->data) + 1 : c->len;
-    return at < c->len && c->data[at] != 0
-               ? sk_fail(err, SK_CORRUPT, "zTXt is not compressed in the known way")
-               : 0;
+    if (is_packed && at < c->len && c->data[at] != 0)
+        return sk_fail(err, SK_CORRUPT, "zTXt is not compressed in the known way");
+    if (at != sizeof profile || memcmp(c->data, profile, sizeof profile) != 0)
+        return 0;
+    at += is_packed && at < c->len ? 1 : 0;
+    png->profile = c->data + at;
+    png->profile_len = c->len - at;
+    png->has_packed_profile = is_packed;
+    return 0;
+}
+
+static int read_plain_text(struct sk_png *png, const struct sk_png_chunk *c, struct sk_err *err)
+{
+    return read_key(png, c, false, err);
+}
+
+static int read_packed_text(struct sk_png *png, const struct sk_png_chunk *c, struct sk_err *err)
+{
+    return read_key(png, c, true, err);
 }
 
 struct chunk_kind {
@@ -184,7 +201,8 @@ static const struct chunk_kind kinds[] = {
     { "eXIf", 0, read_exif },
     { "iTXt", 0, read_text },
     { "iCCP", 0, check_profile },
-    { "zTXt", 0, check_compressed_text },
+    { "zTXt", 0, read_packed_text },
+    { "tEXt", 0, read_plain_text },
     { "gAMA", 4, NULL },
     { "cHRM", 32, NULL },
     { "sRGB", 1, NULL },
@@ -272,7 +290,11 @@ int sk_png_orientation(const struct sk_png *png)
     sk_png_skip(&walk, walk.data.len);
     int end = sk_png_finish(&walk, &ignored); /* eXIf may stand behind the picture */
     (void)end;                                /* a broken end shows when decoding */
-    int o = walk.exif ? sk_exif_orientation(walk.exif, walk.exif_len) : 0;
+    int o = 0;
+    if (walk.exif)
+        o = sk_exif_orientation(walk.exif, walk.exif_len);
+    else if (walk.profile)
+        o = sk_png_profile_orientation(walk.profile, walk.profile_len, walk.has_packed_profile);
     if (o == 0 && walk.xmp)
         o = sk_xmp_orientation(walk.xmp, walk.xmp_len);
     return o == 0 ? 1 : o;

@@ -40,9 +40,10 @@ struct sk_png {
     bool is_interlaced;
     uint8_t palette[256][3]; /* black where the file names no colour */
     struct sk_png_tile tile;
-    struct sk_png_chunk data; /* the first IDAT; pos is at its data */
-    const uint8_t *exif, *xmp;
-    size_t exif_len, xmp_len;
+    struct sk_png_chunk data;            /* the first IDAT; pos is at its data */
+    const uint8_t *exif, *xmp, *profile; /* NULL: absent */
+    size_t exif_len, xmp_len, profile_len;
+    bool has_packed_profile;
     uint32_t frames; /* APNG: as stated, 0 for a plain picture */
     bool has_frame, is_animated;
     uint32_t frame_number;
@@ -56,6 +57,8 @@ int sk_png_finish(struct sk_png *png, struct sk_err *err) SK_CHECK;
 /* The next chunk; false at the end and at something that is no chunk. pos is at its data then. */
 bool sk_png_next(struct sk_png *png, struct sk_png_chunk *out);
 void sk_png_skip(struct sk_png *png, size_t count);
+/* Of EXIF in ImageMagick's text form, behind its key; 0 when absent or broken (png_profile.c). */
+int sk_png_profile_orientation(const uint8_t *text, size_t len, bool is_packed);
 /* 1..8 */
 int sk_png_orientation(const struct sk_png *png);
 

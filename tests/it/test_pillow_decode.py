@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import warnings
+import zlib
 
 import PIL
 import pytest
@@ -176,6 +177,10 @@ def oriented():
         yield f"png XMP {value}", pictures.make_png(make, 13, 6, 8, 2, before=pictures.png_chunk(
             b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp))
         yield f"png EXIF behind {value}", pictures.make_png(make, 13, 6, 8, 2, after=pictures.png_chunk(b"eXIf", exif[6:]))
+        text = b"\nexif\n%8d\n%s\n" % (len(exif), exif.hex().encode())
+        for kind, body in ((b"tEXt", text), (b"zTXt", b"\0" + zlib.compress(text))):
+            yield f"png profile {kind} {value}", pictures.make_png(make, 13, 6, 8, 2, before=pictures.png_chunk(
+                kind, b"Raw profile type exif\0" + body))
         yield f"webp EXIF {value}", pictures.save(image, "WEBP", lossless=True, exif=exif)
         yield f"webp XMP {value}", pictures.save(image, "WEBP", lossless=True, xmp=xmp)
         yield f"tiff {value}", pictures.make_tiff(make, 13, 6, 2, 8, 3, orientation=value)
