@@ -117,6 +117,8 @@ static int child_failed(struct sk_buf *log, struct sk_err *err)
         log->data[--log->len] = '\0';
     const char *line = log->data ? strrchr(log->data, '\n') : NULL;
     line = line ? line + 1 : log->data;
+    if (line && sk_starts_with(line, "skerry: "))
+        line += strlen("skerry: ");
     return sk_fail(err, SK_REMOTE, "the server did not start: %s",
                    line ? line : "it logged nothing");
 }

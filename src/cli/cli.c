@@ -8,7 +8,6 @@
  */
 #include "cli/cli.h"
 
-#include "base/str.h"
 #include "cli/cli_priv.h"
 
 #include <errno.h>
@@ -40,12 +39,21 @@ struct sk_engine_options sk_cli_engine_options(const struct sk_cli_engine *e)
     };
 }
 
+/* Is word the first word of a longer name? */
+static bool begins(const char *name, const char *word)
+{
+    size_t len = strlen(word);
+    return strncmp(name, word, len) == 0 && name[len] == ' ';
+}
+
 static int unknown_command(int argc, char **argv, const char *near, struct sk_err *err)
 {
-    if (near && sk_starts_with(near, argv[0]) && near[strlen(argv[0])] == ' ' && argc < 2)
+    bool first_is_right = near && begins(near, argv[0]);
+
+    if (first_is_right && argc < 2)
         return sk_fail(err, SK_USAGE, "'%s' needs one more word, such as 'skerry %s'", argv[0],
                        near);
-    const char *word = near && sk_starts_with(near, argv[0]) && argc > 1 ? argv[1] : argv[0];
+    const char *word = first_is_right ? argv[1] : argv[0];
     if (near)
         return sk_fail(err, SK_USAGE, "unknown command '%s'; did you mean 'skerry %s'?", word,
                        near);
