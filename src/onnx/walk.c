@@ -434,41 +434,37 @@ static int count_op(struct sk_onnx_walk *w, struct sk_view domain, struct sk_vie
 }
 
 /* AttributeProto: t = 5, g = 6, tensors = 10, graphs = 11, sparse_tensor = 22, sparse_tensors = 23. */
+static int walk_attribute_field(struct sk_onnx_walk *w, const struct sk_wire_field *f, struct place p, struct sk_err *err)
+{
+    switch (f->number) {
+    case 5:
+    case 10:
+        return walk_tensor(w, f, err);
+    case 6:
+    case 11:
+        return sk_wire_want(f, SK_WIRE_BYTES, err) < 0 ? -1 : walk_graph(w, f->body, p, err);
+    case 22:
+    case 23:
+        return walk_sparse(w, f, false, p, err);
+    default:
+        return 0;
+    }
+}
+
 static int walk_attribute(struct sk_onnx_walk *w, const struct sk_wire_field *outer, struct place p, struct sk_err *err)
 {
     struct sk_wire m = outer->body;
     struct sk_wire_field f = { 0 };
     bool has_tensor = false, has_graph = false, has_sparse = false;
-    int rc, inner = 0;
+    int rc;
 
     if (sk_wire_want(outer, SK_WIRE_BYTES, err) < 0)
         return -1;
     while ((rc = sk_wire_next(&m, &f, err)) > 0) {
-        switch (f.number) {
-        case 5:
-            inner = once(&has_tensor, "the tensor of an attribute", err) < 0 ? -1 : walk_tensor(w, &f, err);
-            break;
-        case 10:
-            inner = walk_tensor(w, &f, err);
-            break;
-        case 6:
-            if (once(&has_graph, "the graph of an attribute", err) < 0)
-                return -1;
-            /* fall through */
-        case 11:
-            inner = sk_wire_want(&f, SK_WIRE_BYTES, err) < 0 ? -1 : walk_graph(w, f.body, p, err);
-            break;
-        case 22:
-            if (once(&has_sparse, "the sparse tensor of an attribute", err) < 0)
-                return -1;
-            /* fall through */
-        case 23:
-            inner = walk_sparse(w, &f, false, p, err);
-            break;
-        default:
-            break;
-        }
-        if (inner < 0)
+        if ((f.number == 5 && once(&has_tensor, "the tensor of an attribute", err) < 0) ||
+            (f.number == 6 && once(&has_graph, "the graph of an attribute", err) < 0) ||
+            (f.number == 22 && once(&has_sparse, "the sparse tensor of an attribute", err) < 0) ||
+            walk_attribute_field(w, &f, p, err) < 0)
             return -1;
     }
     return rc;

@@ -175,6 +175,7 @@ static void another_boot_compares_the_sums(void **state)
     size_t len;
 
     (void)state;
+    assert_true(sk_is_file(good) && sk_is_file(bad));
     age_boot("k3");
     assert_true(is_found("k3"));
     assert_int_equal(sk_file_read(manifest, 4096, &renewed, &len, &err), 0);
