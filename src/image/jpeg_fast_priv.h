@@ -148,6 +148,7 @@ struct sk_jf_block {
      * (extent & 044) == 0 only the upper left 4x4. */
     uint8_t extent;
     uint8_t component;
+    bool restarts; /* DC starts from 0 here; in the first block of an MCU */
     const struct sk_jf_table *ac, *next_dc; /* tables for the rest of this block and for the start of the next */
 };
 
@@ -156,7 +157,6 @@ struct sk_jf_scan {
     uint8_t component[SK_JF_UNITS_MAX]; /* of each block of an MCU */
     const struct sk_jf_table *first_dc;
     struct sk_jf_table stop; /* without any entry: stands behind the last block of a span */
-    int32_t dc[3]; /* predictors */
     unsigned restart_mcus, until_restart, next_restart;
     struct sk_jf_feed feed;
     struct sk_jf_table dc_table[4], ac_table[4];
@@ -176,7 +176,14 @@ bool sk_jf_scan_start(struct sk_jf_scan *scan, const struct sk_jf_head *head, co
 /* Prepares `mcus` MCUs of blocks for sk_jf_scan_span; once per picture. */
 void sk_jf_scan_prepare(const struct sk_jf_scan *scan, const struct sk_jf_head *head, struct sk_jf_block *blocks,
                         size_t mcus);
-/* Decodes `mcus` (<= SK_JF_SPAN_MCUS) MCUs, with the restart markers between them. False: irregular. */
+/* MCUs of the span that starts at x in a row of mcus_x. */
+static inline unsigned sk_jf_span_mcus(uint32_t mcus_x, uint32_t x)
+{
+    return mcus_x - x < SK_JF_SPAN_MCUS ? mcus_x - x : SK_JF_SPAN_MCUS;
+}
+
+/* Decodes `mcus` (<= SK_JF_SPAN_MCUS) MCUs, with the restart markers between them; DC values are differences. False:
+ * irregular. */
 bool sk_jf_scan_span(struct sk_jf_scan *scan, const struct sk_jf_kernels *kernels, unsigned mcus,
                      struct sk_jf_block *blocks);
 /* After the last MCU: the end of image follows. */
@@ -240,6 +247,7 @@ struct sk_jf_rows {
     struct {
         size_t at, step; /* of a unit's first block in memory; from one MCU to the next */
     } place[SK_JF_UNITS_MAX];
+    int32_t dc[3];     /* of the last block of each component: DC is coded as a difference to it */
     uint8_t *plane[3]; /* sample 0 of the kept row */
     uint8_t *band;     /* RGB rows on their way to the sink */
     size_t band_stride;
@@ -251,8 +259,8 @@ struct sk_jf_rows {
 int sk_jf_rows_start(struct sk_jf_rows *r, const struct sk_jf_head *head, const struct sk_jf_kernels *kernels,
                      struct sk_err *err) SK_CHECK;
 void sk_jf_rows_done(struct sk_jf_rows *r);
-/* Transforms the blocks of MCUs x .. x + mcus - 1 of the current row. */
-void sk_jf_rows_put(struct sk_jf_rows *r, uint32_t x, unsigned mcus, const struct sk_jf_block *blocks);
+/* Transforms the blocks of MCUs x .. x + mcus - 1 of the current row. False: DC beyond what is regular. */
+bool sk_jf_rows_put(struct sk_jf_rows *r, uint32_t x, unsigned mcus, struct sk_jf_block *blocks);
 /* MCU row `row` is complete: pushes the RGB rows that are now known. -1: the sink failed. */
 int sk_jf_rows_push(struct sk_jf_rows *r, uint32_t row, struct sk_sink *sink, struct sk_err *err) SK_CHECK;
 

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BAND_ROWS = 8, ALIGN = 64, KIND_COUNT = 4 };
+enum { BAND_ROWS = 8, ALIGN = 64, KIND_COUNT = 4, DC_MAX = 32767 };
 
 static size_t round_up(size_t n)
 {
@@ -44,6 +44,7 @@ int sk_jf_rows_start(struct sk_jf_rows *r, const struct sk_jf_head *head, const 
                      struct sk_err *err)
 {
     r->kernels = kernels;
+    memset(r->dc, 0, sizeof(r->dc));
     r->width = head->width;
     r->height = head->height;
     r->components = head->components;
@@ -86,8 +87,16 @@ void sk_jf_rows_done(struct sk_jf_rows *r)
     r->cap_bytes = 0;
 }
 
+/* Turns the DC difference into the value. False: beyond the 16 bits that libjpeg keeps, which no encoder makes. */
+static inline bool sum_dc(struct sk_jf_rows *r, struct sk_jf_block *block)
+{
+    int32_t dc = r->dc[block->component] += block->coef[0];
+    block->coef[0] = (int16_t)dc;
+    return dc >= -DC_MAX && dc <= DC_MAX;
+}
+
 /* Sorts the blocks by what they need, so that each transform runs over several without branches. */
-void sk_jf_rows_put(struct sk_jf_rows *r, uint32_t x, unsigned mcus, const struct sk_jf_block *blocks)
+bool sk_jf_rows_put(struct sk_jf_rows *r, uint32_t x, unsigned mcus, struct sk_jf_block *blocks)
 {
     enum { DC, ROW0, SMALL, FULL };
 
@@ -100,8 +109,12 @@ void sk_jf_rows_put(struct sk_jf_rows *r, uint32_t x, unsigned mcus, const struc
     };
     struct sk_jf_job jobs[3][KIND_COUNT][SK_JF_SPAN_MCUS * 4];
     size_t count[3][KIND_COUNT] = { { 0 } };
+    bool is_sane = true;
     for (unsigned m = 0; m < mcus; m++) {
+        if (blocks->restarts)
+            memset(r->dc, 0, sizeof(r->dc));
         for (unsigned i = 0; i < r->units; i++, blocks++) {
+            is_sane &= sum_dc(r, blocks);
             unsigned c = blocks->component, kind = kind_of[blocks->extent & (SK_JF_BLOCK - 1)];
             jobs[c][kind][count[c][kind]++] = (struct sk_jf_job){
                 blocks, r->memory + r->place[i].at + (x + m) * r->place[i].step
@@ -114,6 +127,7 @@ void sk_jf_rows_put(struct sk_jf_rows *r, uint32_t x, unsigned mcus, const struc
         r->kernels->idct_4x4(jobs[c][SMALL], count[c][SMALL], r->stride, r->quant[c]);
         r->kernels->idct(jobs[c][FULL], count[c][FULL], r->stride, r->quant[c]);
     }
+    return is_sane;
 }
 
 /* Repeats the first and last chroma sample of each new row in the padding. */

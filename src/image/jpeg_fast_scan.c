@@ -31,7 +31,7 @@ bool sk_jf_scan_c(struct sk_jf_scan *scan, struct sk_jf_block *block)
     return scan_body(scan, block);
 }
 
-enum { RST0 = 0xD0, EOI = 0xD9, DC_MAX = 32767 };
+enum { RST0 = 0xD0, EOI = 0xD9 };
 
 static void set_extended(int16_t *extended)
 {
@@ -60,7 +60,6 @@ bool sk_jf_scan_start(struct sk_jf_scan *scan, const struct sk_jf_head *head, co
     sk_jf_table_clear(&scan->stop);
     set_extended(scan->extended);
     memcpy(scan->zigzag, sk_jf_zigzag, sizeof(scan->zigzag));
-    memset(scan->dc, 0, sizeof(scan->dc));
     scan->restart_mcus = scan->until_restart = head->restart_mcus;
     scan->next_restart = 0;
     sk_jf_feed_start(&scan->feed, bytes + head->scan_at, bytes + len);
@@ -86,6 +85,7 @@ static void clear_blocks(struct sk_jf_block *b, const struct sk_jf_block *end)
         vector *v = (vector *)(void *)b->coef;
         v[0] = v[1] = v[2] = v[3] = v[4] = v[5] = v[6] = v[7] = (vector){ 0 };
         b->extent = 0;
+        b->restarts = false;
     }
 }
 
@@ -95,20 +95,7 @@ static bool pass_restart(struct sk_jf_scan *scan)
         return false;
     scan->next_restart = (scan->next_restart + 1) & 7;
     scan->until_restart = scan->restart_mcus;
-    memset(scan->dc, 0, sizeof(scan->dc));
     return true;
-}
-
-/* Sums up the differences. False: beyond the 16 bits that libjpeg keeps, which no encoder makes. */
-static bool sum_dc(struct sk_jf_scan *scan, struct sk_jf_block *block, const struct sk_jf_block *end)
-{
-    bool is_sane = true;
-    for (; block < end; block++) {
-        int32_t dc = scan->dc[block->component] += block->coef[0];
-        block->coef[0] = (int16_t)dc;
-        is_sane &= dc >= -DC_MAX && dc <= DC_MAX;
-    }
-    return is_sane;
 }
 
 bool sk_jf_scan_span(struct sk_jf_scan *scan, const struct sk_jf_kernels *kernels, unsigned mcus,
@@ -116,9 +103,10 @@ bool sk_jf_scan_span(struct sk_jf_scan *scan, const struct sk_jf_kernels *kernel
 {
     while (mcus > 0) {
         unsigned n = mcus;
+        bool restarts = scan->restart_mcus && scan->until_restart == 0;
+        if (restarts && !pass_restart(scan))
+            return false;
         if (scan->restart_mcus) {
-            if (scan->until_restart == 0 && !pass_restart(scan))
-                return false;
             if (n > scan->until_restart)
                 n = scan->until_restart;
             scan->until_restart -= n;
@@ -126,11 +114,12 @@ bool sk_jf_scan_span(struct sk_jf_scan *scan, const struct sk_jf_kernels *kernel
         struct sk_jf_block *end = blocks + (size_t)n * scan->units;
         sk_jf_feed_fill(&scan->feed, (size_t)n * scan->units * SK_JF_BLOCK_BYTES_MAX);
         clear_blocks(blocks, end);
+        blocks->restarts = restarts;
         const struct sk_jf_table *next_dc = end[-1].next_dc;
         end[-1].next_dc = &scan->stop;
         bool is_ok = kernels->scan(scan, blocks);
         end[-1].next_dc = next_dc;
-        if (!is_ok || !sk_jf_feed_ok(&scan->feed) || !sum_dc(scan, blocks, end))
+        if (!is_ok || !sk_jf_feed_ok(&scan->feed))
             return false;
         blocks = end;
         mcus -= n;
