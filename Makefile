@@ -40,7 +40,7 @@ fuzz: deps-test ## each fuzzer from the stored corpus, SECONDS each (600)
 	@SECONDS_EACH=$(or $(SECONDS),600) tools/fuzz.sh $(ARGS)
 
 soak: all deps-test ## serve under changing load for SECONDS (600), watch memory and errors
-	@$(PYTHON) tools/soak.py --seconds $(or $(SECONDS),600) $(ARGS)
+	@SKERRY=$(CURDIR)/$(BUILD)/skerry $(PYTHON) tools/soak.py --seconds $(or $(SECONDS),600) $(ARGS)
 
 install: deps ## release build into PREFIX (/usr/local), with ONNX Runtime beside it
 	@tools/install.sh $(PREFIX)
