@@ -179,6 +179,12 @@ static int binary_rows(struct pnm *p, struct rows *r, struct sk_err *err)
         return sk_fail(err, SK_CORRUPT, "the file is truncated");
     for (uint32_t y = 0; y < p->height; y++) {
         const uint8_t *in = p->bytes + p->pos + y * row;
+        if (p->maximum == 255 && p->channels == 3) { /* RGB as it is */
+            memcpy(sk_band_row(&r->band), in, row);
+            if (sk_band_next(&r->band, err) < 0)
+                return -1;
+            continue;
+        }
         for (size_t i = 0; i < count; i++) {
             uint32_t v = sample_bytes == 2 ? sk_be16(in + i * 2) : in[i];
             r->samples[i] = r->scaled[v < p->maximum ? v : p->maximum];

@@ -53,6 +53,10 @@ static void put_channels(const struct sk_tiff *t, const struct sk_tiff_rows *fro
                          const uint8_t *in, uint32_t count, size_t channels, uint8_t *out)
 {
     size_t sample = t->bits / 8, high = sample == 2 && !from->is_big_endian ? 1 : 0;
+    if (sample == 1 && t->samples == channels && !from->has_reversed_bits) {
+        memcpy(out, in, count * channels);
+        return;
+    }
     for (uint32_t i = 0; i < count; i++, in += t->samples * sample, out += channels)
         for (size_t c = 0; c < channels; c++)
             out[c] = from->has_reversed_bits ? reversed(in[c * sample + high])

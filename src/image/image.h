@@ -77,7 +77,8 @@ struct sk_decode_report {
 int sk_image_probe(const void *bytes, size_t len, struct sk_image_info *out,
                    struct sk_err *err) SK_CHECK;
 
-/* opts, report may be NULL. img is reused: its memory grows but does not shrink. */
+/* opts, report may be NULL. img is reused: its memory grows but does not shrink. After a failure
+ * its size and pixels are undefined, its memory remains. */
 int sk_image_decode(const void *bytes, size_t len, const struct sk_decode_options *opts,
                     struct sk_image *img, struct sk_decode_report *report,
                     struct sk_err *err) SK_CHECK;
