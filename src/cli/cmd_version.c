@@ -59,7 +59,9 @@ static void add_text(struct sk_buf *out, const struct facts *f)
     else
         sk_buf_fmt(out, "engine    none: %s\n", f->missing);
     sk_buf_fmt(out, "pictures  %s\n", sk_image_formats());
-    sk_buf_fmt(out, "kernels   %s in use; this CPU has", sk_image_kernels_name());
+    sk_buf_str(out, "codecs    ");
+    sk_image_codecs(out);
+    sk_buf_fmt(out, "\nkernels   %s in use; this CPU has", sk_image_kernels_name());
     for (size_t i = 0; kernels[i]; i++)
         sk_buf_fmt(out, "%s %s", i ? "," : "", kernels[i]);
     sk_buf_fmt(out, "\ncores     %u\n", sk_cpu_count());
@@ -76,6 +78,7 @@ static void add_member(struct sk_buf *out, const char *key, const char *text)
 
 static void add_json(struct sk_buf *out, const struct facts *f)
 {
+    SK_AUTO(sk_buf_done) struct sk_buf codecs = SK_BUF_INIT(4096);
     const char *const *kernels = sk_image_kernels_available();
 
     sk_buf_str(out, "{\"version\":\"" SK_VERSION "\"");
@@ -85,6 +88,8 @@ static void add_json(struct sk_buf *out, const struct facts *f)
     add_member(out, "device", f->device);
     add_member(out, "reason", f->engine ? f->reason : f->missing);
     add_member(out, "pictures", sk_image_formats());
+    sk_image_codecs(&codecs);
+    add_member(out, "codecs", codecs.data);
     add_member(out, "kernels", sk_image_kernels_name());
     sk_buf_str(out, ",\"kernels_available\":[");
     for (size_t i = 0; kernels[i]; i++) {

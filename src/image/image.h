@@ -113,6 +113,9 @@ int sk_image_decode_resized(const void *bytes, size_t len, const struct sk_decod
 
 /* "jpeg, png, webp, bmp, gif, tiff, pnm": for messages and --version. */
 const char *sk_image_formats(void);
+/* Appends "libjpeg-turbo 2.1.5, zlib 1.2.13, ...": the libraries behind them. */
+struct sk_buf;
+void sk_image_codecs(struct sk_buf *out);
 
 /* Kernels: "c", "avx2", "avx512vnni". Chosen once; a name that this CPU lacks is SK_UNSUPPORTED.
  * For tests, benches and SKERRY_KERNELS. */

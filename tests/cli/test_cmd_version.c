@@ -13,6 +13,7 @@ static void test_text(void **state)
     assert_true(sk_starts_with(r.out, "skerry " SK_VERSION " ("));
     assert_non_null(strstr(r.out, "\nengine    onnxruntime 1."));
     assert_non_null(strstr(r.out, "\npictures  jpeg, png"));
+    assert_non_null(strstr(r.out, "\ncodecs    libjpeg"));
     assert_non_null(strstr(r.out, "\nkernels   "));
 }
 
