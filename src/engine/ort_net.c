@@ -16,7 +16,7 @@
 #include "onnx/onnx.h"
 
 /* Below, loading directly takes a few milliseconds and the weights are not worth sharing. */
-enum { CACHE_WEIGHT_BYTES = 1 << 20, CACHE_NODES = 256 };
+enum { CACHE_BYTES = 1 << 20, CACHE_NODES = 256 };
 
 /* What is done to a graph when a session is opened on it. */
 enum opening { OPEN_OPTIMISE, OPEN_AS_IS };
@@ -139,7 +139,7 @@ static int save_graph(const struct sk_ort_engine *e, const char *model_path, con
 static bool is_worth_caching(const struct sk_ort_engine *e, const char *digest, const struct sk_onnx_info *onnx)
 {
     return e->use_cache && digest && strcmp(e->base.device, "cpu") == 0 &&
-           (onnx->weight_bytes >= CACHE_WEIGHT_BYTES || onnx->node_count >= CACHE_NODES);
+           (onnx->file_bytes >= CACHE_BYTES || onnx->external_bytes >= CACHE_BYTES || onnx->node_count >= CACHE_NODES);
 }
 
 /* False: nothing is open, load directly. */

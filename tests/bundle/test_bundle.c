@@ -48,6 +48,7 @@ static void a_folder_of_the_hub(void **state)
     assert_string_equal(sk_bundle_label(b, 99999999, buf), "class_99999999");
 }
 
+/* [bundle-2] [bundle-3] */
 static void a_lone_file(void **state)
 {
     SK_OWN(sk_bundle_free) struct sk_bundle *alone = NULL;
@@ -65,7 +66,7 @@ static void a_lone_file(void **state)
     assert_int_equal(among->label_count, 0);
 }
 
-/* The first source that is there wins: --labels, config.json, labels.txt. */
+/* [bundle-10] The first source that is there wins: --labels, config.json, labels.txt. */
 static void where_labels_come_from(void **state)
 {
     static const struct {
@@ -101,6 +102,7 @@ static void where_labels_come_from(void **state)
     }
 }
 
+/* [bundle-13] [bundle-20] */
 static void what_config_json_may_say(void **state)
 {
     static const struct {
@@ -140,7 +142,7 @@ static void what_config_json_may_say(void **state)
     }
 }
 
-/* A timm model keeps its preprocessing in config.json; a preprocessor_config.json beats it. */
+/* [bundle-21] A timm model keeps its preprocessing in config.json; a preprocessor_config.json beats it. */
 static void timm_preprocessing(void **state)
 {
     SK_OWN(sk_bundle_free) struct sk_bundle *timm = NULL;

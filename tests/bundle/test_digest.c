@@ -26,6 +26,7 @@ static void digest_of(const char *name, char *hex)
         fail_msg("%s", err.text);
 }
 
+/* [bundle-40] */
 static void one_file_has_its_own_sum(void **state)
 {
     SK_AUTO(free_cleanup) char *path = at("m/net.onnx");
@@ -62,6 +63,7 @@ static void copy_external(const char *folder)
     }
 }
 
+/* [bundle-40] */
 static void external_data_counts(void **state)
 {
     SK_AUTO(free_cleanup) char *data = at("ext/external.bin");
@@ -79,7 +81,7 @@ static void external_data_counts(void **state)
     assert_string_not_equal(before, after);
 }
 
-/* A file that has been lying there is remembered: a false memory is believed; one that was just written is not. */
+/* [bundle-41] A file that has been lying there is remembered: a false memory is believed; one that was just written is not. */
 static void digests_are_remembered(void **state)
 {
     SK_AUTO(free_cleanup) char *folder = at(".cache/digests");
@@ -169,6 +171,7 @@ static void add_data(void)
     put("s/net.onnx.data", "");
 }
 
+/* [bundle-42] */
 static void signatures_notice(void **state)
 {
     static const struct {

@@ -39,6 +39,7 @@ static int make_folders(void **state)
     return 0;
 }
 
+/* [bundle-1] [bundle-2] */
 static void models_are_found(void **state)
 {
     static const struct {

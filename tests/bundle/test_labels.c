@@ -23,6 +23,7 @@ static const char *join(const struct sk_labels *l, char *out, size_t size)
     return out;
 }
 
+/* [bundle-12] */
 static void from_config(void **state)
 {
     static const struct {
@@ -73,6 +74,7 @@ static void from_config(void **state)
     }
 }
 
+/* [bundle-11] */
 static void from_files(void **state)
 {
     static const struct {
@@ -113,7 +115,7 @@ static void from_files(void **state)
     }
 }
 
-/* As many as the limit, and one more. */
+/* [bundle-12] As many as the limit, and one more. */
 static void the_limit(void **state)
 {
     SK_AUTO(sk_buf_done) struct sk_buf text = SK_BUF_INIT(SK_LIMIT_CONFIG_BYTES);

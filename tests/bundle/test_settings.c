@@ -48,6 +48,7 @@ static void defaults(void **state)
     assert_null(b->warnings);
 }
 
+/* [bundle-22] */
 static void every_key(void **state)
 {
     struct sk_err err = SK_ERR_INIT;
@@ -69,6 +70,7 @@ static void every_key(void **state)
     assert_null(b->warnings);
 }
 
+/* [bundle-22] */
 static void wrong_values(void **state)
 {
     static const struct {
@@ -106,6 +108,7 @@ static void wrong_values(void **state)
     }
 }
 
+/* [bundle-23] */
 static void unknown_keys_warn(void **state)
 {
     struct sk_err err = SK_ERR_INIT;
@@ -120,6 +123,7 @@ static void unknown_keys_warn(void **state)
     assert_string_equal(b->name, "m");
 }
 
+/* [bundle-3] */
 static void long_names(void **state)
 {
     (void)state;

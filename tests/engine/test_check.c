@@ -57,6 +57,7 @@ static const struct {
       "input 'x' is not a tensor of a known type (a sequence, map or optional value)" },
 };
 
+/* [engine-31] */
 static void inputs_are_checked(void **state)
 {
     (void)state;

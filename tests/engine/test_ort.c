@@ -6,7 +6,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -14,7 +17,7 @@
 #include "harness/alloc_fail.h"
 #include "ort_fixture.h"
 
-/* A library that was named and cannot be used is an error that says so, never a reason to take another. */
+/* [engine-2] A library that was named and cannot be used is an error that says so, never a reason to take another. */
 static void a_named_library_must_work(void **state)
 {
     static const struct {
@@ -40,6 +43,7 @@ static void a_named_library_must_work(void **state)
     }
 }
 
+/* [engine-1] */
 static void the_environment_names_one(void **state)
 {
     struct sk_err err = SK_ERR_INIT;
@@ -60,6 +64,7 @@ static void the_environment_names_one(void **state)
     free(saved);
 }
 
+/* [engine-4] */
 static void an_open_engine_says_what_it_is(void **state)
 {
     const char *reason;
@@ -69,6 +74,38 @@ static void an_open_engine_says_what_it_is(void **state)
     assert_string_equal(sk_engine_device(engine, &reason), "cpu");
     assert_string_equal(reason, "");
     assert_string_equal(getenv("ORT_DISABLE_TELEMETRY"), "1");
+}
+
+/* In a mount namespace of its own, with nothing in /proc: 0 as expected, 1 not so, 2 no namespace to be had here. */
+static int open_without_proc(void)
+{
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_engine_options opts = { .device = SK_DEVICE_CPU };
+    struct sk_engine *e = NULL;
+
+    if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
+        return 2;
+    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || mount("none", "/proc", "tmpfs", 0, NULL) != 0)
+        return 2;
+    return sk_engine_open(&opts, &e, &err) < 0 && err.code == SK_UNSUPPORTED && strstr(err.text, "mount /proc") ? 0 : 1;
+}
+
+/* [engine-5] */
+static void without_cpuinfo_it_says_so(void **state)
+{
+    pid_t child = fork();
+    int status = 0;
+
+    (void)state;
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(open_without_proc());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 2)
+        print_message("# mount namespaces are not allowed here: not tried\n");
+    else
+        assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static int open_again(void *ctx, struct sk_err *err)
@@ -101,6 +138,7 @@ int main(void)
         cmocka_unit_test(a_named_library_must_work),
         cmocka_unit_test(the_environment_names_one),
         cmocka_unit_test(an_open_engine_says_what_it_is),
+        cmocka_unit_test(without_cpuinfo_it_says_so),
         cmocka_unit_test(engines_open_and_close_often),
     };
 

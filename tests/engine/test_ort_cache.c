@@ -42,7 +42,7 @@ static const char *other_build_info(void)
     return "git 5678";
 }
 
-/* Everything that the graph depends on changes the key, and nothing else. */
+/* [engine-21] Everything that the graph depends on changes the key, and nothing else. */
 static void keys_tell_apart(void **state)
 {
     static const char cpu[] = "processor\t: 0\nvendor_id\t: A\nmodel\t\t: 1\nmodel name\t: M\ncpu MHz\t\t: 1000\nflags\t\t: sse avx\n";
@@ -133,7 +133,7 @@ static void entries_are_found_and_discarded(void **state)
     assert_false(is_found("k1"));
 }
 
-/* The second writer's entry is dropped, the first one's stays. */
+/* [engine-24] The second writer's entry is dropped, the first one's stays. */
 static void the_first_writer_wins(void **state)
 {
     SK_AUTO(free_cleanup) char *first = make_entry("k2", "graph");
@@ -164,6 +164,7 @@ static void age_boot(const char *key)
     assert_int_equal(sk_file_write(path, text, len, 0600, &err), 0);
 }
 
+/* [engine-23] */
 static void another_boot_compares_the_sums(void **state)
 {
     SK_AUTO(free_cleanup) char *good = make_entry("k3", "graph");
@@ -205,7 +206,7 @@ static void links_are_not_trusted(void **state)
     assert_false(is_found("k6"));
 }
 
-/* What was not used for 31 days goes when something new is made; so do temporary folders of dead processes. */
+/* [engine-24] What was not used for 31 days goes when something new is made; so do temporary folders of dead processes. */
 static void old_entries_go(void **state)
 {
     SK_AUTO(free_cleanup) char *old = make_entry("k7", "graph");

@@ -10,6 +10,7 @@
 
 #include "ort_fixture.h"
 
+/* [engine-10] */
 static void each_wish_gets_an_answer(void **state)
 {
     static const struct {

@@ -169,6 +169,7 @@ static char *entry_file(const char *name)
     return sk_path_join(entry, name);
 }
 
+/* [engine-22] */
 static void the_cached_graph_gives_the_same_bits(void **state)
 {
     SK_OWN(sk_net_free) struct sk_net *direct = load_chain(NULL);
@@ -189,7 +190,7 @@ static void the_cached_graph_gives_the_same_bits(void **state)
     assert_true(st.st_size > 8 * CHAIN_CHANNELS * CHAIN_CHANNELS * 9 * 4 - 1);
 }
 
-/* Whatever happens to the files of an entry: the model loads, with the same results, and the next time from the cache again. */
+/* [engine-23] Whatever happens to the files of an entry: the model loads, with the same results, and the next time from the cache again. */
 static void a_damaged_entry_is_made_again(void **state)
 {
     static const struct {
@@ -233,6 +234,7 @@ static void a_damaged_entry_is_made_again(void **state)
     }
 }
 
+/* [engine-25] */
 static void without_a_cache_folder_it_loads_directly(void **state)
 {
     SK_AUTO(free_cleanup) char *file = sk_path_join(chain.folder, "file");

@@ -30,7 +30,7 @@ static struct sk_tensor vector(float *data, int64_t n)
     return (struct sk_tensor){ .dtype = SK_DT_F32, .rank = 1, .dims = { n }, .data = data, .size_bytes = (size_t)n * 4 };
 }
 
-/* Each type in and out again, with 3, 0, 1 and 5 elements, through both sessions. */
+/* [engine-30] Each type in and out again, with 3, 0, 1 and 5 elements, through both sessions. */
 static void every_type_comes_back(void **state)
 {
     static const int64_t counts[] = { 3, 0, 1, 5, 5 };
@@ -130,6 +130,7 @@ static void only_wanted_outputs(void **state)
     assert_true(((float *)out[2].data)[1] == 40);
 }
 
+/* [engine-32] */
 static void outputs_that_are_no_tensors(void **state)
 {
     SK_OWN(sk_net_free) struct sk_net *net = load_net("sequence");
@@ -150,7 +151,7 @@ static void outputs_that_are_no_tensors(void **state)
     assert_non_null(strstr(err.text, "'parts'"));
 }
 
-/* The declaration says n, the truth is 2n: the answer is right anyway, also later and in other sizes. */
+/* [engine-33] The declaration says n, the truth is 2n: the answer is right anyway, also later and in other sizes. */
 static void wrong_declarations_do_no_harm(void **state)
 {
     SK_OWN(sk_net_free) struct sk_net *net = load_net("liar");
@@ -185,7 +186,7 @@ static void misfits_are_refused(void **state)
     assert_string_equal(err.text, "input 'input': wrong shape: got FP32 [1,3,4,5], expected FP32 [?,3,4,4]");
 }
 
-/* After the first run a request of the same shape allocates nothing of ours, whichever session runs it. */
+/* [engine-33] After the first run a request of the same shape allocates nothing of ours, whichever session runs it. */
 static void steady_runs_do_not_allocate(void **state)
 {
     SK_OWN(sk_net_free) struct sk_net *net = load_net("scores");
@@ -227,6 +228,7 @@ static void *cancel_soon(void *arg)
     return NULL;
 }
 
+/* [engine-34] */
 static void a_run_can_be_cancelled(void **state)
 {
     SK_OWN(sk_net_free) struct sk_net *net = load_net("slow");

@@ -74,6 +74,7 @@ static int drop_folders(void **state)
 #define V(text) { text, sizeof(text) - 1 }
 #define NO { NULL, 0 }
 
+/* [bundle-33] [bundle-34] */
 static void locations(void **state)
 {
     static const struct {

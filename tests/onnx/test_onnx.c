@@ -57,6 +57,7 @@ static void a_classifier(void **state)
     assert_true(info->file_bytes > 200);
 }
 
+/* [bundle-35] old_inputs */
 static void other_models(void **state)
 {
     SK_OWN(sk_onnx_free) struct sk_onnx_info *types = inspect("types");
@@ -83,6 +84,7 @@ static void other_models(void **state)
     assert_int_equal(slow->parameter_count, 3);
 }
 
+/* [bundle-30] */
 static void files_that_are_not_onnx(void **state)
 {
     static const struct {

@@ -406,6 +406,7 @@ static const struct {
     { "name of 16 MiB", long_name, SK_LIMIT, "names and metadata exceed" },
 };
 
+/* [bundle-31] [bundle-32] [bundle-33] */
 static void models(void **state)
 {
     (void)state;
