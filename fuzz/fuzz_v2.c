@@ -63,6 +63,8 @@ static void answer(const struct sk_v2_request *r, const struct sk_net_info *net)
     require(sk_json_parse(out.data, header_len > 0 ? header_len : out.len, NULL, &doc, &err) == 0);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     SK_AUTO(sk_arena_done) struct sk_arena arena = SK_ARENA_INIT(16 << 20);
