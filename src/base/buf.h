@@ -17,8 +17,8 @@
 #include "base/err.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* data, len may be read; data is NULL while nothing was added. */
 struct sk_buf {
@@ -29,7 +29,10 @@ struct sk_buf {
     enum sk_code failed; /* SK_OK, SK_LIMIT (ceiling) or SK_NOMEM */
 };
 
-#define SK_BUF_INIT(max) { .ceiling = (max) }
+#define SK_BUF_INIT(max)                                                                           \
+    {                                                                                              \
+        .ceiling = (max)                                                                           \
+    }
 
 void sk_buf_done(struct sk_buf *b);
 /* Empties, keeps the memory, forgets a failure. */
@@ -40,8 +43,8 @@ void sk_buf_chr(struct sk_buf *b, char c);
 void sk_buf_fmt(struct sk_buf *b, const char *fmt, ...) SK_PRINTF(2, 3);
 /* A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void sk_buf_json(struct sk_buf *b, const char *text, size_t len);
-/* The shortest of %.{9,17}g that is safe: a JSON number, `null` for NaN and infinity. digits is 9 for
- * float32 and 17 for float64. */
+/* The shortest of %.{9,17}g that is safe: a JSON number, `null` for NaN and infinity. digits is 9
+ * for float32 and 17 for float64. */
 void sk_buf_num(struct sk_buf *b, double value, int digits);
 /* Decimal integers without printf. */
 void sk_buf_u64(struct sk_buf *b, uint64_t value);
@@ -52,7 +55,8 @@ void sk_buf_commit(struct sk_buf *b, size_t len);
 bool sk_buf_ok(const struct sk_buf *b);
 /* Turns the buffer's failure into err; returns -1. */
 int sk_buf_fail(const struct sk_buf *b, struct sk_err *err);
-/* Gives the memory away (free() it); the buffer is empty afterwards. NULL when failed or nothing was added. */
+/* Gives the memory away (free() it); the buffer is empty afterwards. NULL when failed or nothing
+ * was added. */
 char *sk_buf_take(struct sk_buf *b);
 
 #endif

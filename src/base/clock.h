@@ -8,8 +8,12 @@
 uint64_t sk_now_ns(void);  /* CLOCK_MONOTONIC */
 uint64_t sk_now_ms(void);  /* CLOCK_MONOTONIC */
 uint64_t sk_wall_ms(void); /* since 1970 */
+
 /* "2026-11-24T12:00:00.123Z"; out needs SK_TIME_TEXT bytes. */
-enum { SK_TIME_TEXT = 32 };
+enum {
+    SK_TIME_TEXT = 32
+};
+
 void sk_time_text(uint64_t wall_ms, char *out);
 
 #endif

@@ -8,20 +8,20 @@
 #include <stdint.h>
 
 /* type, V2 name, bytes per element (0: variable) */
-#define SK_DTYPE_TABLE(X)      \
-    X(SK_DT_BOOL, "BOOL", 1)   \
-    X(SK_DT_U8, "UINT8", 1)    \
-    X(SK_DT_U16, "UINT16", 2)  \
-    X(SK_DT_U32, "UINT32", 4)  \
-    X(SK_DT_U64, "UINT64", 8)  \
-    X(SK_DT_I8, "INT8", 1)     \
-    X(SK_DT_I16, "INT16", 2)   \
-    X(SK_DT_I32, "INT32", 4)   \
-    X(SK_DT_I64, "INT64", 8)   \
-    X(SK_DT_F16, "FP16", 2)    \
-    X(SK_DT_BF16, "BF16", 2)   \
-    X(SK_DT_F32, "FP32", 4)    \
-    X(SK_DT_F64, "FP64", 8)    \
+#define SK_DTYPE_TABLE(X)                                                                          \
+    X(SK_DT_BOOL, "BOOL", 1)                                                                       \
+    X(SK_DT_U8, "UINT8", 1)                                                                        \
+    X(SK_DT_U16, "UINT16", 2)                                                                      \
+    X(SK_DT_U32, "UINT32", 4)                                                                      \
+    X(SK_DT_U64, "UINT64", 8)                                                                      \
+    X(SK_DT_I8, "INT8", 1)                                                                         \
+    X(SK_DT_I16, "INT16", 2)                                                                       \
+    X(SK_DT_I32, "INT32", 4)                                                                       \
+    X(SK_DT_I64, "INT64", 8)                                                                       \
+    X(SK_DT_F16, "FP16", 2)                                                                        \
+    X(SK_DT_BF16, "BF16", 2)                                                                       \
+    X(SK_DT_F32, "FP32", 4)                                                                        \
+    X(SK_DT_F64, "FP64", 8)                                                                        \
     X(SK_DT_BYTES, "BYTES", 0)
 
 enum sk_dtype {

@@ -10,21 +10,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Reads all of a regular file, or of standard input when path is "-", up to max bytes (more is SK_LIMIT).
- * *out is NUL-terminated behind len; free() it. */
-int sk_file_read(const char *path, size_t max, char **out, size_t *len, struct sk_err *err) SK_CHECK;
+/* Reads all of a regular file, or of standard input when path is "-", up to max bytes (more is
+ * SK_LIMIT). *out is NUL-terminated behind len; free() it. */
+int sk_file_read(const char *path, size_t max, char **out, size_t *len,
+                 struct sk_err *err) SK_CHECK;
 
 /* A read-only private map of a regular file; empty files give ptr NULL, len 0. */
 struct sk_map {
     const void *ptr;
     size_t len;
 };
+
 int sk_map_open(const char *path, struct sk_map *out, struct sk_err *err) SK_CHECK;
 void sk_map_close(struct sk_map *map); /* accepts a zeroed map */
 
-/* Replaces path in one step: written beside it, synced, renamed, folder synced. A crash leaves the old or
- * the new contents. */
-int sk_file_write(const char *path, const void *bytes, size_t len, unsigned mode, struct sk_err *err) SK_CHECK;
+/* Replaces path in one step: written beside it, synced, renamed, folder synced. A crash leaves the
+ * old or the new contents. */
+int sk_file_write(const char *path, const void *bytes, size_t len, unsigned mode,
+                  struct sk_err *err) SK_CHECK;
 
 /* mkdir -p; existing folders are fine. */
 int sk_mkdirs(const char *path, unsigned mode, struct sk_err *err) SK_CHECK;
@@ -36,6 +39,7 @@ struct sk_dir {
     char **names;
     size_t count;
 };
+
 int sk_dir_read(const char *path, struct sk_dir *out, struct sk_err *err) SK_CHECK;
 void sk_dir_done(struct sk_dir *dir);
 
@@ -45,8 +49,8 @@ bool sk_is_file(const char *path);
 char *sk_path_join(const char *a, const char *b);
 /* Last component; trailing slashes are not part of it. malloc'd. "/" and "." are resolved first. */
 char *sk_path_name(const char *path);
-/* $SKERRY_CACHE_DIR, else $XDG_CACHE_HOME/skerry, else $HOME/.cache/skerry, /var/cache/skerry for root.
- * malloc'd; the folder is made (0700). */
+/* $SKERRY_CACHE_DIR, else $XDG_CACHE_HOME/skerry, else $HOME/.cache/skerry, /var/cache/skerry for
+ * root. malloc'd; the folder is made (0700). */
 int sk_cache_dir(char **out, struct sk_err *err) SK_CHECK;
 
 #endif

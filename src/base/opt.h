@@ -2,20 +2,24 @@
  * opt.h - options as tables, commands as tables. Parser, --help, man page and shell completion are
  * all printed from the same rows.
  *
- *     struct serve_args { const char *host; uint64_t port; bool watch; };
+ *     struct args { const char *host; uint64_t port; bool watch; };
  *     static const struct sk_opt options[] = {
- *         { "host", 'H', SK_OPT_TEXT, "ADDR", "address to listen on", .def = "127.0.0.1",
- *           .offset = offsetof(struct serve_args, host) },
- *         { "port", 'p', SK_OPT_U64, "N", "port; 0 picks a free one", .def = "5001", .min = 0, .max
- * = 65535, .offset = offsetof(struct serve_args, port) }, { "watch", 0, SK_OPT_FLAG, NULL, "reload
- * changed models", .offset = offsetof(struct serve_args, watch) }, { .name = NULL },
+ *         { "host", 'H', SK_OPT_TEXT, "ADDR", "address to listen on",
+ *           .def = "127.0.0.1", .offset = offsetof(struct args, host) },
+ *         { "port", 'p', SK_OPT_U64, "N", "port; 0 picks a free one",
+ *           .def = "5001", .max = 65535, .offset = offsetof(struct args, port) },
+ *         { "watch", 0, SK_OPT_FLAG, NULL, "reload changed models",
+ *           .offset = offsetof(struct args, watch) },
+ *         { .name = NULL },
  *     };
  *
  * Precedence: flag, then environment SKERRY_<NAME> (dashes become underscores), then
  * /etc/skerry/<command>.json (an object with the option names as keys; SKERRY_CONFIG names another
- * file), then the default. "--name=value",
- * "--name value", "-n value", "--no-name" for flags, "--" ends options; options may follow
- * operands. A wrong word is named, with the nearest known one, and gives SK_USAGE.
+ * file), then the default.
+ *
+ * Forms: "--name=value", "--name value", "-n value", "-nvalue", "--no-name" for flags, "--" ends
+ * the options; options may follow operands. A wrong word is named, with the nearest known one, and
+ * gives SK_USAGE.
  */
 #ifndef SK_BASE_OPT_H
 #define SK_BASE_OPT_H
@@ -96,10 +100,11 @@ const struct sk_cmd *sk_cmd_find(const struct sk_cmd *const *cmds, int argc, cha
 
 void sk_cmd_help(const struct sk_cmd *cmd, struct sk_buf *out);
 void sk_cmds_help(const struct sk_cmd *const *cmds, const char *version, struct sk_buf *out);
-void sk_cmds_man(const struct sk_cmd *const *cmds, const char *version,
-                 struct sk_buf *out); /* roff, skerry.1 */
-void sk_cmds_completion(const struct sk_cmd *const *cmds, const char *shell,
-                        struct sk_buf *out);                                 /* bash, zsh, fish */
-void sk_cmds_markdown(const struct sk_cmd *const *cmds, struct sk_buf *out); /* docs/commands.md */
+/* The manual page skerry(1), in roff. */
+void sk_cmds_man(const struct sk_cmd *const *cmds, const char *version, struct sk_buf *out);
+/* shell: "bash", "zsh" or "fish"; nothing is added for others. */
+void sk_cmds_completion(const struct sk_cmd *const *cmds, const char *shell, struct sk_buf *out);
+/* docs/commands.md */
+void sk_cmds_markdown(const struct sk_cmd *const *cmds, struct sk_buf *out);
 
 #endif
