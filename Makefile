@@ -34,7 +34,7 @@ test: deps-test ## every check and test; the last line counts them
 
 bench: all deps-test ## the figures of the README, beside their peers
 	@ninja -C $(BUILD) -j $(JOBS) $(QUIET)
-	@$(PYTHON) bench/run.py $(ARGS)
+	@$(PYTHON) bench/serve.py $(ARGS)
 
 fuzz: deps-test ## each fuzzer from the stored corpus, SECONDS each (600)
 	@SECONDS_EACH=$(or $(SECONDS),600) tools/fuzz.sh $(ARGS)
