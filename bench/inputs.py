@@ -20,13 +20,26 @@ CHECK_SIZES = [(1920, 1080), (640, 480), (224, 224), (97, 61), (31, 400)]
 def bundle(folder):
     """ResNet-18 with the preprocessing of score.py: squash to 224x224 with Pillow's default filter, ImageNet's numbers."""
     folder.mkdir(parents=True)
-    onnx.save(make_resnet18.build(len(LABELS), 18), folder / "model.onnx")
+    model = make_resnet18.build(len(LABELS), 18)
+    sharpen(model.graph)
+    onnx.save(model, folder / "model.onnx")
     (folder / "config.json").write_text(json.dumps({"id2label": {str(i): name for i, name in enumerate(LABELS)}}))
     (folder / "preprocessor_config.json").write_text(json.dumps({
         "do_resize": True, "size": {"height": 224, "width": 224}, "resample": int(Image.Resampling.BICUBIC),
         "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True,
         "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}))
     return folder
+
+
+def sharpen(graph):
+    """Random weights call every picture "ok", with much the same probability. So that "same label" says something, the last
+    layer is stretched and centred: each label is given to about half of our pictures."""
+    for tensor in graph.initializer:
+        if tensor.name in ("fc.weight", "fc.bias"):
+            values = onnx.numpy_helper.to_array(tensor) * np.float32(4)
+            if tensor.name == "fc.bias":
+                values = values - np.array([0, 6.2], np.float32)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
 
 
 def photograph(name):

@@ -27,6 +27,7 @@ import peers
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PEERS = ("score.py 1x4", "score.py 2x2")
+NOISE_CORES = 0.1  # what others may use before it is worth a warning
 SETTLE_S = 0.3  # between loads: what the last one left behind is worked off
 
 
@@ -38,7 +39,7 @@ class Bench:
         self.rounds, self.seconds = args.rounds, args.seconds
         self.peers = peers.Peers(self.build, inputs.bundle(folder / "resnet18"), folder)
         self.model = folder / "resnet18/model.onnx"
-        self.noise = []  # cores that idle servers used while another was measured
+        self.noise = []  # by load: cores that were busy with neither the server nor the load generator
 
     def say(self, text):
         print(f"  {text}", file=sys.stderr, flush=True)
@@ -56,9 +57,11 @@ class Bench:
         """A short load that is not counted, a pause, the measured one."""
         for seconds in (min(1, self.seconds), self.seconds):
             time.sleep(SETTLE_S)
+            busy, begin = peers.busy_s() - peers.children_s() - server.cpu_s(), time.perf_counter()
             done = subprocess.run(self.load_command(server, concurrency, seconds, *more), capture_output=True, text=True)
             if done.returncode != 0:
                 server.fail(f"skerry bench: {done.stderr.strip() or done.stdout}")
+        self.noise.append((peers.busy_s() - peers.children_s() - server.cpu_s() - busy) / (time.perf_counter() - begin))
         return json.loads(done.stdout)["runs"][0]
 
     def alternate(self, servers, concurrency, *more):
@@ -66,10 +69,7 @@ class Bench:
         results = {s.name: [] for s in servers}
         for i in range(self.rounds):
             for server in servers[i % len(servers):] + servers[:i % len(servers)]:
-                idle = [s for s in servers if s is not server]
-                before, start = sum(s.cpu_s() for s in idle), time.perf_counter()
                 results[server.name].append(self.load(server, concurrency, *more))
-                self.noise.append((sum(s.cpu_s() for s in idle) - before) / (time.perf_counter() - start))
         return results
 
 
@@ -309,15 +309,15 @@ def main():
             rows += list(ROWS[name](bench))
         noise = max(bench.noise, default=0.0)
     about = machine() | {"rounds": args.rounds, "seconds": args.seconds, "load_average": os.getloadavg()[0],
-                         "idle_servers_used_cores": noise}
+                         "others_used_cores": noise}
     if args.json:
         text = json.dumps({"about": about, "rows": rows}, indent=2) + "\n"
         print(text, end="") if str(args.json) == "-" else args.json.write_text(text)
     if str(args.json) != "-":
         print("{cpu}, {cores} cores, ONNX Runtime {onnxruntime}; {rounds} rounds of {seconds:g} s, medians\n".format(**about))
         print_table(rows)
-        if noise > 0.05:
-            print(f"\nWarning: servers that were not measured used up to {noise:.2f} of a core meanwhile.")
+        if noise > NOISE_CORES:
+            print(f"\nWarning: other processes used up to {noise:.2f} cores during a measurement.")
     return 0 if all(r["met"] for r in rows) else 1
 
 
