@@ -46,6 +46,22 @@ static void add_first_words(struct sk_buf *out, const struct sk_cmd *const *cmds
             sk_buf_fmt(out, "%s%.*s", i ? " " : "", (int)len, cmds[i]->name);
 }
 
+/* The second words of all commands that begin with the first word of cmds[at], which has len bytes.
+ */
+static void add_second_words(struct sk_buf *out, const struct sk_cmd *const *cmds, size_t at,
+                             size_t len)
+{
+    const char *before = "";
+
+    for (size_t i = at; cmds[i]; i++) {
+        const char *name = cmds[i]->name;
+        if (cmds[i]->hidden || strncmp(name, cmds[at]->name, len) != 0 || name[len] != ' ')
+            continue;
+        sk_buf_fmt(out, "%s%s", before, name + len + 1);
+        before = " ";
+    }
+}
+
 /* ---- bash ---- */
 
 static void add_bash_command(struct sk_buf *out, const struct sk_cmd *cmd)
@@ -92,10 +108,7 @@ static void add_bash(struct sk_buf *out, const struct sk_cmd *const *cmds)
                    "    %.*s)\n        if ((COMP_CWORD == 2)); then\n            "
                    "COMPREPLY=($(compgen -W '",
                    (int)len, cmds[i]->name);
-        for (size_t k = i; cmds[k]; k++)
-            if (!cmds[k]->hidden && memcmp(cmds[k]->name, cmds[i]->name, len) == 0 &&
-                cmds[k]->name[len] == ' ')
-                sk_buf_fmt(out, "%s%s", k > i ? " " : "", cmds[k]->name + len + 1);
+        add_second_words(out, cmds, i, len);
         sk_buf_str(out, "' -- \"$cur\"))\n            return\n        fi\n"
                         "        command=\"$command ${COMP_WORDS[2]}\" ;;\n");
     }
@@ -167,7 +180,10 @@ static void add_zsh(struct sk_buf *out, const struct sk_cmd *const *cmds)
         if (!starts_word(cmds, i, &len))
             continue;
         sk_buf_fmt(out, "        '%.*s:", (int)len, cmds[i]->name);
-        add_zsh_text(out, cmds[i]->summary);
+        if (cmds[i]->name[len] == ' ')
+            add_second_words(out, cmds, i, len);
+        else
+            add_zsh_text(out, cmds[i]->summary);
         sk_buf_str(out, "'\n");
     }
     sk_buf_str(out, "    )\n    if ((CURRENT == 2)); then\n        _describe command commands\n    "
@@ -177,12 +193,9 @@ static void add_zsh(struct sk_buf *out, const struct sk_cmd *const *cmds)
         size_t len = 0;
         if (!starts_word(cmds, i, &len) || cmds[i]->name[len] == '\0')
             continue;
-        sk_buf_fmt(out, "    %.*s)\n        if ((CURRENT == 3)); then\n            compadd",
+        sk_buf_fmt(out, "    %.*s)\n        if ((CURRENT == 3)); then\n            compadd ",
                    (int)len, cmds[i]->name);
-        for (size_t k = i; cmds[k]; k++)
-            if (!cmds[k]->hidden && memcmp(cmds[k]->name, cmds[i]->name, len) == 0 &&
-                cmds[k]->name[len] == ' ')
-                sk_buf_fmt(out, " %s", cmds[k]->name + len + 1);
+        add_second_words(out, cmds, i, len);
         sk_buf_str(out, "\n            return\n        fi\n        command=\"$command $words[3]\"\n"
                         "        shift words\n        ((CURRENT--)) ;;\n");
     }
@@ -231,13 +244,12 @@ static void add_fish_option(struct sk_buf *out, const struct sk_cmd *cmd, const 
 
 static void add_fish(struct sk_buf *out, const struct sk_cmd *const *cmds)
 {
-    sk_buf_str(
-        out,
-        "# fish completion for skerry: skerry completion fish | source\n"
-        "function __skerry_is\n    set -l words (commandline -opc)\n"
-        "    set -l n (count $argv)\n"
-        "    test (count $words) -gt $n; and test \"$words[2..(math $n + 1)]\" = \"$argv\"\nend\n"
-        "complete -c skerry -f -n 'test (count (commandline -opc)) -eq 1'\n");
+    sk_buf_str(out, "# fish completion for skerry: skerry completion fish | source\n"
+                    "function __skerry_is\n    set -l words (commandline -opc)\n"
+                    "    set -l n (count $argv)\n"
+                    "    set -l last (math $n + 1)\n    test (count $words) -gt $n; and test "
+                    "\"$words[2..$last]\" = \"$argv\"\nend\n"
+                    "complete -c skerry -f -n 'test (count (commandline -opc)) -eq 1'\n");
     for (size_t i = 0; cmds[i]; i++) {
         const struct sk_cmd *cmd = cmds[i];
         size_t len = 0;
@@ -248,7 +260,13 @@ static void add_fish(struct sk_buf *out, const struct sk_cmd *const *cmds)
             sk_buf_fmt(out,
                        "complete -c skerry -n 'test (count (commandline -opc)) -eq 1' -a %.*s -d ",
                        (int)len, cmd->name);
-            add_fish_text(out, cmd->summary);
+            if (cmd->name[len] == ' ') {
+                sk_buf_chr(out, '\'');
+                add_second_words(out, cmds, i, len);
+                sk_buf_chr(out, '\'');
+            } else {
+                add_fish_text(out, cmd->summary);
+            }
             sk_buf_chr(out, '\n');
         }
         if (cmd->name[strcspn(cmd->name, " ")] == ' ') {

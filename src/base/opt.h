@@ -82,8 +82,8 @@ enum {
 };
 
 /* Fills args (zeroed here) and moves the operands to the front of argv[1..]; *count is their
- * number. When --help is among the words *help is set and nothing else is done. config_file may be
- * NULL; what it holds is read by config_get (a key's value as text, NULL for none), so that base
+ * number. When --help is among the words *help is set and nothing else is done. config_get may be
+ * NULL; it gives the value of a key of the configuration file as text, NULL for none, so that base
  * needs no JSON library. */
 typedef const char *sk_opt_config_get(void *ctx, const char *key);
 int sk_opt_parse(const struct sk_cmd *cmd, int argc, char **argv, sk_opt_config_get *config_get,

@@ -2,7 +2,8 @@
 function __skerry_is
     set -l words (commandline -opc)
     set -l n (count $argv)
-    test (count $words) -gt $n; and test "$words[2..(math $n + 1)]" = "$argv"
+    set -l last (math $n + 1)
+    test (count $words) -gt $n; and test "$words[2..$last]" = "$argv"
 end
 complete -c skerry -f -n 'test (count (commandline -opc)) -eq 1'
 complete -c skerry -n 'test (count (commandline -opc)) -eq 1' -a serve -d 'Serves models over HTTP'
@@ -16,7 +17,7 @@ complete -c skerry -n '__skerry_is serve' -l wait -x -d 'longest wait'
 complete -c skerry -n '__skerry_is serve' -l device -x -a 'auto cpu cuda' -d 'where it runs'
 complete -c skerry -n '__skerry_is serve' -l tag -s t -x -d 'a word to keep'
 complete -c skerry -n '__skerry_is serve' -l a-file-with-a-long-name -r -F -d 'something to read'
-complete -c skerry -n 'test (count (commandline -opc)) -eq 1' -a model -d 'Tells what a model is'
+complete -c skerry -n 'test (count (commandline -opc)) -eq 1' -a model -d 'inspect list'
 complete -c skerry -f -n '__skerry_is model; and test (count (commandline -opc)) -eq 2' -a inspect -d 'Tells what a model is'
 complete -c skerry -f -n '__skerry_is model; and test (count (commandline -opc)) -eq 2' -a list -d 'Lists models'
 complete -c skerry -n '__skerry_is model list' -l host -s H -x -d 'address to listen on'

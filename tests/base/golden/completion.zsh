@@ -5,7 +5,7 @@ _skerry() {
     local -a commands
     commands=(
         'serve:Serves models over HTTP'
-        'model:Tells what a model is'
+        'model:inspect list'
     )
     if ((CURRENT == 2)); then
         _describe command commands
