@@ -1,9 +1,9 @@
 /*
- * fuzz_v2.c - inference requests of the V2 protocol: the first byte picks the model's description, the first line is the
- * Inference-Header-Content-Length ("-" for none), the rest is the body.
+ * fuzz_v2.c - inference requests of the V2 protocol: the first byte picks the model's description,
+ * the first line is the Inference-Header-Content-Length ("-" for none), the rest is the body.
  *
- * What is accepted must hold together: every input has data of the size that its shape and type ask for, strings lie within the
- * body or the document, outputs exist; and it can be answered.
+ * What is accepted must hold together: every input has data of the size that its shape and type ask
+ * for, strings lie within the body or the document, outputs exist; and it can be answered.
  */
 #include "base/cleanup.h"
 #include "serve/v2_priv.h"
@@ -49,7 +49,11 @@ static void answer(const struct sk_v2_request *r, const struct sk_net_info *net)
     static const char *texts[1] = { "a\xff" };
     static const size_t lens[1] = { 2 };
     const struct sk_tensor results[2] = {
-        { .dtype = SK_DT_F32, .rank = 2, .dims = { 1, 3 }, .data = (void *)(uintptr_t)y, .size_bytes = sizeof y },
+        { .dtype = SK_DT_F32,
+          .rank = 2,
+          .dims = { 1, 3 },
+          .data = (void *)(uintptr_t)y,
+          .size_bytes = sizeof y },
         { .dtype = SK_DT_BYTES, .rank = 1, .dims = { 1 }, .strings = texts, .string_lens = lens },
     };
     SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(1 << 20);
@@ -77,8 +81,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!line || line == data || (size_t)(line - data) > sizeof header)
         return 0;
     (void)snprintf(header, sizeof header, "%.*s", (int)(line - data - 1), (const char *)data + 1);
-    const struct sk_net_info net = { .inputs = inputs, .input_count = 1 + data[0] % 5u, .outputs = outputs,
-                                     .output_count = 2, .platform = "fuzz" };
+    const struct sk_net_info net = { .inputs = inputs,
+                                     .input_count = 1 + data[0] % 5u,
+                                     .outputs = outputs,
+                                     .output_count = 2,
+                                     .platform = "fuzz" };
     /* A copy that ends where the body ends, so that a byte too far is seen. */
     size_t len = size - (size_t)(line + 1 - data);
     SK_OWN(free) char *body = malloc(len + 1);
@@ -88,8 +95,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     SK_OWN(free) char *exact = realloc(SK_TAKE(body), len > 0 ? len : 1);
     if (!exact)
         return 0;
-    if (sk_v2_parse((struct sk_view){ exact, len }, header[0] == '-' ? NULL : header, &net, 10000, &arena, &doc, &r,
-                    &err) < 0) {
+    if (sk_v2_parse((struct sk_view){ exact, len }, header[0] == '-' ? NULL : header, &net, 10000,
+                    &arena, &doc, &r, &err) < 0) {
         require(err.code != SK_OK && err.text[0] != '\0');
         return 0;
     }

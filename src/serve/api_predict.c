@@ -1,13 +1,15 @@
 /*
  * api_predict.c - POST /predict: pictures in, labels out.
  *
- * A request carries one picture (raw body, or one `image` field) or several fields. Each picture is one piece of work;
- * as many tickets as there are workers (at most one per picture) go through the queue, and a ticket takes the next
- * picture, works on it and goes to the end of the queue again. So one request can use all cores when
- * they are idle, and never holds one for longer than a picture. The last ticket answers.
+ * A request carries one picture (raw body, or one `image` field) or several fields. Each picture is
+ * one piece of work; as many tickets as there are workers (at most one per picture) go through the
+ * queue, and a ticket takes the next picture, works on it and goes to the end of the queue again.
+ * So one request can use all cores when they are idle, and never holds one for longer than a
+ * picture. The last ticket answers.
  *
- * One picture: the answer is its result, or its error with its status. Several: an array in the order of the fields,
- * in which a picture that failed is {"error": ...}; when all failed, the first error is the answer.
+ * One picture: the answer is its result, or its error with its status. Several: an array in the
+ * order of the fields, in which a picture that failed is {"error": ...}; when all failed, the first
+ * error is the answer.
  */
 #include "serve/api_priv.h"
 
@@ -15,13 +17,14 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "serve/v2_priv.h"
 
 #include <string.h>
 
 struct picture {
     struct sk_view bytes;
-    struct sk_buf json;  /* of several: the result, or the error */
-    struct sk_err *err;  /* NULL: it went well */
+    struct sk_buf json; /* of several: the result, or the error */
+    struct sk_err *err; /* NULL: it went well */
 };
 
 struct ticket {
@@ -43,8 +46,9 @@ struct predict {
 /* ---- working ---- */
 
 /* One picture on one worker; the JSON goes to out. */
-static int classify(struct predict *p, const struct picture *pic, uint64_t queued_ns, unsigned worker,
-                    struct sk_buf *out, struct sk_run_times *times, struct sk_err *err)
+static int classify(struct predict *p, const struct picture *pic, uint64_t queued_ns,
+                    unsigned worker, struct sk_buf *out, struct sk_run_times *times,
+                    struct sk_err *err)
 {
     struct sk_server *s = p->call.server;
     struct sk_loaded *loaded = p->call.loaded;
@@ -54,18 +58,22 @@ static int classify(struct predict *p, const struct picture *pic, uint64_t queue
     *times = (struct sk_run_times){ .queue_ns = sk_now_ns() - queued_ns };
     if (sk_loaded_lane(loaded, worker, &lane, err) < 0)
         return -1;
-    if (sk_lane_prepare(lane, pic->bytes.ptr, pic->bytes.len, s->opts.max_pixels, sk_pool_is_lone(s->pool), &result,
-                        err) < 0)
+    if (sk_lane_prepare(lane, pic->bytes.ptr, pic->bytes.len, s->opts.max_pixels,
+                        sk_pool_is_lone(s->pool), &result, err) < 0)
         return -1;
     if (sk_pool_guard(s->pool, worker, p->call.deadline_ns, sk_lane_run(lane), err) < 0)
         return -1;
     int rc = sk_lane_infer(lane, sk_pool_is_lone(s->pool), &result, err);
     sk_pool_unguard(s->pool, worker);
     if (rc < 0)
-        return err->code == SK_CANCELLED ? sk_fail(err, SK_TIMEOUT, "the deadline passed while the model ran") : -1;
+        return err->code == SK_CANCELLED
+                   ? sk_fail(err, SK_TIMEOUT, "the deadline passed while the model ran")
+                   : -1;
     if (result.prep.decode.grey16_clipped && !atomic_exchange(&loaded->said_grey16, true))
-        sk_log(SK_WARN, "grey16_clipped", "model=%s hint=\"most 16-bit grey pixels are above 255 and become white: set "
-               "grey16 to high_byte or min_max in skerry.json\"", loaded->slot->name);
+        sk_log(SK_WARN, "grey16_clipped",
+               "model=%s hint=\"most 16-bit grey pixels are above 255 and become white: set "
+               "grey16 to high_byte or min_max in skerry.json\"",
+               loaded->slot->name);
     sk_classifier_json(loaded->classifier, &result, p->top_k, out);
     times->input_ns = result.prep.decode.decode_ns;
     times->resize_ns = result.prep.decode.resize_ns + result.prep.normalise_ns;
@@ -156,9 +164,10 @@ static void tell_times(struct sk_http_req *req, const struct sk_run_times *t)
 {
     char text[160];
 
-    (void)snprintf(text, sizeof text, "queue;dur=%.3f, decode;dur=%.3f, resize;dur=%.3f, infer;dur=%.3f",
-                   (double)t->queue_ns * 1e-6, (double)t->input_ns * 1e-6, (double)t->resize_ns * 1e-6,
-                   (double)t->infer_ns * 1e-6);
+    (void)snprintf(text, sizeof text,
+                   "queue;dur=%.3f, decode;dur=%.3f, resize;dur=%.3f, infer;dur=%.3f",
+                   (double)t->queue_ns * 1e-6, (double)t->input_ns * 1e-6,
+                   (double)t->resize_ns * 1e-6, (double)t->infer_ns * 1e-6);
     sk_http_set_header(req, "Server-Timing", text);
 }
 
@@ -169,7 +178,8 @@ static enum sk_job_next run_one(struct sk_job *job, unsigned worker)
     struct sk_run_times times;
 
     sk_log_request(sk_http_id(p->call.req));
-    int rc = classify(p, &p->pictures[0], job->queued_ns, worker, sk_http_out(p->call.req), &times, &err);
+    int rc = classify(p, &p->pictures[0], job->queued_ns, worker, sk_http_out(p->call.req), &times,
+                      &err);
     sk_log_request(NULL);
     if (rc == 0)
         tell_times(p->call.req, &times);
@@ -186,7 +196,8 @@ static void drop_one(struct sk_job *job, const struct sk_err *why)
 
 static bool is_picture_type(const char *type)
 {
-    return !type || sk_starts_with(type, "image/") || sk_starts_with(type, "application/octet-stream") ||
+    return !type || sk_starts_with(type, "image/") ||
+           sk_starts_with(type, "application/octet-stream") ||
            sk_starts_with(type, "binary/octet-stream");
 }
 
@@ -200,7 +211,8 @@ static size_t collect_fields(const struct sk_http_req *req, struct picture *out)
         if (strcmp(part->name, "image") != 0)
             continue;
         if (out)
-            out[count] = (struct picture){ .bytes = part->body, .json = SK_BUF_INIT(SK_LIMIT_BODY_BYTES) };
+            out[count] = (struct picture){ .bytes = part->body,
+                                           .json = SK_BUF_INIT(SK_LIMIT_BODY_BYTES) };
         count++;
     }
     return count;
@@ -213,13 +225,18 @@ static int collect(struct predict *p, struct sk_err *err)
     bool is_multipart = sk_http_is_multipart(req);
 
     if (!is_multipart && sk_http_body(req).len > 0 && !is_picture_type(type))
-        return sk_fail(err, SK_UNSUPPORTED_MEDIA, "Content-Type '%.80s' is not a picture: send multipart/form-data with the "
-                       "field 'image', or the raw picture as image/jpeg or application/octet-stream", type);
+        return sk_fail(
+            err, SK_UNSUPPORTED_MEDIA,
+            "Content-Type '%.80s' is not a picture: send multipart/form-data with the "
+            "field 'image', or the raw picture as image/jpeg or application/octet-stream",
+            type);
     p->count = is_multipart ? collect_fields(req, NULL) : sk_http_body(req).len > 0;
     if (p->count == 0)
         return sk_fail(err, SK_INVALID, "No image provided");
     p->pictures = sk_arena_alloc(sk_http_arena(req), p->count * sizeof *p->pictures);
-    p->ticket_count = p->count < sk_pool_workers(p->call.server->pool) ? p->count : sk_pool_workers(p->call.server->pool);
+    p->ticket_count = p->count < sk_pool_workers(p->call.server->pool)
+                          ? p->count
+                          : sk_pool_workers(p->call.server->pool);
     p->tickets = sk_arena_alloc(sk_http_arena(req), p->ticket_count * sizeof *p->tickets);
     if (!p->pictures || !p->tickets)
         return sk_nomem(err);
@@ -251,18 +268,7 @@ static void refuse(struct sk_call *c, const char *reason)
     sk_buf_str(out, "{\"error\":");
     sk_buf_json(out, reason, strlen(reason));
     sk_buf_str(out, ",\"outputs\":[");
-    for (size_t i = 0; i < net->output_count; i++) {
-        const struct sk_tensor_info *t = &net->outputs[i];
-        sk_buf_str(out, i > 0 ? ",{\"name\":" : "{\"name\":");
-        sk_buf_json(out, t->name, strlen(t->name));
-        sk_buf_fmt(out, ",\"datatype\":\"%s\",\"shape\":[", sk_dtype_name(t->dtype));
-        for (unsigned d = 0; d < t->rank; d++) {
-            if (d > 0)
-                sk_buf_chr(out, ',');
-            sk_buf_i64(out, t->dims[d]);
-        }
-        sk_buf_str(out, "]}");
-    }
+    sk_v2_tensors_json(net->outputs, net->output_count, out);
     SK_AUTO(sk_buf_done) struct sk_buf url = SK_BUF_INIT(4096);
     sk_buf_fmt(&url, "/v2/models/%s/infer", c->loaded->slot->name);
     sk_buf_str(out, "],\"v2\":");
@@ -289,7 +295,8 @@ void sk_api_predict(struct sk_http_req *req, void *ctx)
         sk_call_answer(&p->call, &err);
         return;
     }
-    struct sk_job **jobs = sk_arena_alloc(sk_http_arena(req), p->ticket_count * sizeof(struct sk_job *));
+    struct sk_job **jobs = sk_arena_alloc(sk_http_arena(req),
+                                          p->ticket_count * sizeof(struct sk_job *));
     if (!jobs) {
         (void)sk_nomem(&err);
         sk_call_answer(&p->call, &err);

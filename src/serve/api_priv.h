@@ -18,7 +18,7 @@ struct sk_server {
     struct sk_pool *pool;   /* one worker per core */
     struct sk_pool *chores; /* one worker: loads over the API */
     struct sk_http_server *http;
-    char *api_key; /* NULL: open */
+    char *api_key;                     /* NULL: open */
     struct sk_status_counts responses; /* of all requests */
     uint64_t start_wall_ms;
     pthread_t watcher;
@@ -28,30 +28,37 @@ struct sk_server {
     bool is_stopping;
 };
 
-/* Requests that use a model. Lives in the request's arena, hung on the request with sk_http_set_user() so that the end of the
- * request (sk_server_finished) counts it and lets the model go. */
+/* Requests that use a model. Lives in the request's arena, hung on the request with
+ * sk_http_set_user() so that the end of the request (sk_server_finished) counts it and lets the
+ * model go. */
 struct sk_call {
     struct sk_server *server;
     struct sk_http_req *req;
     struct sk_loaded *loaded; /* one reference */
     uint64_t deadline_ns;
     _Atomic uint64_t infer_ns; /* in the model, all runs of the request */
-    uint64_t done_ns;         /* result ready; 0: not yet */
+    uint64_t done_ns;          /* result ready; 0: not yet */
 };
 
 /* Finds the model and starts the call. On failure the answer has been sent and NULL is returned. */
-struct sk_call *sk_call_begin(struct sk_server *s, struct sk_http_req *req, const char *model, const char *version,
-                              size_t size);
+struct sk_call *sk_call_begin(struct sk_server *s, struct sk_http_req *req, const char *model,
+                              const char *version, size_t size);
 /* Ends a call: marks the time and sends. err NULL: the body is in sk_http_out(). */
 void sk_call_answer(struct sk_call *c, const struct sk_err *err);
+
 /* Counts the stages of one run of the call's model over `batch` rows. */
 struct sk_run_times {
     uint64_t queue_ns, input_ns, resize_ns, infer_ns, output_ns;
 };
+
 void sk_call_ran(struct sk_call *c, const struct sk_run_times *t, uint64_t batch);
 
 /* http's finished callback. */
 void sk_server_finished(struct sk_http_req *req, int status, uint64_t total_ns, void *ctx);
+
+/* "name":...,"version":...,"state":...,"reason":..., without braces. */
+void sk_slot_json(const struct sk_slot *slot, enum sk_slot_state state, const char *reason,
+                  struct sk_buf *out);
 
 /* One part of an address with its %XX decoded. NULL: out of memory. */
 char *sk_name_decode(struct sk_arena *arena, const char *text, size_t len);

@@ -1,8 +1,9 @@
 /*
  * api_repository.c - the model repository extension of V2: index, load, unload.
  *
- * Loading changes what the server does, so it needs the key (--api-key-file). Loads take their time; they run on a thread of their
- * own, one after the other, and the request is answered when the model is ready or refused.
+ * Loading changes what the server does, so it needs the key (--api-key-file). Loads take their
+ * time; they run on a thread of their own, one after the other, and the request is answered when
+ * the model is ready or refused.
  */
 #include "serve/api_priv.h"
 
@@ -22,16 +23,13 @@ struct listing {
 static void list_slot(void *ctx, struct sk_slot *slot, enum sk_slot_state state, const char *reason,
                       struct sk_loaded *loaded)
 {
-    static const char *const names[] = { "UNAVAILABLE", "LOADING", "READY" };
     struct listing *list = ctx;
 
     (void)loaded;
     if (list->only_ready && state != SK_SLOT_READY)
         return;
-    sk_buf_str(list->out, list->count++ > 0 ? ",{\"name\":" : "{\"name\":");
-    sk_buf_json(list->out, slot->name, strlen(slot->name));
-    sk_buf_fmt(list->out, ",\"version\":\"%s\",\"state\":\"%s\",\"reason\":", slot->version, names[state]);
-    sk_buf_json(list->out, reason, strlen(reason));
+    sk_buf_str(list->out, list->count++ > 0 ? ",{" : "{");
+    sk_slot_json(slot, state, reason, list->out);
     sk_buf_chr(list->out, '}');
 }
 
@@ -96,7 +94,8 @@ static enum sk_job_next run_chore(struct sk_job *job, unsigned worker)
     int rc = c->is_load ? load(c, &err) : sk_models_unload(c->server->models, c->name, &err);
     if (rc < 0) {
         if (err.code != SK_NOT_FOUND && sk_code_http(err.code) >= 500 && err.code != SK_NOMEM)
-            err.code = SK_INVALID; /* a model that cannot be loaded is the request's fault: 400, as Triton */
+            err.code = SK_INVALID; /* a model that cannot be loaded is the request's fault: 400, as
+                                      Triton */
         (void)sk_wrap(&err, "failed to %s '%s'", c->is_load ? "load" : "unload", c->name);
         sk_http_error(c->req, &err);
     }
@@ -122,14 +121,18 @@ static int begin(struct sk_server *s, struct sk_http_req *req, struct sk_err *er
     if (!is_load && strcmp(rest + len, "/unload") != 0)
         return sk_fail(err, SK_NOT_FOUND, "unknown address %s", sk_http_path(req));
     if (!s->api_key)
-        return sk_fail(err, SK_DENIED, "loading and unloading over the network needs a key: start the server with "
+        return sk_fail(err, SK_DENIED,
+                       "loading and unloading over the network needs a key: start the server with "
                        "--api-key-file, or use --watch");
     struct chore *c = sk_arena_alloc(arena, sizeof *c);
     char *name = sk_name_decode(arena, rest, len);
     if (!c || !name)
         return sk_nomem(err);
     *c = (struct chore){ .job = { .deadline_ns = UINT64_MAX, .run = run_chore, .drop = drop_chore },
-                         .server = s, .req = req, .name = name, .is_load = is_load };
+                         .server = s,
+                         .req = req,
+                         .name = name,
+                         .is_load = is_load };
     struct sk_job *job = &c->job;
     return sk_pool_push(s->chores, &job, 1, err);
 }

@@ -1,8 +1,9 @@
 /*
- * api_v2.c - the Open Inference Protocol (V2): server and model metadata, health, statistics, inference.
+ * api_v2.c - the Open Inference Protocol (V2): server and model metadata, health, statistics,
+ * inference.
  *
- * Addresses below /v2/models/ are NAME[/versions/V][/verb]. Parsing, running and writing of an inference are done by a
- * worker: a large JSON tensor costs as much as a small model.
+ * Addresses below /v2/models/ are NAME[/versions/V][/verb]. Parsing, running and writing of an
+ * inference are done by a worker: a large JSON tensor costs as much as a small model.
  */
 #include "serve/api_priv.h"
 
@@ -66,8 +67,10 @@ static void not_found(struct sk_http_req *req)
 void sk_api_v2_server(struct sk_http_req *req, void *ctx)
 {
     (void)ctx;
-    sk_buf_str(sk_http_out(req), "{\"name\":\"skerry\",\"version\":\"" SK_VERSION "\",\"extensions\":[\"classification\","
-                                 "\"model_repository\",\"model_configuration\",\"binary_tensor_data\",\"parameters\",\"statistics\"]}");
+    sk_buf_str(sk_http_out(req), "{\"name\":\"skerry\",\"version\":\"" SK_VERSION
+                                 "\",\"extensions\":[\"classification\","
+                                 "\"model_repository\",\"model_configuration\",\"binary_tensor_"
+                                 "data\",\"parameters\",\"statistics\"]}");
     sk_http_answer(req);
 }
 
@@ -91,23 +94,14 @@ void sk_api_v2_ready(struct sk_http_req *req, void *ctx)
 
 /* ---- metadata ---- */
 
-static void write_tensors(const struct sk_tensor_info *tensors, size_t count, struct sk_buf *out)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0)
-            sk_buf_chr(out, ',');
-        sk_v2_tensor_json(&tensors[i], out);
-    }
-}
-
 struct versions {
     const char *name;
     struct sk_buf *out;
     unsigned count;
 };
 
-static void add_version(void *ctx, struct sk_slot *slot, enum sk_slot_state state, const char *reason,
-                        struct sk_loaded *loaded)
+static void add_version(void *ctx, struct sk_slot *slot, enum sk_slot_state state,
+                        const char *reason, struct sk_loaded *loaded)
 {
     struct versions *v = ctx;
 
@@ -127,20 +121,22 @@ static void write_metadata(struct sk_server *s, const struct sk_loaded *l, struc
     sk_buf_str(out, ",\"versions\":[");
     sk_models_each(s->models, add_version, &v);
     sk_buf_fmt(out, "],\"platform\":\"%s\",\"inputs\":[", net->platform);
-    write_tensors(net->inputs, net->input_count, out);
+    sk_v2_tensors_json(net->inputs, net->input_count, out);
     sk_buf_str(out, "],\"outputs\":[");
-    write_tensors(net->outputs, net->output_count, out);
+    sk_v2_tensors_json(net->outputs, net->output_count, out);
     sk_buf_str(out, "]}");
 }
 
 /* Triton's model configuration, as far as its clients read it. */
-static void write_config_tensors(const struct sk_tensor_info *tensors, size_t count, struct sk_buf *out)
+static void write_config_tensors(const struct sk_tensor_info *tensors, size_t count,
+                                 struct sk_buf *out)
 {
     for (size_t i = 0; i < count; i++) {
         const char *type = sk_dtype_name(tensors[i].dtype);
         sk_buf_str(out, i > 0 ? ",{\"name\":" : "{\"name\":");
         sk_buf_json(out, tensors[i].name, strlen(tensors[i].name));
-        sk_buf_fmt(out, ",\"data_type\":\"TYPE_%s\",\"dims\":[", strcmp(type, "BYTES") == 0 ? "STRING" : type);
+        sk_buf_fmt(out, ",\"data_type\":\"TYPE_%s\",\"dims\":[",
+                   strcmp(type, "BYTES") == 0 ? "STRING" : type);
         for (unsigned d = 0; d < tensors[i].rank; d++) {
             if (d > 0)
                 sk_buf_chr(out, ',');
@@ -156,7 +152,9 @@ static void write_config(const struct sk_loaded *l, struct sk_buf *out)
 
     sk_buf_str(out, "{\"name\":");
     sk_buf_json(out, l->slot->name, strlen(l->slot->name));
-    sk_buf_fmt(out, ",\"platform\":\"%s\",\"backend\":\"onnxruntime\",\"max_batch_size\":0,\"input\":[", net->platform);
+    sk_buf_fmt(out,
+               ",\"platform\":\"%s\",\"backend\":\"onnxruntime\",\"max_batch_size\":0,\"input\":[",
+               net->platform);
     write_config_tensors(net->inputs, net->input_count, out);
     sk_buf_str(out, "],\"output\":[");
     write_config_tensors(net->outputs, net->output_count, out);
@@ -186,15 +184,17 @@ static void add_stats(void *ctx, struct sk_slot *slot, enum sk_slot_state state,
 
     (void)state;
     (void)reason;
-    if ((list->name && strcmp(list->name, slot->name) != 0) || (list->version && strcmp(list->version, slot->version) != 0))
+    if ((list->name && strcmp(list->name, slot->name) != 0) ||
+        (list->version && strcmp(list->version, slot->version) != 0))
         return;
     if (!list->name && !loaded)
         return;
     sk_buf_str(out, list->count++ > 0 ? ",{\"name\":" : "{\"name\":");
     sk_buf_json(out, slot->name, strlen(slot->name));
-    sk_buf_fmt(out, ",\"version\":\"%s\",\"last_inference\":%" PRIu64 ",\"inference_count\":%" PRIu64
-               ",\"execution_count\":%" PRIu64 ",\"inference_stats\":{", slot->version, s->last_inference_ms,
-               s->inferences, runs);
+    sk_buf_fmt(out,
+               ",\"version\":\"%s\",\"last_inference\":%" PRIu64 ",\"inference_count\":%" PRIu64
+               ",\"execution_count\":%" PRIu64 ",\"inference_stats\":{",
+               slot->version, s->last_inference_ms, s->inferences, runs);
     write_duration(out, "success", s->succeeded, s->success_ns);
     sk_buf_chr(out, ',');
     write_duration(out, "fail", failures, s->fail_ns);
@@ -210,7 +210,8 @@ static void add_stats(void *ctx, struct sk_slot *slot, enum sk_slot_state state,
                     "\"response_stats\":{},\"batch_stats\":[],\"memory_usage\":[]}");
 }
 
-static void answer_stats(struct sk_server *s, struct sk_http_req *req, const char *name, const char *version)
+static void answer_stats(struct sk_server *s, struct sk_http_req *req, const char *name,
+                         const char *version)
 {
     struct stats_list list = { .name = name, .version = version, .out = sk_http_out(req) };
     struct sk_err err = SK_ERR_INIT;
@@ -288,19 +289,22 @@ static const char *label_of(void *ctx, size_t index)
 /* Rows of the batch: what inference_count counts. */
 static uint64_t batch_of(const struct sk_net_info *net, const struct sk_v2_request *r)
 {
-    if (net->input_count == 0 || net->inputs[0].rank == 0 || net->inputs[0].dims[0] > 0 || r->inputs[0].rank == 0)
+    if (net->input_count == 0 || net->inputs[0].rank == 0 || net->inputs[0].dims[0] > 0 ||
+        r->inputs[0].rank == 0)
         return 1;
     return r->inputs[0].dims[0] > 0 ? (uint64_t)r->inputs[0].dims[0] : 1;
 }
 
-static int execute(struct infer *f, struct sk_run *run, const struct sk_v2_request *r, unsigned worker,
-                   const struct sk_tensor **outputs, uint64_t *infer_ns, struct sk_err *err)
+static int execute(struct infer *f, struct sk_run *run, const struct sk_v2_request *r,
+                   unsigned worker, const struct sk_tensor **outputs, uint64_t *infer_ns,
+                   struct sk_err *err)
 {
     struct sk_pool *pool = f->call.server->pool;
     uint64_t deadline = f->call.deadline_ns;
     uint64_t start = sk_http_start_ns(f->call.req);
 
-    if (r->timeout_us > 0 && r->timeout_us < (UINT64_MAX - start) / 1000 && start + r->timeout_us * 1000 < deadline)
+    if (r->timeout_us > 0 && r->timeout_us < (UINT64_MAX - start) / 1000 &&
+        start + r->timeout_us * 1000 < deadline)
         deadline = start + r->timeout_us * 1000;
     if (sk_pool_guard(pool, worker, deadline, run, err) < 0)
         return -1;
@@ -334,8 +338,9 @@ static int infer(struct infer *f, unsigned worker, struct sk_err *err)
     if (execute(f, sk_lane_run(lane), &r, worker, &outputs, &times.infer_ns, err) < 0)
         return -1;
     start = sk_now_ns();
-    if (sk_v2_write(&r, net, outputs, l->slot->name, l->slot->version, bundle->labels ? label_of : NULL,
-                    (void *)(uintptr_t)bundle, sk_http_out(req), &header_len, err) < 0)
+    if (sk_v2_write(&r, net, outputs, l->slot->name, l->slot->version,
+                    bundle->labels ? label_of : NULL, (void *)(uintptr_t)bundle, sk_http_out(req),
+                    &header_len, err) < 0)
         return -1;
     times.output_ns = sk_now_ns() - start;
     if (header_len > 0) {
@@ -381,7 +386,9 @@ void sk_api_v2_model_post(struct sk_http_req *req, void *ctx)
     struct infer *f = (struct infer *)sk_call_begin(s, req, a.model, a.version, sizeof *f);
     if (!f)
         return;
-    f->job = (struct sk_job){ .deadline_ns = f->call.deadline_ns, .run = run_infer, .drop = drop_infer };
+    f->job = (struct sk_job){ .deadline_ns = f->call.deadline_ns,
+                              .run = run_infer,
+                              .drop = drop_infer };
     struct sk_job *job = &f->job;
     if (sk_pool_push(s->pool, &job, 1, &err) < 0)
         sk_call_answer(&f->call, &err);

@@ -1,8 +1,8 @@
 /*
  * call.c - the life of a request that uses a model: found, worked on, answered, counted.
  *
- * The reference to the model is let go when the request ends (sk_server_finished), not when the answer is
- * handed over: the statistics of its slot are written then.
+ * The reference to the model is let go when the request ends (sk_server_finished), not when the
+ * answer is handed over: the statistics of its slot are written then.
  */
 #include "serve/api_priv.h"
 
@@ -11,6 +11,18 @@
 
 #include <ctype.h>
 #include <string.h>
+
+void sk_slot_json(const struct sk_slot *slot, enum sk_slot_state state, const char *reason,
+                  struct sk_buf *out)
+{
+    static const char *const names[] = { "UNAVAILABLE", "LOADING", "READY" };
+
+    sk_buf_str(out, "\"name\":");
+    sk_buf_json(out, slot->name, strlen(slot->name));
+    sk_buf_fmt(out, ",\"version\":\"%s\",\"state\":\"%s\",\"reason\":", slot->version,
+               names[state]);
+    sk_buf_json(out, reason, strlen(reason));
+}
 
 static int hex(char c)
 {
@@ -38,8 +50,8 @@ char *sk_name_decode(struct sk_arena *arena, const char *text, size_t len)
     return out;
 }
 
-struct sk_call *sk_call_begin(struct sk_server *s, struct sk_http_req *req, const char *model, const char *version,
-                              size_t size)
+struct sk_call *sk_call_begin(struct sk_server *s, struct sk_http_req *req, const char *model,
+                              const char *version, size_t size)
 {
     struct sk_err err = SK_ERR_INIT;
     struct sk_call *c = sk_arena_alloc(sk_http_arena(req), size);
@@ -76,8 +88,8 @@ static void log_access(const struct sk_http_req *req, int status, uint64_t total
     if (!sk_log_enabled(level))
         return;
     sk_log_request(sk_http_id(req));
-    sk_log(level, "request", "method=%s path=\"%s\" status=%d ms=%llu.%03llu peer=%s", sk_http_method(req),
-           sk_http_path(req), status, (unsigned long long)(total_ns / 1000000),
+    sk_log(level, "request", "method=%s path=\"%s\" status=%d ms=%llu.%03llu peer=%s",
+           sk_http_method(req), sk_http_path(req), status, (unsigned long long)(total_ns / 1000000),
            (unsigned long long)(total_ns / 1000 % 1000), sk_http_peer(req));
     sk_log_request(NULL);
 }
@@ -94,7 +106,8 @@ void sk_server_finished(struct sk_http_req *req, int status, uint64_t total_ns, 
     struct sk_stats *stats = &c->loaded->slot->stats;
     sk_metrics_observe(&stats->stages[SK_STAGE_READ], sk_http_read_ns(req) - sk_http_start_ns(req));
     if (c->done_ns)
-        sk_metrics_observe(&stats->stages[SK_STAGE_RESPOND], sk_http_start_ns(req) + total_ns - c->done_ns);
+        sk_metrics_observe(&stats->stages[SK_STAGE_RESPOND],
+                           sk_http_start_ns(req) + total_ns - c->done_ns);
     uint64_t infer_ns = atomic_load(&c->infer_ns);
     if (infer_ns > 0 && infer_ns < total_ns) /* not so with several pictures on several cores */
         sk_metrics_observe(&stats->stages[SK_STAGE_OVERHEAD], total_ns - infer_ns);

@@ -1,5 +1,6 @@
 /*
- * metrics.c - counters and histograms, and how Prometheus reads them (text exposition format 0.0.4).
+ * metrics.c - counters and histograms, and how Prometheus reads them (text exposition format
+ * 0.0.4).
  */
 #include "serve/metrics_priv.h"
 
@@ -12,22 +13,24 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Upper bounds in nanoseconds: 10 us to 10 s in steps of at most 3.4, fine where image models answer. */
+/* Upper bounds in nanoseconds: 10 us to 10 s in steps of at most 3.4, fine where image models
+ * answer. */
 static const uint64_t bounds_ns[SK_HIST_BOUNDS] = {
-    10000, 20000, 30000, 50000, 70000, 100000, 150000, 200000,
-    300000, 500000, 700000, 1000000, 2000000, 3000000, 5000000, 7500000,
-    10000000, 15000000, 20000000, 25000000, 30000000, 40000000, 50000000, 75000000,
+    10000,     20000,     30000,     50000,     70000,     100000,     150000,     200000,
+    300000,    500000,    700000,    1000000,   2000000,   3000000,    5000000,    7500000,
+    10000000,  15000000,  20000000,  25000000,  30000000,  40000000,   50000000,   75000000,
     100000000, 150000000, 200000000, 300000000, 500000000, 1000000000, 3000000000, 10000000000,
 };
 
 static const char *const bound_texts[SK_HIST_BOUNDS] = {
     "0.00001", "0.00002", "0.00003", "0.00005", "0.00007", "0.0001", "0.00015", "0.0002",
-    "0.0003", "0.0005", "0.0007", "0.001", "0.002", "0.003", "0.005", "0.0075",
-    "0.01", "0.015", "0.02", "0.025", "0.03", "0.04", "0.05", "0.075",
-    "0.1", "0.15", "0.2", "0.3", "0.5", "1", "3", "10",
+    "0.0003",  "0.0005",  "0.0007",  "0.001",   "0.002",   "0.003",  "0.005",   "0.0075",
+    "0.01",    "0.015",   "0.02",    "0.025",   "0.03",    "0.04",   "0.05",    "0.075",
+    "0.1",     "0.15",    "0.2",     "0.3",     "0.5",     "1",      "3",       "10",
 };
 
-static const int statuses[SK_STATUS_SLOTS - 1] = { 200, 400, 401, 403, 404, 405, 408, 413, 415, 422, 431, 500, 501, 503, 504 };
+static const int statuses[SK_STATUS_SLOTS - 1] = { 200, 400, 401, 403, 404, 405, 408, 413,
+                                                   415, 422, 431, 500, 501, 503, 504 };
 
 static void add(_Atomic uint64_t *counter, uint64_t n)
 {
@@ -87,7 +90,8 @@ void sk_stats_finish(struct sk_stats *s, int status, uint64_t total_ns)
 
 const char *sk_stage_name(enum sk_stage stage)
 {
-    static const char *const names[SK_STAGE_COUNT] = { "read", "queue", "decode", "resize", "infer", "respond", "overhead", "total" };
+    static const char *const names[SK_STAGE_COUNT] = { "read",  "queue",   "decode",   "resize",
+                                                       "infer", "respond", "overhead", "total" };
 
     return names[stage];
 }
@@ -123,11 +127,12 @@ void sk_metrics_seconds(struct sk_buf *out, const char *name, const char *labels
 {
     bool has_labels = labels && *labels;
 
-    sk_buf_fmt(out, "%s%s%s%s %" PRIu64 ".%09" PRIu64 "\n", name, has_labels ? "{" : "", has_labels ? labels : "",
-               has_labels ? "}" : "", ns / 1000000000, ns % 1000000000);
+    sk_buf_fmt(out, "%s%s%s%s %" PRIu64 ".%09" PRIu64 "\n", name, has_labels ? "{" : "",
+               has_labels ? labels : "", has_labels ? "}" : "", ns / 1000000000, ns % 1000000000);
 }
 
-void sk_metrics_hist(struct sk_buf *out, const char *name, const char *labels, const struct sk_metrics_histogram *h)
+void sk_metrics_hist(struct sk_buf *out, const char *name, const char *labels,
+                     const struct sk_metrics_histogram *h)
 {
     uint64_t count = 0;
 
@@ -136,12 +141,13 @@ void sk_metrics_hist(struct sk_buf *out, const char *name, const char *labels, c
         sk_buf_fmt(out, "%s_bucket{%s,le=\"%s\"} %" PRIu64 "\n", name, labels,
                    i < SK_HIST_BOUNDS ? bound_texts[i] : "+Inf", count);
     }
-    sk_buf_fmt(out, "%s_sum{%s} %" PRIu64 ".%09" PRIu64 "\n", name, labels, get(&h->sum_ns) / 1000000000,
-               get(&h->sum_ns) % 1000000000);
+    sk_buf_fmt(out, "%s_sum{%s} %" PRIu64 ".%09" PRIu64 "\n", name, labels,
+               get(&h->sum_ns) / 1000000000, get(&h->sum_ns) % 1000000000);
     sk_buf_fmt(out, "%s_count{%s} %" PRIu64 "\n", name, labels, count);
 }
 
-void sk_metrics_statuses(struct sk_buf *out, const char *name, const char *labels, const struct sk_status_counts *c)
+void sk_metrics_statuses(struct sk_buf *out, const char *name, const char *labels,
+                         const struct sk_status_counts *c)
 {
     const char *comma = labels && *labels ? "," : "";
 
@@ -150,9 +156,11 @@ void sk_metrics_statuses(struct sk_buf *out, const char *name, const char *label
         if (n == 0)
             continue;
         if (i < SK_STATUS_SLOTS - 1)
-            sk_buf_fmt(out, "%s{%s%scode=\"%d\"} %" PRIu64 "\n", name, labels ? labels : "", comma, statuses[i], n);
+            sk_buf_fmt(out, "%s{%s%scode=\"%d\"} %" PRIu64 "\n", name, labels ? labels : "", comma,
+                       statuses[i], n);
         else
-            sk_buf_fmt(out, "%s{%s%scode=\"other\"} %" PRIu64 "\n", name, labels ? labels : "", comma, n);
+            sk_buf_fmt(out, "%s{%s%scode=\"other\"} %" PRIu64 "\n", name, labels ? labels : "",
+                       comma, n);
     }
 }
 
@@ -188,7 +196,8 @@ void sk_metrics_process(struct sk_buf *out)
 
     sk_metrics_head(out, "process_resident_memory_bytes", "gauge", "Resident memory.");
     sk_metrics_u64(out, "process_resident_memory_bytes", NULL, rss_bytes());
-    sk_metrics_head(out, "skerry_process_pss_bytes", "gauge", "Proportional set size: shared pages counted in parts.");
+    sk_metrics_head(out, "skerry_process_pss_bytes", "gauge",
+                    "Proportional set size: shared pages counted in parts.");
     sk_metrics_u64(out, "skerry_process_pss_bytes", NULL, pss_bytes());
     if (getrusage(RUSAGE_SELF, &use) == 0) {
         uint64_t us = (uint64_t)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1000000 +

@@ -1,8 +1,8 @@
 /*
  * metrics_priv.h - what the server counts: per model and version, and for the whole process.
  *
- * All fields are atomics with relaxed order: a scrape may see a request half counted, never a wrong total
- * afterwards. Threads: any.
+ * All fields are atomics with relaxed order: a scrape may see a request half counted, never a wrong
+ * total afterwards. Threads: any.
  */
 #ifndef SK_SERVE_METRICS_PRIV_H
 #define SK_SERVE_METRICS_PRIV_H
@@ -15,18 +15,20 @@
 
 /* The stages of a request, in order. */
 enum sk_stage {
-    SK_STAGE_READ,    /* headers complete -> body complete */
-    SK_STAGE_QUEUE,   /* waiting for a worker */
-    SK_STAGE_DECODE,  /* picture -> pixels; for V2: tensors out of the body */
-    SK_STAGE_RESIZE,  /* resize, crop, normalise */
-    SK_STAGE_INFER,   /* the model */
-    SK_STAGE_RESPOND, /* result -> last byte handed to the socket */
+    SK_STAGE_READ,     /* headers complete -> body complete */
+    SK_STAGE_QUEUE,    /* waiting for a worker */
+    SK_STAGE_DECODE,   /* picture -> pixels; for V2: tensors out of the body */
+    SK_STAGE_RESIZE,   /* resize, crop, normalise */
+    SK_STAGE_INFER,    /* the model */
+    SK_STAGE_RESPOND,  /* result -> last byte handed to the socket */
     SK_STAGE_OVERHEAD, /* total without infer: what we add to the model */
-    SK_STAGE_TOTAL,   /* headers complete -> end */
+    SK_STAGE_TOTAL,    /* headers complete -> end */
     SK_STAGE_COUNT
 };
 
-enum { SK_HIST_BOUNDS = 32 };
+enum {
+    SK_HIST_BOUNDS = 32
+};
 
 struct sk_metrics_histogram {
     _Atomic uint64_t buckets[SK_HIST_BOUNDS + 1]; /* not cumulative; the last is +Inf */
@@ -34,7 +36,9 @@ struct sk_metrics_histogram {
 };
 
 /* The HTTP statuses that are counted one by one; others go to the last row. */
-enum { SK_STATUS_SLOTS = 16 };
+enum {
+    SK_STATUS_SLOTS = 16
+};
 
 struct sk_status_counts {
     _Atomic uint64_t slots[SK_STATUS_SLOTS];
@@ -46,9 +50,9 @@ struct sk_stats {
     struct sk_metrics_histogram stages[SK_STAGE_COUNT];
     _Atomic uint64_t rejected, cancelled, failed; /* reasons of nv_inference_request_failure */
     _Atomic uint64_t succeeded;
-    _Atomic uint64_t inferences, executions;      /* batch elements, model runs */
+    _Atomic uint64_t inferences, executions; /* batch elements, model runs */
     _Atomic uint64_t queue_ns, input_ns, infer_ns, output_ns, success_ns, fail_ns; /* cumulative */
-    _Atomic uint64_t last_inference_ms;           /* since 1970; 0: never */
+    _Atomic uint64_t last_inference_ms; /* since 1970; 0: never */
     _Atomic uint64_t load_ns;
 };
 
@@ -62,8 +66,10 @@ const char *sk_stage_name(enum sk_stage stage);
 
 /* Prometheus text format 0.0.4. */
 void sk_metrics_head(struct sk_buf *out, const char *name, const char *type, const char *help);
-void sk_metrics_hist(struct sk_buf *out, const char *name, const char *labels, const struct sk_metrics_histogram *h);
-void sk_metrics_statuses(struct sk_buf *out, const char *name, const char *labels, const struct sk_status_counts *c);
+void sk_metrics_hist(struct sk_buf *out, const char *name, const char *labels,
+                     const struct sk_metrics_histogram *h);
+void sk_metrics_statuses(struct sk_buf *out, const char *name, const char *labels,
+                         const struct sk_status_counts *c);
 /* name{labels} value, the value in seconds with nine digits. */
 void sk_metrics_seconds(struct sk_buf *out, const char *name, const char *labels, uint64_t ns);
 void sk_metrics_u64(struct sk_buf *out, const char *name, const char *labels, uint64_t value);

@@ -1,11 +1,13 @@
 /*
  * models.c - the table of served models.
  *
- * Two locks. `mutex` guards the table and is held for moments only: lookups of requests take it. `loading` is held for the
- * whole of a load, unload or rescan, so they happen one after the other; it is always taken first. What only
- * loads read and write (place, signature) is guarded by `loading`.
+ * Two locks. `mutex` guards the table and is held for moments only: lookups of requests take it.
+ * `loading` is held for the whole of a load, unload or rescan, so they happen one after the other;
+ * it is always taken first. What only loads read and write (place, signature) is guarded by
+ * `loading`.
  *
- * Slots are never removed: metrics keep their counters, the index keeps the reason why a model is gone.
+ * Slots are never removed: metrics keep their counters, the index keeps the reason why a model is
+ * gone.
  */
 #include "serve/models_priv.h"
 
@@ -18,7 +20,9 @@
 
 #include <string.h>
 
-enum { SLOTS_MAX = 4096 };
+enum {
+    SLOTS_MAX = 4096
+};
 
 /* A slot with what only this file knows about it. */
 struct entry {
@@ -28,10 +32,10 @@ struct entry {
     struct sk_loaded *loaded; /* one reference; NULL: none */
 
     /* guarded by `loading` */
-    char *path;                  /* where it comes from; NULL: an upload, or gone */
-    uint64_t signature;          /* of what is loaded, or of what failed to load */
-    uint64_t seen_signature;     /* of the last scan, to see whether a change has settled */
-    bool is_unloaded;            /* by the API: a rescan does not bring it back unless it changes */
+    char *path;              /* where it comes from; NULL: an upload, or gone */
+    uint64_t signature;      /* of what is loaded, or of what failed to load */
+    uint64_t seen_signature; /* of the last scan, to see whether a change has settled */
+    bool is_unloaded;        /* by the API: a rescan does not bring it back unless it changes */
 };
 
 struct sk_models {
@@ -72,7 +76,8 @@ int sk_loaded_lane(struct sk_loaded *l, unsigned worker, struct sk_lane **out, s
 }
 
 /* Loads and warms. */
-static int load_instance(struct sk_models *m, const char *path, struct sk_loaded **out, struct sk_err *err)
+static int load_instance(struct sk_models *m, const char *path, struct sk_loaded **out,
+                         struct sk_err *err)
 {
     SK_OWN(sk_loaded_unref) struct sk_loaded *l = calloc(1, sizeof *l);
 
@@ -123,7 +128,8 @@ static void entry_free(struct entry *e)
 }
 
 /* Finds or makes the slot; its state becomes LOADING when nothing is loaded in it. */
-static int claim(struct sk_models *m, const char *name, const char *version, struct entry **out, struct sk_err *err)
+static int claim(struct sk_models *m, const char *name, const char *version, struct entry **out,
+                 struct sk_err *err)
 {
     SK_LOCK(&m->mutex);
     struct entry *e = find(m, name, version);
@@ -188,16 +194,16 @@ static void log_loaded(const struct entry *e, const struct sk_loaded *l, uint64_
     const struct sk_bundle *b = sk_classifier_bundle(l->classifier);
     const struct sk_net_info *net = sk_net_info(sk_classifier_net(l->classifier));
 
-    sk_log(SK_INFO, "model_loaded", "name=%s version=%s ms=%llu cached=%s sha256=%.12s path=\"%s\"", e->slot.name,
-           e->slot.version, (unsigned long long)(took_ns / 1000000), net->from_cache ? "yes" : "no",
-           sk_classifier_digest(l->classifier), b->path);
+    sk_log(SK_INFO, "model_loaded", "name=%s version=%s ms=%llu cached=%s sha256=%.12s path=\"%s\"",
+           e->slot.name, e->slot.version, (unsigned long long)(took_ns / 1000000),
+           net->from_cache ? "yes" : "no", sk_classifier_digest(l->classifier), b->path);
     if (b->warnings)
         sk_log(SK_WARN, "model_warning", "name=%s warning=\"%s\"", e->slot.name, b->warnings);
 }
 
 /* Under loading. The slot for what lies at path, under the first name that no other place holds. */
-static int claim_for(struct sk_models *m, const char *const names[3], const char *version, const char *path,
-                     struct entry **out, struct sk_err *err)
+static int claim_for(struct sk_models *m, const char *const names[3], const char *version,
+                     const char *path, struct entry **out, struct sk_err *err)
 {
     for (unsigned i = 0; i < 3; i++) {
         if (!names[i])
@@ -207,7 +213,8 @@ static int claim_for(struct sk_models *m, const char *const names[3], const char
         struct entry *e = *out;
         if (!path || !e->path || strcmp(e->path, path) == 0)
             return 0;
-        sk_log(SK_WARN, "name_taken", "name=%s path=\"%s\" by=\"%s\" next=\"serving it under another name\"", names[i],
+        sk_log(SK_WARN, "name_taken",
+               "name=%s path=\"%s\" by=\"%s\" next=\"serving it under another name\"", names[i],
                path, e->path);
     }
     return sk_fail(err, SK_EXISTS, "'%s': the name is taken", path);
@@ -226,9 +233,10 @@ static int settle(struct entry *e, const char *path, uint64_t signature, struct 
     return 0;
 }
 
-/* Under loading. A source without a name is called what its bundle says. An upload has no place of its own: `path`
- * stays with what the folders hold, so that a rescan compares with that. */
-static int load_into(struct sk_models *m, const struct sk_source *src, char *upload_folder, struct sk_err *err)
+/* Under loading. A source without a name is called what its bundle says. An upload has no place of
+ * its own: `path` stays with what the folders hold, so that a rescan compares with that. */
+static int load_into(struct sk_models *m, const struct sk_source *src, char *upload_folder,
+                     struct sk_err *err)
 {
     SK_OWN(sk_loaded_unref) struct sk_loaded *l = NULL;
     SK_OWN(free) char *folder = sk_path_name(src->path);
@@ -245,8 +253,8 @@ static int load_into(struct sk_models *m, const struct sk_source *src, char *upl
     e->is_unloaded = false;
     if (rc < 0) {
         keep(m, e, err);
-        sk_log(SK_ERROR, "model_failed", "name=%s version=%s kept_old=%s error=\"%s\"", e->slot.name, e->slot.version,
-               e->loaded ? "yes" : "no", err->text);
+        sk_log(SK_ERROR, "model_failed", "name=%s version=%s kept_old=%s error=\"%s\"",
+               e->slot.name, e->slot.version, e->loaded ? "yes" : "no", err->text);
         return -1;
     }
     atomic_store(&e->slot.stats.load_ns, sk_now_ns() - start);
@@ -273,10 +281,12 @@ static bool follow(struct sk_models *m, const struct sk_source *src, bool settle
     struct sk_err err = SK_ERR_INIT;
     struct entry *e = entry_of_path(m, src->path);
 
-    if (e && e->signature == src->signature && (e->loaded || e->is_unloaded || e->state == SK_SLOT_UNAVAILABLE))
+    if (e && e->signature == src->signature &&
+        (e->loaded || e->is_unloaded || e->state == SK_SLOT_UNAVAILABLE))
         return false;
     if (e && !settled && e->seen_signature != src->signature) {
-        e->seen_signature = src->signature; /* changed since the last look: wait until it stands still */
+        e->seen_signature = src->signature; /* changed since the last look: wait until it stands
+                                               still */
         return false;
     }
     (void)load_into(m, src, NULL, &err);
@@ -327,7 +337,9 @@ int sk_models_new(const struct sk_models_options *opts, struct sk_models **out, 
             loaded++;
     }
     if (loaded == 0)
-        return found.count > 1 ? sk_wrap(err, "none of %zu models could be loaded; the last", found.count) : -1;
+        return found.count > 1
+                   ? sk_wrap(err, "none of %zu models could be loaded; the last", found.count)
+                   : -1;
     *out = SK_TAKE(m);
     return 0;
 }
@@ -385,26 +397,31 @@ static struct entry *pick(struct sk_models *m, const char *name, bool *is_ambigu
 }
 
 /* Under mutex: why there is nothing to give. */
-static int explain(struct sk_models *m, const char *name, const char *version, bool is_ambiguous, struct sk_err *err)
+static int explain(struct sk_models *m, const char *name, const char *version, bool is_ambiguous,
+                   struct sk_err *err)
 {
     char names[256];
 
     list_names(m, names, sizeof names);
     if (is_ambiguous)
-        return sk_fail(err, SK_INVALID, "several models are served, say which: ?model=NAME with one of %s", names);
+        return sk_fail(err, SK_INVALID,
+                       "several models are served, say which: ?model=NAME with one of %s", names);
     for (size_t i = 0; name && i < m->count; i++) {
         const struct entry *e = m->entries[i];
         if (strcmp(name, e->slot.name) == 0 && (!version || strcmp(version, e->slot.version) == 0))
-            return sk_fail(err, SK_INVALID, "model '%s' version %s is not ready: %s", name, e->slot.version,
+            return sk_fail(err, SK_INVALID, "model '%s' version %s is not ready: %s", name,
+                           e->slot.version,
                            e->state == SK_SLOT_LOADING ? "it is being loaded" : e->reason);
     }
     if (version)
-        return sk_fail(err, SK_NOT_FOUND, "unknown model '%s' version '%s'", name ? name : "", version);
-    return sk_fail(err, SK_NOT_FOUND, "unknown model '%s'; served: %s", name ? name : "", names[0] ? names : "none");
+        return sk_fail(err, SK_NOT_FOUND, "unknown model '%s' version '%s'", name ? name : "",
+                       version);
+    return sk_fail(err, SK_NOT_FOUND, "unknown model '%s'; served: %s", name ? name : "",
+                   names[0] ? names : "none");
 }
 
-int sk_models_get(struct sk_models *m, const char *name, const char *version, struct sk_loaded **out,
-                  struct sk_err *err)
+int sk_models_get(struct sk_models *m, const char *name, const char *version,
+                  struct sk_loaded **out, struct sk_err *err)
 {
     bool is_ambiguous = false;
 
@@ -463,10 +480,14 @@ int sk_models_load(struct sk_models *m, const char *name, struct sk_err *err)
         if (load_into(m, src, NULL, err) < 0)
             return sk_wrap(err, "model '%s' version %s", name, src->version);
     }
-    return tried > 0 ? 0 : sk_fail(err, SK_NOT_FOUND, "unknown model '%s': nothing of that name in the served folders", name);
+    return tried > 0
+               ? 0
+               : sk_fail(err, SK_NOT_FOUND,
+                         "unknown model '%s': nothing of that name in the served folders", name);
 }
 
-int sk_models_load_upload(struct sk_models *m, const char *name, char *upload_folder, struct sk_err *err)
+int sk_models_load_upload(struct sk_models *m, const char *name, char *upload_folder,
+                          struct sk_err *err)
 {
     SK_LOCK(&m->loading);
     struct sk_source src = { .name = name, .version = "1", .path = upload_folder };

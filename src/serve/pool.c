@@ -3,13 +3,14 @@
  *
  * Invariants, all under `mutex`:
  *   - a job is in the list, or being run by one worker, or gone;
- *   - `queued` is the length of the list and never exceeds max_queue by a push (SK_JOB_AGAIN may, by the number
- *     of workers at most);
- *   - guards[w].run is set only while worker w is inside an inference, so cancelling it never touches a run
- *     that has been freed.
+ *   - `queued` is the length of the list and never exceeds max_queue by a push (SK_JOB_AGAIN may,
+ * by the number of workers at most);
+ *   - guards[w].run is set only while worker w is inside an inference, so cancelling it never
+ * touches a run that has been freed.
  *
- * One timer thread sleeps until the earliest deadline of queue and guards. Deadlines of requests are equal
- * but for the `timeout` of the V2 protocol, so it walks at most max_queue entries once per deadline.
+ * One timer thread sleeps until the earliest deadline of queue and guards. Deadlines of requests
+ * are equal but for the `timeout` of the V2 protocol, so it walks at most max_queue entries once
+ * per deadline.
  */
 #include "serve/pool_priv.h"
 
@@ -109,8 +110,8 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* Takes the jobs that are late out of the list and cancels the runs that are; returns the late jobs, linked by
- * next, and the time of the next deadline. */
+/* Takes the jobs that are late out of the list and cancels the runs that are; returns the late
+ * jobs, linked by next, and the time of the next deadline. */
 static struct sk_job *collect_late(struct sk_pool *p, uint64_t now, uint64_t *next_ns)
 {
     struct sk_job *late = NULL, **tail = &late, *following;
@@ -237,7 +238,8 @@ int sk_pool_push(struct sk_pool *p, struct sk_job *const *jobs, size_t count, st
     if (p->is_stopping)
         return sk_fail(err, SK_BUSY, "the server is stopping");
     if (count > p->max_queue || p->queued > p->max_queue - count)
-        return sk_fail(err, SK_BUSY, "the queue is full (%zu waiting, --max-queue %zu): try again later",
+        return sk_fail(err, SK_BUSY,
+                       "the queue is full (%zu waiting, --max-queue %zu): try again later",
                        p->queued, p->max_queue);
     for (size_t i = 0; i < count; i++) {
         append(p, jobs[i]);
@@ -265,7 +267,8 @@ void sk_pool_counts(struct sk_pool *p, size_t *queued, unsigned *running)
     *running = p->running;
 }
 
-int sk_pool_guard(struct sk_pool *p, unsigned worker, uint64_t deadline_ns, struct sk_run *run, struct sk_err *err)
+int sk_pool_guard(struct sk_pool *p, unsigned worker, uint64_t deadline_ns, struct sk_run *run,
+                  struct sk_err *err)
 {
     if (sk_now_ns() >= deadline_ns)
         return sk_fail(err, SK_TIMEOUT, "the deadline passed before the model could run");

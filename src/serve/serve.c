@@ -1,8 +1,10 @@
 /*
- * serve.c - the server put together: engine, models, workers, HTTP; and taken apart in the order that loses nothing.
+ * serve.c - the server put together: engine, models, workers, HTTP; and taken apart in the order
+ * that loses nothing.
  *
- * Start: models are loaded and warm before the socket answers. Stop: HTTP drains first (nothing new comes in, what came in
- * is answered by the workers), then the watcher, the workers and the models end.
+ * Start: models are loaded and warm before the socket answers. Stop: HTTP drains first (nothing new
+ * comes in, what came in is answered by the workers), then the watcher, the workers and the models
+ * end.
  */
 #include "serve/serve.h"
 
@@ -19,7 +21,12 @@
 #include <signal.h>
 #include <string.h>
 
-enum { KEY_BYTES_MAX = 4096, CHORES_MAX = 16, WATCH_MS = 1000, LOAD_TIMEOUT_MS = 60000 };
+enum {
+    KEY_BYTES_MAX = 4096,
+    CHORES_MAX = 16,
+    WATCH_MS = 1000,
+    LOAD_TIMEOUT_MS = 60000
+};
 
 static uint64_t or_default(uint64_t value, uint64_t fallback)
 {
@@ -58,11 +65,15 @@ static int read_key(const char *path, char **out, struct sk_err *err)
     text[strcspn(text, "\r\n")] = '\0';
     len = strlen(text);
     if (len < 16)
-        return sk_fail(err, SK_INVALID, "--api-key-file '%s': the key has %zu characters, at least 16 are needed "
-                       "(make one with: openssl rand -hex 24)", path, len);
+        return sk_fail(err, SK_INVALID,
+                       "--api-key-file '%s': the key has %zu characters, at least 16 are needed "
+                       "(make one with: openssl rand -hex 24)",
+                       path, len);
     for (size_t i = 0; i < len; i++)
         if (!isgraph((unsigned char)text[i]))
-            return sk_fail(err, SK_INVALID, "--api-key-file '%s': the key must be printable ASCII without spaces", path);
+            return sk_fail(err, SK_INVALID,
+                           "--api-key-file '%s': the key must be printable ASCII without spaces",
+                           path);
     *out = SK_TAKE(text);
     return 0;
 }
@@ -152,8 +163,8 @@ static int start_http(struct sk_server *s, struct sk_err *err)
     return sk_http_start(&http, &s->http, err);
 }
 
-int sk_server_start(const struct sk_serve_options *opts, struct sk_engine *engine, struct sk_server **out,
-                    struct sk_err *err)
+int sk_server_start(const struct sk_serve_options *opts, struct sk_engine *engine,
+                    struct sk_server **out, struct sk_err *err)
 {
     SK_OWN(server_free) struct sk_server *s = calloc(1, sizeof *s);
 
@@ -223,9 +234,10 @@ static void log_start(const struct sk_server *s, uint64_t start_ns)
     else
         sk_log(SK_INFO, "device", "device=%s reason=\"%s\"", device, reason);
     bool is_v6 = strchr(s->opts.host, ':') != NULL;
-    sk_log(SK_INFO, "ready", "url=%s://%s%s%s:%u engine=\"%s\" workers=%u ms=%llu", s->opts.tls_cert ? "https" : "http",
-           is_v6 ? "[" : "", s->opts.host, is_v6 ? "]" : "", sk_server_port(s), sk_engine_name(s->engine),
-           s->opts.threads, (unsigned long long)((sk_now_ns() - start_ns) / 1000000));
+    sk_log(SK_INFO, "ready", "url=%s://%s%s%s:%u engine=\"%s\" workers=%u ms=%llu",
+           s->opts.tls_cert ? "https" : "http", is_v6 ? "[" : "", s->opts.host, is_v6 ? "]" : "",
+           sk_server_port(s), sk_engine_name(s->engine), s->opts.threads,
+           (unsigned long long)((sk_now_ns() - start_ns) / 1000000));
 }
 
 int sk_serve_run(const struct sk_serve_options *opts, struct sk_err *err)
@@ -247,7 +259,8 @@ int sk_serve_run(const struct sk_serve_options *opts, struct sk_err *err)
     (void)sigaddset(&signals, SIGINT);
     (void)sigaddset(&signals, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    if (sk_engine_open(&engine_opts, &engine, err) < 0 || sk_server_start(opts, engine, &s, err) < 0)
+    if (sk_engine_open(&engine_opts, &engine, err) < 0 ||
+        sk_server_start(opts, engine, &s, err) < 0)
         return -1;
     log_start(s, start_ns);
     while (sigwait(&signals, &signal) == 0 && signal == SIGHUP)
@@ -261,8 +274,9 @@ int sk_serve_run(const struct sk_serve_options *opts, struct sk_err *err)
 
 int sk_serve_check_model(const char *path, const char *onnxruntime, struct sk_err *err)
 {
-    const struct sk_engine_options engine_opts = { .library = onnxruntime, .device = SK_DEVICE_CPU, .threads = 1,
-                                                   .use_cache = true };
+    const struct sk_engine_options engine_opts = {
+        .library = onnxruntime, .device = SK_DEVICE_CPU, .threads = 1, .use_cache = true
+    };
     SK_OWN(sk_engine_close) struct sk_engine *engine = NULL;
     SK_OWN(sk_classifier_unref) struct sk_classifier *c = NULL;
     SK_OWN(sk_lane_free) struct sk_lane *lane = NULL;

@@ -1,8 +1,8 @@
 /*
  * serve.h - the inference server: models behind HTTP.
  *
- * `skerry serve` is sk_serve_run(). Tests use the parts: start with an engine of their own, ask for the port,
- * drain, stop. See docs/spec/serve.md for what each address answers.
+ * `skerry serve` is sk_serve_run(). Tests use the parts: start with an engine of their own, ask for
+ * the port, drain, stop. See docs/spec/serve.md for what each address answers.
  */
 #ifndef SK_SERVE_SERVE_H
 #define SK_SERVE_SERVE_H
@@ -17,48 +17,50 @@
 
 struct sk_server;
 
-/* A zeroed structure with models filled in serves with the defaults of base/limits.h. Texts are borrowed
- * for the server's life. */
+/* A zeroed structure with models filled in serves with the defaults of base/limits.h. Texts are
+ * borrowed for the server's life. */
 struct sk_serve_options {
     char *const *models;     /* bundles, .onnx files, or folders of models with versions */
     size_t model_count;      /* at least 1 */
     const char *labels_file; /* for bundles without labels */
 
-    const char *host;        /* NULL: 127.0.0.1 */
-    uint16_t port;           /* 0: the kernel picks one */
+    const char *host; /* NULL: 127.0.0.1 */
+    uint16_t port;    /* 0: the kernel picks one */
     const char *tls_cert, *tls_key;
     const char *api_key_file; /* the key is its first line */
 
     const char *onnxruntime; /* see sk_engine_options.library */
     enum sk_device device;
-    unsigned threads;        /* workers; 0: sk_cpu_count() */
-    bool no_cache;           /* do not keep optimised graphs */
+    unsigned threads; /* workers; 0: sk_cpu_count() */
+    bool no_cache;    /* do not keep optimised graphs */
 
-    bool watch;              /* follow changes of the model folders */
-    uint64_t watch_ms;       /* 0: 1000 */
+    bool watch;               /* follow changes of the model folders */
+    uint64_t watch_ms;        /* 0: 1000 */
     uint64_t load_timeout_ms; /* of a model that arrives over the network, in its child; 0: 60 s */
 
-    uint64_t max_body_bytes, max_pixels, max_header_bytes, max_json_values; /* 0: the default, likewise below */
+    uint64_t max_body_bytes, max_pixels, max_header_bytes, max_json_values; /* 0: the default,
+                                                                               likewise below */
     uint64_t max_connections, max_queue, max_parts;
     uint64_t request_ms, read_ms, idle_ms;
-    uint64_t drain_ms;       /* how long SIGTERM waits for accepted requests; 0: request_ms */
+    uint64_t drain_ms; /* how long SIGTERM waits for accepted requests; 0: request_ms */
 };
 
-/* Serves until SIGTERM or SIGINT, then drains. Prints the address to the log when it is ready. SIGHUP looks for
- * changed models at once. The signals are blocked for the process from here on. */
+/* Serves until SIGTERM or SIGINT, then drains. Prints the address to the log when it is ready.
+ * SIGHUP looks for changed models at once. The signals are blocked for the process from here on. */
 int sk_serve_run(const struct sk_serve_options *opts, struct sk_err *err) SK_CHECK;
 
 /* The same without signals. engine is borrowed; it must outlive the server. */
-int sk_server_start(const struct sk_serve_options *opts, struct sk_engine *engine, struct sk_server **out,
-                    struct sk_err *err) SK_CHECK;
+int sk_server_start(const struct sk_serve_options *opts, struct sk_engine *engine,
+                    struct sk_server **out, struct sk_err *err) SK_CHECK;
 uint16_t sk_server_port(const struct sk_server *s);
 /* Looks for new, changed and removed models now; returns the number of changes. Any thread. */
 unsigned sk_server_rescan(struct sk_server *s);
-/* Refuses new connections, answers every request that was accepted, then frees everything. Returns the number of
- * requests that had to be cut after drain_ms. */
+/* Refuses new connections, answers every request that was accepted, then frees everything. Returns
+ * the number of requests that had to be cut after drain_ms. */
 unsigned sk_server_stop(struct sk_server *s);
 
-/* Loads a model and runs it once, under the limits of this process: what the child of a network load does. */
+/* Loads a model and runs it once, under the limits of this process: what the child of a network
+ * load does. */
 int sk_serve_check_model(const char *path, const char *onnxruntime, struct sk_err *err) SK_CHECK;
 
 #endif

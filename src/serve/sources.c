@@ -16,7 +16,10 @@
 #include <ctype.h>
 #include <string.h>
 
-enum { SOURCES_MAX = 1024, VERSION_DIGITS = 18 };
+enum {
+    SOURCES_MAX = 1024,
+    VERSION_DIGITS = 18
+};
 
 void sk_sources_done(struct sk_sources *s)
 {
@@ -30,7 +33,8 @@ void sk_sources_done(struct sk_sources *s)
 }
 
 /* Appends; path is taken whatever happens, name and version are copied. */
-static int add(struct sk_sources *s, const char *name, const char *version, char *path, struct sk_err *err)
+static int add(struct sk_sources *s, const char *name, const char *version, char *path,
+               struct sk_err *err)
 {
     if (s->count == SOURCES_MAX) {
         free(path);
@@ -47,7 +51,9 @@ static int add(struct sk_sources *s, const char *name, const char *version, char
         s->cap = cap;
     }
     struct sk_source *item = &s->items[s->count];
-    *item = (struct sk_source){ .path = path, .name = name ? strdup(name) : NULL, .version = strdup(version) };
+    *item = (struct sk_source){ .path = path,
+                                .name = name ? strdup(name) : NULL,
+                                .version = strdup(version) };
     s->count++;
     if ((name && !item->name) || !item->version)
         return sk_nomem(err);
@@ -68,7 +74,8 @@ static bool is_version(const char *name)
 }
 
 /* NAME/<digits>/ */
-static int add_versions(struct sk_sources *s, const char *name, const char *folder, struct sk_err *err)
+static int add_versions(struct sk_sources *s, const char *name, const char *folder,
+                        struct sk_err *err)
 {
     SK_AUTO(sk_dir_done) struct sk_dir dir = { 0 };
 
@@ -112,7 +119,8 @@ static int add_folder(struct sk_sources *s, const char *folder, struct sk_err *e
             return -1;
     }
     if (s->count == before)
-        return sk_fail(err, SK_NOT_FOUND, "'%s' holds no model: expected an .onnx file, a folder with one, or NAME/1/",
+        return sk_fail(err, SK_NOT_FOUND,
+                       "'%s' holds no model: expected an .onnx file, a folder with one, or NAME/1/",
                        folder);
     return 0;
 }

@@ -22,9 +22,10 @@ struct sk_sources {
     size_t count, cap;
 };
 
-/* Each path is a bundle, an .onnx file, or a folder of: bundles, .onnx files, and NAME/<digits>/ bundles. A folder without
- * any model is SK_NOT_FOUND. */
-int sk_sources_scan(char *const *paths, size_t count, struct sk_sources *out, struct sk_err *err) SK_CHECK;
+/* Each path is a bundle, an .onnx file, or a folder of: bundles, .onnx files, and NAME/<digits>/
+ * bundles. A folder without any model is SK_NOT_FOUND. */
+int sk_sources_scan(char *const *paths, size_t count, struct sk_sources *out,
+                    struct sk_err *err) SK_CHECK;
 void sk_sources_done(struct sk_sources *s);
 const struct sk_source *sk_sources_find(const struct sk_sources *s, const char *path);
 

@@ -1,8 +1,10 @@
 /*
- * upload.c - a model from the network is a stranger until a child process has loaded it and run it once.
+ * upload.c - a model from the network is a stranger until a child process has loaded it and run it
+ * once.
  *
- * The child is this executable (`skerry model check FOLDER`). It limits its own memory, processor time and descriptors before it reads
- * anything; the parent ends it when the time is over. What kills the child leaves the server as it was.
+ * The child is this executable (`skerry model check FOLDER`). It limits its own memory, processor
+ * time and descriptors before it reads anything; the parent ends it when the time is over. What
+ * kills the child leaves the server as it was.
  */
 #include "serve/upload_priv.h"
 
@@ -24,7 +26,11 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-enum { CHILD_FILES = 256, CHILD_CPU_SECONDS = 120, PATH_PARTS_MAX = 4 };
+enum {
+    CHILD_FILES = 256,
+    CHILD_CPU_SECONDS = 120,
+    PATH_PARTS_MAX = 4
+};
 
 #define CHILD_MEMORY_BYTES (2ull << 30)
 
@@ -87,14 +93,16 @@ static const char *plain_path(const char *path)
     return path;
 }
 
-static int write_one(const char *folder, const char *path, const struct sk_json *value, struct sk_err *err)
+static int write_one(const char *folder, const char *path, const struct sk_json *value,
+                     struct sk_err *err)
 {
     const char *name = plain_path(path);
     const char *text = sk_json_text(value, NULL);
     size_t len = sk_json_text_len(value);
 
     if (!name)
-        return sk_fail(err, SK_INVALID, "'file:%.80s': expected a plain relative name such as 1/model.onnx", path);
+        return sk_fail(err, SK_INVALID,
+                       "'file:%.80s': expected a plain relative name such as 1/model.onnx", path);
     if (!text)
         return sk_fail(err, SK_INVALID, "'file:%s': expected a base64 string", path);
     SK_OWN(free) unsigned char *bytes = malloc(len / 4 * 3 + 1);
@@ -160,8 +168,13 @@ int sk_upload_unpack(const struct sk_json *parameters, char **folder, struct sk_
 int sk_upload_limit_self(const char *path, struct sk_err *err)
 {
     struct stat st;
-    rlim_t file_bytes = stat(path, &st) == 0 && S_ISREG(st.st_mode) ? (rlim_t)st.st_size : SK_LIMIT_BODY_BYTES;
-    const struct { int what; rlim_t value; } limits[] = {
+    rlim_t file_bytes = stat(path, &st) == 0 && S_ISREG(st.st_mode) ? (rlim_t)st.st_size
+                                                                    : SK_LIMIT_BODY_BYTES;
+
+    const struct {
+        int what;
+        rlim_t value;
+    } limits[] = {
         { RLIMIT_AS, CHILD_MEMORY_BYTES + 4 * file_bytes },
         { RLIMIT_CPU, CHILD_CPU_SECONDS },
         { RLIMIT_NOFILE, CHILD_FILES },
@@ -176,10 +189,12 @@ int sk_upload_limit_self(const char *path, struct sk_err *err)
     return 0;
 }
 
-static int spawn(const char *folder, const char *onnxruntime, int stderr_fd, pid_t *pid, struct sk_err *err)
+static int spawn(const char *folder, const char *onnxruntime, int stderr_fd, pid_t *pid,
+                 struct sk_err *err)
 {
-    const char *const argv[] = { "skerry", "model", "check", folder, onnxruntime ? "--onnxruntime" : NULL,
-                                 onnxruntime, NULL };
+    const char *const argv[] = {
+        "skerry", "model", "check", folder, onnxruntime ? "--onnxruntime" : NULL, onnxruntime, NULL
+    };
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
     sigset_t none;
@@ -201,7 +216,8 @@ static int spawn(const char *folder, const char *onnxruntime, int stderr_fd, pid
     if (rc == 0)
         rc = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
     if (rc == 0)
-        rc = posix_spawn(pid, "/proc/self/exe", &actions, &attr, (char *const *)(uintptr_t)argv, environ);
+        rc = posix_spawn(pid, "/proc/self/exe", &actions, &attr, (char *const *)(uintptr_t)argv,
+                         environ);
     (void)posix_spawnattr_destroy(&attr);
     (void)posix_spawn_file_actions_destroy(&actions);
     if (rc != 0) {
@@ -211,7 +227,8 @@ static int spawn(const char *folder, const char *onnxruntime, int stderr_fd, pid
     return 0;
 }
 
-/* Reads the child's standard error until it closes it; false when the time is over. Keeps the last line. */
+/* Reads the child's standard error until it closes it; false when the time is over. Keeps the last
+ * line. */
 static bool listen_until(int fd, uint64_t deadline_ms, char *last, size_t cap)
 {
     size_t used = 0;
@@ -249,7 +266,8 @@ static const char *reason_of(char *text)
     return found;
 }
 
-int sk_upload_try(const char *folder, const char *onnxruntime, uint64_t timeout_ms, struct sk_err *err)
+int sk_upload_try(const char *folder, const char *onnxruntime, uint64_t timeout_ms,
+                  struct sk_err *err)
 {
     char text[2048] = "";
     int fds[2];
@@ -272,8 +290,8 @@ int sk_upload_try(const char *folder, const char *onnxruntime, uint64_t timeout_
         return sk_fail(err, SK_INVALID, "the model was not ready within %llu ms in its trial",
                        (unsigned long long)timeout_ms);
     if (WIFSIGNALED(status))
-        return sk_fail(err, SK_CORRUPT, "the model ended its trial with signal %d (%s)", WTERMSIG(status),
-                       strsignal(WTERMSIG(status)));
+        return sk_fail(err, SK_CORRUPT, "the model ended its trial with signal %d (%s)",
+                       WTERMSIG(status), strsignal(WTERMSIG(status)));
     if (WEXITSTATUS(status) != 0)
         return sk_fail(err, SK_CORRUPT, "%s", reason_of(text));
     return 0;

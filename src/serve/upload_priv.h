@@ -1,5 +1,6 @@
 /*
- * upload_priv.h - models that arrive over the network: into a folder of their own, and tried in a child process.
+ * upload_priv.h - models that arrive over the network: into a folder of their own, and tried in a
+ * child process.
  */
 #ifndef SK_SERVE_UPLOAD_PRIV_H
 #define SK_SERVE_UPLOAD_PRIV_H
@@ -11,17 +12,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The "file:PATH" parameters of a repository load (base64) as files in a new folder below the cache folder. PATH is a
- * relative name; a leading version number is dropped. *folder: NULL when there are no files; else remove and free
- * it. Errors: SK_INVALID with the name of the file. */
+/* The "file:PATH" parameters of a repository load (base64) as files in a new folder below the cache
+ * folder. PATH is a relative name; a leading version number is dropped. *folder: NULL when there
+ * are no files; else remove and free it. Errors: SK_INVALID with the name of the file. */
 int sk_upload_unpack(const struct sk_json *parameters, char **folder, struct sk_err *err) SK_CHECK;
 
-/* Removes a folder that was unpacked and frees its name; a rest that cannot be removed is logged. Accepts NULL. */
+/* Removes a folder that was unpacked and frees its name; a rest that cannot be removed is logged.
+ * Accepts NULL. */
 void sk_upload_discard(char *folder);
 SK_DEFINE_OWN(char, sk_upload_discard);
 
-/* Loads and runs the model in a child with limits on memory, files and time. SK_CORRUPT with the child's own reason, SK_TIMEOUT. */
-int sk_upload_try(const char *folder, const char *onnxruntime, uint64_t timeout_ms, struct sk_err *err) SK_CHECK;
+/* Loads and runs the model in a child with limits on memory, files and time. SK_CORRUPT with the
+ * child's own reason, SK_TIMEOUT. */
+int sk_upload_try(const char *folder, const char *onnxruntime, uint64_t timeout_ms,
+                  struct sk_err *err) SK_CHECK;
 
 /* In the child: the limits, before anything is read. */
 int sk_upload_limit_self(const char *path, struct sk_err *err) SK_CHECK;

@@ -1,8 +1,10 @@
 /*
- * v2_data.c - the elements of one input: from nested or flat JSON arrays, or from length-prefixed strings.
+ * v2_data.c - the elements of one input: from nested or flat JSON arrays, or from length-prefixed
+ * strings.
  *
- * The number of elements must be the product of the shape; how deep they are nested does not matter. Integers are checked
- * against their type, floats must be finite in it. FP16 and BF16 have no JSON form in the protocol.
+ * The number of elements must be the product of the shape; how deep they are nested does not
+ * matter. Integers are checked against their type, floats must be finite in it. FP16 and BF16 have
+ * no JSON form in the protocol.
  */
 #include "serve/v2_priv.h"
 
@@ -38,7 +40,8 @@ static int out_of_range(const struct fill *f, struct sk_err *err)
                    sk_dtype_name(f->t->dtype));
 }
 
-static int put_int(struct fill *f, const struct sk_json *v, int64_t min, int64_t max, struct sk_err *err)
+static int put_int(struct fill *f, const struct sk_json *v, int64_t min, int64_t max,
+                   struct sk_err *err)
 {
     int64_t n = sk_json_int(v, 0);
 
@@ -113,11 +116,12 @@ static int put(struct fill *f, const struct sk_json *v, struct sk_err *err)
     case SK_DT_COUNT:
         break;
     }
-    return sk_fail(err, SK_INVALID, "%s has no JSON form: send it as binary data", sk_dtype_name(f->t->dtype));
+    return sk_fail(err, SK_INVALID, "%s has no JSON form: send it as binary data",
+                   sk_dtype_name(f->t->dtype));
 }
 
-/* Before memory is taken: a shape that promises more than the text holds costs nothing. The parser has bounded the
- * depth (SK_LIMIT_JSON_DEPTH). */
+/* Before memory is taken: a shape that promises more than the text holds costs nothing. The parser
+ * has bounded the depth (SK_LIMIT_JSON_DEPTH). */
 static size_t count_leaves(const struct sk_json *array)
 {
     size_t leaves = 0;
@@ -156,7 +160,8 @@ static int make_room(struct sk_tensor *t, size_t count, struct sk_arena *arena, 
     return t->data ? 0 : sk_nomem(err);
 }
 
-int sk_v2_json_data(const struct sk_json *data, struct sk_tensor *t, struct sk_arena *arena, struct sk_err *err)
+int sk_v2_json_data(const struct sk_json *data, struct sk_tensor *t, struct sk_arena *arena,
+                    struct sk_err *err)
 {
     struct fill f = { .t = t, .count = sk_tensor_elements(t) };
 
@@ -164,16 +169,19 @@ int sk_v2_json_data(const struct sk_json *data, struct sk_tensor *t, struct sk_a
         return sk_fail(err, SK_INVALID, "'data' must be an array");
     size_t found = count_leaves(data);
     if (found != f.count)
-        return sk_fail(err, SK_INVALID, "'data' has %zu elements, 'shape' asks for %zu", found, f.count);
+        return sk_fail(err, SK_INVALID, "'data' has %zu elements, 'shape' asks for %zu", found,
+                       f.count);
     return make_room(t, f.count, arena, err) < 0 ? -1 : walk(&f, data, err);
 }
 
-int sk_v2_binary_strings(struct sk_view bytes, struct sk_tensor *t, struct sk_arena *arena, struct sk_err *err)
+int sk_v2_binary_strings(struct sk_view bytes, struct sk_tensor *t, struct sk_arena *arena,
+                         struct sk_err *err)
 {
     size_t count = sk_tensor_elements(t);
 
     if (count > bytes.len / 4)
-        return sk_fail(err, SK_INVALID, "%zu bytes cannot hold %zu strings with their lengths", bytes.len, count);
+        return sk_fail(err, SK_INVALID, "%zu bytes cannot hold %zu strings with their lengths",
+                       bytes.len, count);
     if (make_room(t, count, arena, err) < 0)
         return -1;
     size_t *lens = (size_t *)(uintptr_t)t->string_lens;
@@ -183,8 +191,8 @@ int sk_v2_binary_strings(struct sk_view bytes, struct sk_tensor *t, struct sk_ar
             return sk_fail(err, SK_INVALID, "string %zu: its length is cut off", i);
         memcpy(&len, bytes.ptr, sizeof len);
         if (len > bytes.len - sizeof len)
-            return sk_fail(err, SK_INVALID, "string %zu: %" PRIu32 " bytes announced, %zu left", i, len,
-                           bytes.len - sizeof len);
+            return sk_fail(err, SK_INVALID, "string %zu: %" PRIu32 " bytes announced, %zu left", i,
+                           len, bytes.len - sizeof len);
         t->strings[i] = bytes.ptr + sizeof len;
         lens[i] = len;
         bytes = (struct sk_view){ bytes.ptr + sizeof len + len, bytes.len - sizeof len - len };

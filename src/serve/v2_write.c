@@ -1,5 +1,6 @@
 /*
- * v2_write.c - the answer to an inference request: JSON, and behind it the outputs that were asked for as binary.
+ * v2_write.c - the answer to an inference request: JSON, and behind it the outputs that were asked
+ * for as binary.
  */
 #include "serve/v2_priv.h"
 
@@ -8,26 +9,14 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* The element count of a row when a tensor is taken as scores: everything behind the first dimension. */
+/* The element count of a row when a tensor is taken as scores: everything behind the first
+ * dimension. */
 static size_t row_length(const struct sk_tensor *t, size_t *rows)
 {
     size_t elements = sk_tensor_elements(t);
 
     *rows = t->rank > 1 ? (size_t)t->dims[0] : 1;
     return *rows > 0 ? elements / *rows : 0;
-}
-
-void sk_v2_tensor_json(const struct sk_tensor_info *t, struct sk_buf *out)
-{
-    sk_buf_str(out, "{\"name\":");
-    sk_buf_json(out, t->name, strlen(t->name));
-    sk_buf_fmt(out, ",\"datatype\":\"%s\",\"shape\":[", sk_dtype_name(t->dtype));
-    for (unsigned d = 0; d < t->rank; d++) {
-        if (d > 0)
-            sk_buf_chr(out, ',');
-        sk_buf_i64(out, t->dims[d]);
-    }
-    sk_buf_str(out, "]}");
 }
 
 static void write_shape(const int64_t *dims, unsigned rank, struct sk_buf *out)
@@ -39,6 +28,18 @@ static void write_shape(const int64_t *dims, unsigned rank, struct sk_buf *out)
         sk_buf_i64(out, dims[d]);
     }
     sk_buf_chr(out, ']');
+}
+
+void sk_v2_tensors_json(const struct sk_tensor_info *tensors, size_t count, struct sk_buf *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct sk_tensor_info *t = &tensors[i];
+        sk_buf_str(out, i > 0 ? ",{\"name\":" : "{\"name\":");
+        sk_buf_json(out, t->name, strlen(t->name));
+        sk_buf_fmt(out, ",\"datatype\":\"%s\"", sk_dtype_name(t->dtype));
+        write_shape(t->dims, t->rank, out);
+        sk_buf_chr(out, '}');
+    }
 }
 
 static void write_element(const struct sk_tensor *t, size_t i, struct sk_buf *out)
@@ -89,13 +90,14 @@ static void write_element(const struct sk_tensor *t, size_t i, struct sk_buf *ou
     }
 }
 
-static int write_json_data(const struct sk_tensor *t, const char *name, struct sk_buf *out, struct sk_err *err)
+static int write_json_data(const struct sk_tensor *t, const char *name, struct sk_buf *out,
+                           struct sk_err *err)
 {
     size_t count = sk_tensor_elements(t);
 
     if (t->dtype == SK_DT_F16 || t->dtype == SK_DT_BF16)
-        return sk_fail(err, SK_INVALID, "output '%s': %s has no JSON form, ask for binary_data", name,
-                       sk_dtype_name(t->dtype));
+        return sk_fail(err, SK_INVALID, "output '%s': %s has no JSON form, ask for binary_data",
+                       name, sk_dtype_name(t->dtype));
     sk_buf_str(out, ",\"data\":[");
     for (size_t i = 0; i < count; i++) {
         if (i > 0)
@@ -174,8 +176,8 @@ static int score_at(const struct sk_tensor *t, size_t i, double *out)
     }
 }
 
-static int classify_row(const struct sk_tensor *t, size_t first, size_t n, size_t k, sk_v2_label *labels, void *ctx,
-                        struct classes *out, struct sk_err *err)
+static int classify_row(const struct sk_tensor *t, size_t first, size_t n, size_t k,
+                        sk_v2_label *labels, void *ctx, struct classes *out, struct sk_err *err)
 {
     SK_OWN(free) float *scores = malloc(n * sizeof *scores);
     SK_OWN(free) struct sk_score *best = malloc(k * sizeof *best);
@@ -193,7 +195,8 @@ static int classify_row(const struct sk_tensor *t, size_t first, size_t n, size_
         double value = 0;
         char *text = NULL;
         (void)score_at(t, first + best[i].index, &value);
-        int len = asprintf(&text, "%f:%" PRIu32 "%s%s", value, best[i].index, label ? ":" : "", label ? label : "");
+        int len = asprintf(&text, "%f:%" PRIu32 "%s%s", value, best[i].index, label ? ":" : "",
+                           label ? label : "");
         if (len < 0)
             return sk_nomem(err);
         out->texts[out->count] = text;
@@ -203,14 +206,15 @@ static int classify_row(const struct sk_tensor *t, size_t first, size_t n, size_
 }
 
 /* Replaces the tensor by its classes. */
-static int classify(struct sk_tensor *t, const char *name, size_t k, sk_v2_label *labels, void *ctx, struct classes *c,
-                    struct sk_err *err)
+static int classify(struct sk_tensor *t, const char *name, size_t k, sk_v2_label *labels, void *ctx,
+                    struct classes *c, struct sk_err *err)
 {
     double ignored;
     size_t rows, n = row_length(t, &rows);
 
     if (sk_tensor_elements(t) == 0 || score_at(t, 0, &ignored) < 0)
-        return sk_fail(err, SK_INVALID, "output '%s': no classification of %s tensors", name, sk_dtype_name(t->dtype));
+        return sk_fail(err, SK_INVALID, "output '%s': no classification of %s tensors", name,
+                       sk_dtype_name(t->dtype));
     if (k > n)
         k = n;
     c->texts = calloc(rows * k, sizeof(char *));
@@ -220,7 +224,9 @@ static int classify(struct sk_tensor *t, const char *name, size_t k, sk_v2_label
     for (size_t r = 0; r < rows; r++)
         if (classify_row(t, r * n, n, k, labels, ctx, c, err) < 0)
             return -1;
-    struct sk_tensor s = { .dtype = SK_DT_BYTES, .strings = (const char **)(uintptr_t)c->texts, .string_lens = c->lens };
+    struct sk_tensor s = { .dtype = SK_DT_BYTES,
+                           .strings = (const char **)(uintptr_t)c->texts,
+                           .string_lens = c->lens };
     if (t->rank > 1)
         s.dims[s.rank++] = (int64_t)rows;
     s.dims[s.rank++] = (int64_t)k;
@@ -244,8 +250,9 @@ static void answer_free(struct answer *a)
 
 SK_DEFINE_OWN(struct answer, answer_free);
 
-static int write_output(const struct sk_v2_output *want, const char *name, const struct sk_tensor *t,
-                        struct sk_buf *out, bool *any_binary, struct sk_err *err)
+static int write_output(const struct sk_v2_output *want, const char *name,
+                        const struct sk_tensor *t, struct sk_buf *out, bool *any_binary,
+                        struct sk_err *err)
 {
     sk_buf_str(out, "{\"name\":");
     sk_buf_json(out, name, strlen(name));
@@ -261,9 +268,10 @@ static int write_output(const struct sk_v2_output *want, const char *name, const
     return 0;
 }
 
-int sk_v2_write(const struct sk_v2_request *req, const struct sk_net_info *net, const struct sk_tensor *outputs,
-                const char *model, const char *version, sk_v2_label *labels, void *label_ctx, struct sk_buf *out,
-                size_t *header_len, struct sk_err *err)
+int sk_v2_write(const struct sk_v2_request *req, const struct sk_net_info *net,
+                const struct sk_tensor *outputs, const char *model, const char *version,
+                sk_v2_label *labels, void *label_ctx, struct sk_buf *out, size_t *header_len,
+                struct sk_err *err)
 {
     SK_OWN(answer_free) struct answer *a = calloc(1, sizeof *a);
     bool any_binary = false;
@@ -283,8 +291,9 @@ int sk_v2_write(const struct sk_v2_request *req, const struct sk_net_info *net, 
         size_t i = req->order[n];
         const struct sk_v2_output *want = &req->outputs[i];
         a->tensors[i] = outputs[i];
-        if (want->classification > 0 && classify(&a->tensors[i], net->outputs[i].name, want->classification, labels,
-                                                 label_ctx, &a->classes[i], err) < 0)
+        if (want->classification > 0 &&
+            classify(&a->tensors[i], net->outputs[i].name, want->classification, labels, label_ctx,
+                     &a->classes[i], err) < 0)
             return -1;
         if (n > 0)
             sk_buf_chr(out, ',');

@@ -19,17 +19,21 @@ static int send_all(int fd, const char *bytes, size_t len)
     return 0;
 }
 
-void client_ask(uint16_t port, const char *line, const char *type, const void *body, size_t len, struct answer *out)
+void client_ask(uint16_t port, const char *line, const char *type, const void *body, size_t len,
+                struct answer *out)
 {
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port),
+    struct sockaddr_in to = { .sin_family = AF_INET,
+                              .sin_port = htons(port),
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     char head[512];
     size_t used = 0;
 
     *out = (struct answer){ 0 };
-    int n = snprintf(head, sizeof head, "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s%s%sContent-Length: %zu\r\n\r\n",
-                     line, type ? "Content-Type: " : "", type ? type : "", type ? "\r\n" : "", len);
+    int n = snprintf(
+        head, sizeof head,
+        "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s%s%sContent-Length: %zu\r\n\r\n", line,
+        type ? "Content-Type: " : "", type ? type : "", type ? "\r\n" : "", len);
     if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0 && send_all(fd, head, (size_t)n) == 0 &&
         send_all(fd, body, len) == 0) {
         for (;;) {

@@ -6,11 +6,12 @@
 #include <stdint.h>
 
 struct answer {
-    int status; /* 0: the connection ended without one */
+    int status;      /* 0: the connection ended without one */
     char text[8192]; /* head and body, cut */
 };
 
 /* method and path as in "POST /predict"; type NULL: none. */
-void client_ask(uint16_t port, const char *line, const char *type, const void *body, size_t len, struct answer *out);
+void client_ask(uint16_t port, const char *line, const char *type, const void *body, size_t len,
+                struct answer *out);
 
 #endif

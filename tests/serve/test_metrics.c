@@ -3,9 +3,11 @@
 
 #include "base/cleanup.h"
 
-#include <stdarg.h>
-#include <setjmp.h>
 #include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+
 #include <cmocka.h>
 
 static void histograms_are_cumulative(void **state)
@@ -14,7 +16,7 @@ static void histograms_are_cumulative(void **state)
     struct sk_metrics_histogram h = { 0 };
 
     (void)state;
-    sk_metrics_observe(&h, 20000);       /* on a bound: belongs below it */
+    sk_metrics_observe(&h, 20000); /* on a bound: belongs below it */
     sk_metrics_observe(&h, 20001);
     sk_metrics_observe(&h, 30000000000); /* beyond the last */
     assert_int_equal(sk_metrics_observed(&h), 3);
@@ -38,7 +40,9 @@ static void statuses_are_told_apart(void **state)
     sk_status_add(&c, 503);
     sk_status_add(&c, 418);
     sk_metrics_statuses(&out, "n", "m=\"x\"", &c);
-    assert_string_equal(out.data, "n{m=\"x\",code=\"200\"} 2\nn{m=\"x\",code=\"503\"} 1\nn{m=\"x\",code=\"other\"} 1\n");
+    assert_string_equal(
+        out.data,
+        "n{m=\"x\",code=\"200\"} 2\nn{m=\"x\",code=\"503\"} 1\nn{m=\"x\",code=\"other\"} 1\n");
 }
 
 static void labels_are_escaped(void **state)

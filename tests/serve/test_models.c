@@ -1,4 +1,5 @@
-/* test_models.c - the table of models: loads, swaps, refusals, lookups. The engine is fake and watches for misuse. */
+/* test_models.c - the table of models: loads, swaps, refusals, lookups. The engine is fake and
+ * watches for misuse. */
 #include "serve/models_priv.h"
 
 #include "base/file.h"
@@ -6,9 +7,11 @@
 #include "harness/fake_engine.h"
 #include "harness/golden.h"
 
-#include <stdarg.h>
-#include <setjmp.h>
 #include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+
 #include <cmocka.h>
 
 struct world {
@@ -27,7 +30,9 @@ static void copy_model(const char *root, const char *folder, const char *labels)
     size_t len;
 
     assert_int_equal(sk_mkdirs(dir, 0755, &err), 0);
-    assert_int_equal(sk_file_read(sk_source_path("tests/data/models/scores.onnx"), 1 << 20, &bytes, &len, &err), 0);
+    assert_int_equal(
+        sk_file_read(sk_source_path("tests/data/models/scores.onnx"), 1 << 20, &bytes, &len, &err),
+        0);
     assert_int_equal(sk_file_write(model, bytes, len, 0644, &err), 0);
     assert_int_equal(sk_file_write(config, labels, strlen(labels), 0644, &err), 0);
 }
@@ -45,7 +50,9 @@ static void open_world(struct world *w)
     copy_model(w->root, "one", AB);
     copy_model(w->root, "two/1", AB);
     copy_model(w->root, "two/12", CD);
-    const struct sk_models_options opts = { .engine = w->engine, .paths = &w->root, .path_count = 1, .workers = 2 };
+    const struct sk_models_options opts = {
+        .engine = w->engine, .paths = &w->root, .path_count = 1, .workers = 2
+    };
     if (sk_models_new(&opts, &w->models, &err) < 0)
         fail_msg("%s", err.text);
 }
@@ -68,8 +75,11 @@ static void lookups(void **state)
     static const struct {
         const char *name, *version, *expected; /* "name/version", or part of the error */
     } rows[] = {
-        { "one", NULL, "one/1" },  { "two", NULL, "two/12" },       { "two", "1", "two/1" },
-        { NULL, NULL, "several models" }, { "three", NULL, "unknown model 'three'; served: one, two" },
+        { "one", NULL, "one/1" },
+        { "two", NULL, "two/12" },
+        { "two", "1", "two/1" },
+        { NULL, NULL, "several models" },
+        { "three", NULL, "unknown model 'three'; served: one, two" },
         { "two", "2", "unknown model 'two' version '2'" },
     };
     struct world w;
@@ -232,7 +242,9 @@ static void nothing_to_load_is_an_error(void **state)
     (void)state;
     copy_model(root, "one", AB);
     copy_model(root, "two", AB);
-    const struct sk_models_options opts = { .engine = engine, .paths = &root, .path_count = 1, .workers = 1 };
+    const struct sk_models_options opts = {
+        .engine = engine, .paths = &root, .path_count = 1, .workers = 1
+    };
     assert_int_equal(sk_models_new(&opts, &models, &err), -1);
     assert_non_null(strstr(err.text, "none of 2 models"));
     sk_engine_close(engine);

@@ -4,9 +4,11 @@
 #include "base/clock.h"
 #include "base/thread.h"
 
-#include <stdarg.h>
-#include <setjmp.h>
 #include <stdatomic.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+
 #include <cmocka.h>
 
 #define MS 1000000ull
@@ -16,8 +18,8 @@ struct piece {
     atomic_int runs, drops;
     atomic_int *log_next; /* position in the order of running, NULL: not asked */
     int position;
-    int again;            /* how often it goes to the end of the queue */
-    atomic_bool *gate;    /* waits until it is true */
+    int again;         /* how often it goes to the end of the queue */
+    atomic_bool *gate; /* waits until it is true */
     enum sk_code dropped_with;
 };
 
@@ -67,7 +69,9 @@ static void wait_for(atomic_int *value, int wanted)
 
 static void every_job_runs_once(void **state)
 {
-    enum { COUNT = 500 };
+    enum {
+        COUNT = 500
+    };
     static struct piece pieces[COUNT];
     struct sk_err err = SK_ERR_INIT;
     struct sk_pool *pool = NULL;

@@ -1,6 +1,6 @@
 /*
- * test_serve.c - the whole server in one process, with an engine that watches for misuse: requests from many threads while
- * models change and while it stops. Runs under TSan.
+ * test_serve.c - the whole server in one process, with an engine that watches for misuse: requests
+ * from many threads while models change and while it stops. Runs under TSan.
  */
 #include "serve/serve.h"
 
@@ -12,13 +12,17 @@
 #include "harness/golden.h"
 #include "serve/client.h"
 
-#include <stdarg.h>
-#include <setjmp.h>
 #include <stdatomic.h>
 #include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+
 #include <cmocka.h>
 
-enum { CALLERS = 6 };
+enum {
+    CALLERS = 6
+};
 
 static uint8_t picture[1024];
 static size_t picture_len;
@@ -41,12 +45,15 @@ static void put_model(const char *root, const char *label)
 
     int n = snprintf(text, sizeof text, "{\"id2label\":{\"0\":\"%s\",\"1\":\"b\"}}", label);
     assert_int_equal(sk_mkdirs(dir, 0755, &err), 0);
-    assert_int_equal(sk_file_read(sk_source_path("tests/data/models/scores.onnx"), 1 << 20, &bytes, &len, &err), 0);
+    assert_int_equal(
+        sk_file_read(sk_source_path("tests/data/models/scores.onnx"), 1 << 20, &bytes, &len, &err),
+        0);
     assert_int_equal(sk_file_write(model, bytes, len, 0644, &err), 0);
     assert_int_equal(sk_file_write(config, text, (size_t)n, 0644, &err), 0);
 }
 
-static void open_world(struct world *w, const struct sk_fake_options *fake, struct sk_serve_options opts)
+static void open_world(struct world *w, const struct sk_fake_options *fake,
+                       struct sk_serve_options opts)
 {
     struct sk_err err = SK_ERR_INIT;
 

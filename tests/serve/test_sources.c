@@ -5,9 +5,11 @@
 #include "base/file.h"
 #include "harness/golden.h"
 
-#include <stdarg.h>
-#include <setjmp.h>
 #include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+
 #include <cmocka.h>
 
 /* An empty file is enough: scanning does not open models. */
@@ -35,8 +37,8 @@ static void expect(const char *root, const char *path, const char *expected)
         (void)snprintf(got, sizeof got, "error");
     for (size_t i = 0; i < s.count; i++) {
         size_t used = strlen(got);
-        (void)snprintf(got + used, sizeof got - used, "%s%s/%s", used ? " " : "", s.items[i].name ? s.items[i].name : "-",
-                       s.items[i].version);
+        (void)snprintf(got + used, sizeof got - used, "%s%s/%s", used ? " " : "",
+                       s.items[i].name ? s.items[i].name : "-", s.items[i].version);
     }
     assert_string_equal(got, expected);
 }

@@ -1,13 +1,16 @@
-/* test_upload.c - models that arrive as base64: what is written where, what is refused. The child is tested by tests/it/test_v2.py. */
+/* test_upload.c - models that arrive as base64: what is written where, what is refused. The child
+ * is tested by tests/it/test_v2.py. */
 #include "serve/upload_priv.h"
 
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "harness/golden.h"
 
-#include <stdarg.h>
-#include <setjmp.h>
 #include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+
 #include <cmocka.h>
 
 static void base64(void **state)
@@ -16,9 +19,10 @@ static void base64(void **state)
         const char *text, *bytes;
         long len;
     } rows[] = {
-        { "", "", 0 },         { "Zg==", "f", 1 },     { "Zm8=", "fo", 2 },       { "Zm9v", "foo", 3 },
-        { "Zm9vYg==", "foob", 4 }, { "+/+/", "\xfb\xff\xbf", 3 }, { "Z", NULL, -1 }, { "Zm9", NULL, -1 },
-        { "Zm9*", NULL, -1 },  { "=m9v", NULL, -1 },   { "Zm9v\n", NULL, -1 },    { "Z===", NULL, -1 },
+        { "", "", 0 },        { "Zg==", "f", 1 },        { "Zm8=", "fo", 2 },
+        { "Zm9v", "foo", 3 }, { "Zm9vYg==", "foob", 4 }, { "+/+/", "\xfb\xff\xbf", 3 },
+        { "Z", NULL, -1 },    { "Zm9", NULL, -1 },       { "Zm9*", NULL, -1 },
+        { "=m9v", NULL, -1 }, { "Zm9v\n", NULL, -1 },    { "Z===", NULL, -1 },
     };
 
     (void)state;
@@ -45,7 +49,8 @@ static void writes_files(void **state)
     size_t len;
 
     (void)state;
-    if (unpack("{\"config\":\"{}\",\"file:1/model.onnx\":\"Zm9v\",\"file:sub/weights.bin\":\"\"}", &folder, &err) < 0)
+    if (unpack("{\"config\":\"{}\",\"file:1/model.onnx\":\"Zm9v\",\"file:sub/weights.bin\":\"\"}",
+               &folder, &err) < 0)
         fail_msg("%s", err.text);
     SK_OWN(free) char *model = sk_path_join(folder, "model.onnx");
     SK_OWN(free) char *weights = sk_path_join(folder, "sub/weights.bin");
@@ -60,8 +65,9 @@ static void writes_files(void **state)
 
 static void refuses_what_leads_outside(void **state)
 {
-    static const char *const paths[] = { "/etc/passwd", "../x", "a/../x", "1/../x", "", "1/", ".hidden", "a//b", "a/", "a/.b",
-                                         "a/b/c/d/e", "a\\b", "a\\nb", "a:b" };
+    static const char *const paths[] = { "/etc/passwd", "../x",    "a/../x", "1/../x", "",
+                                         "1/",          ".hidden", "a//b",   "a/",     "a/.b",
+                                         "a/b/c/d/e",   "a\\b",    "a\\nb",  "a:b" };
 
     (void)state;
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {

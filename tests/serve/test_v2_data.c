@@ -1,9 +1,11 @@
 /* test_v2_data.c - elements from JSON: the bounds of every type, and strings in binary form. */
 #include "serve/v2_priv.h"
 
-#include <stdarg.h>
-#include <setjmp.h>
 #include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+
 #include <cmocka.h>
 
 static void bounds(void **state)
@@ -36,7 +38,9 @@ static void bounds(void **state)
             struct sk_err err = SK_ERR_INIT;
 
             assert_int_equal(sk_json_parse(text, strlen(text), NULL, &data, &err), 0);
-            struct sk_tensor t = { .dtype = rows[i].dtype, .rank = 1, .dims = { (int64_t)sk_json_count(data) } };
+            struct sk_tensor t = { .dtype = rows[i].dtype,
+                                   .rank = 1,
+                                   .dims = { (int64_t)sk_json_count(data) } };
             t.size_bytes = sk_json_count(data) * sk_dtype_size(t.dtype);
             if (sk_v2_json_data(data, &t, &arena, &err) != (beyond ? -1 : 0))
                 fail_msg("%s %s: %s", sk_dtype_name(rows[i].dtype), text, err.text);
@@ -81,7 +85,8 @@ static void strings_in_binary(void **state)
         struct sk_tensor t = { .dtype = SK_DT_BYTES, .rank = 1, .dims = { rows[i].count } };
         struct sk_err err = SK_ERR_INIT;
 
-        if ((sk_v2_binary_strings((struct sk_view){ rows[i].bytes, rows[i].len }, &t, &arena, &err) == 0) != rows[i].fits)
+        if ((sk_v2_binary_strings((struct sk_view){ rows[i].bytes, rows[i].len }, &t, &arena,
+                                  &err) == 0) != rows[i].fits)
             fail_msg("%s: %s", rows[i].name, err.text);
     }
 }

@@ -14,9 +14,15 @@ static const struct sk_tensor_info v2_outputs[] = {
     { .name = (char[]){ "t" }, .dtype = SK_DT_BYTES, .rank = 1, .dims = { -1 } },
 };
 /* x alone, and all three. */
-static const struct sk_net_info v2_one = { .inputs = v2_inputs, .input_count = 1, .outputs = v2_outputs,
-                                           .output_count = 2, .platform = "test" };
-static const struct sk_net_info v2_three = { .inputs = v2_inputs, .input_count = 3, .outputs = v2_outputs,
-                                             .output_count = 2, .platform = "test" };
+static const struct sk_net_info v2_one = { .inputs = v2_inputs,
+                                           .input_count = 1,
+                                           .outputs = v2_outputs,
+                                           .output_count = 2,
+                                           .platform = "test" };
+static const struct sk_net_info v2_three = { .inputs = v2_inputs,
+                                             .input_count = 3,
+                                             .outputs = v2_outputs,
+                                             .output_count = 2,
+                                             .platform = "test" };
 
 #endif
