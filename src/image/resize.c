@@ -32,6 +32,7 @@
 enum {
     TAPS_CACHED = 8,
     BAND_MAX = 16,
+    NEARLY = 2, /* a band that lacks so few rows is better run than copied aside */
     LINE = 64
 };
 
@@ -174,7 +175,7 @@ static void rows_first_take(struct sk_resizer *r, const uint8_t *rgb, size_t str
             src[i] = r->staged.bytes + i * r->staged_stride;
         for (uint32_t i = 0; i < fresh; i++)
             src[r->staged_rows + i] = rgb + i * stride;
-        if (fresh == space || r->next + fresh == r->end || !r->across) {
+        if (fresh + NEARLY >= space || r->next + fresh == r->end || !r->across) {
             pass_rows(r, src, r->staged_rows + fresh);
             r->staged_rows = 0;
         } else {
