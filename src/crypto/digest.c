@@ -32,10 +32,10 @@ static void to_hex(const unsigned char *digest, char *out)
 {
     static const char digits[] = "0123456789abcdef";
     for (size_t i = 0; i < SK_SHA256_BYTES; i++) {
-        out[2 * i] = digits[digest[i] >> 4];
-        out[2 * i + 1] = digits[digest[i] & 15];
+        *out++ = digits[digest[i] >> 4];
+        *out++ = digits[digest[i] & 15];
     }
-    out[2 * SK_SHA256_BYTES] = '\0';
+    *out = '\0';
 }
 
 int sk_sha256_hex(const void *bytes, size_t len, char *out, struct sk_err *err)

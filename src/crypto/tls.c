@@ -26,6 +26,7 @@
 
 enum {
     EVENTS = 64,
+    ACCEPTS = 1024,
     TICK_MS = 100,
     PAIR_BYTES = 65536,
     QUIET_SHAKE_MS = 1000
@@ -245,9 +246,10 @@ static void set_accepting(struct sk_tls_front *f, bool on)
     f->accept_pauses = !on;
 }
 
-static void accept_all(struct sk_tls_front *f)
+/* A flood must not keep the thread from its links: the rest is taken in the next round. */
+static void accept_some(struct sk_tls_front *f)
 {
-    while (f->listen_fd >= 0) {
+    for (int i = 0; i < ACCEPTS && f->listen_fd >= 0; i++) {
         struct sockaddr_storage addr;
         socklen_t len = sizeof addr;
         int fd = accept4(f->listen_fd, (struct sockaddr *)&addr, &len,
@@ -276,7 +278,7 @@ static void bury_late(struct sk_tls_front *f, uint64_t now_ms)
 static void become_quiet(struct sk_tls_front *f)
 {
     const uint64_t last_ms = sk_now_ms() + QUIET_SHAKE_MS;
-    accept_all(f);
+    accept_some(f);
     sk_close(&f->listen_fd);
     for (struct sk_tls_link *l = f->links; l; l = l->next)
         if (l->stage == SK_TLS_SHAKING && l->deadline_ms > last_ms)
@@ -289,7 +291,7 @@ static void become_quiet(struct sk_tls_front *f)
 static void serve_event(struct sk_tls_front *f, const struct epoll_event *event)
 {
     if (event->data.u64 == 0) {
-        accept_all(f);
+        accept_some(f);
     } else if (event->data.u64 == 1) {
         uint64_t woken = 0;
         (void)!read(f->wake_fd, &woken, sizeof woken);
@@ -372,8 +374,7 @@ int sk_tls_start(const struct sk_tls_options *opts, struct sk_tls_front **out, s
     if (!f)
         return sk_nomem(err);
     f->opts = *opts;
-    f->listen_fd = listen_fd;
-    listen_fd = -1;
+    f->listen_fd = sk_take_fd(&listen_fd);
     f->wake_fd = f->epoll_fd = -1;
     (void)pthread_mutex_init(&f->lock, NULL);
     if (start(f, err) < 0)

@@ -20,7 +20,8 @@
 
 enum {
     STAGE_BITS = 3,
-    FRESH_MS = 500
+    FRESH_MS = 500,
+    ARENA_BYTES = 1 << 20 /* beside what a body may become */
 };
 
 static const uint64_t NO_DEADLINE = UINT64_MAX >> STAGE_BITS;
@@ -63,7 +64,7 @@ struct sk_conn *sk_conn_new(struct sk_http_server *s, int fd, const struct socka
     c->accepted_ms = sk_now_ms();
     c->seen_bytes = UINT64_MAX;
     c->req.conn = c;
-    c->req.arena.ceiling_bytes = s->opts.max_body_bytes;
+    c->req.arena.ceiling_bytes = s->opts.max_body_bytes + ARENA_BYTES;
     c->req.out.ceiling = SIZE_MAX / 4;
     write_peer(c, addr);
     atomic_init(&c->word, word_of(SK_STAGE_READING, c->accepted_ms + s->opts.read_ms));

@@ -61,41 +61,53 @@ static bool is_boundary_char(char c)
     return isalnum((unsigned char)c) || (c && strchr("'()+_,-./:=? ", c));
 }
 
+static const char *skip(const char *s, const char *end, const char *any)
+{
+    while (s < end && *s && strchr(any, *s))
+        s++;
+    return s;
+}
+
+static const char *find(const char *s, const char *end, const char *any)
+{
+    while (s < end && !(*s && strchr(any, *s)))
+        s++;
+    return s;
+}
+
+/* A quoted string from behind its first quote; returns where it ended, NULL without a last quote.
+ */
+static const char *read_quoted(const char *s, const char *end, struct sk_buf *out)
+{
+    for (; s < end && *s != '"'; s++) {
+        if (*s == '\\' && s + 1 < end && (s[1] == '"' || s[1] == '\\'))
+            s++; /* other backslashes are part of a file's name */
+        sk_buf_chr(out, *s);
+    }
+    return s < end ? s + 1 : NULL;
+}
+
 /* One parameter "; name=value" of a header value, value a token or quoted. Moves *p behind it;
  * false at the end or when the text is malformed. out receives the value without quotes and
  * escapes. */
 static bool next_param(const char **p, const char *end, struct sk_view *name, struct sk_buf *out)
 {
-    const char *s = *p;
-    while (s < end && (*s == ';' || *s == ' ' || *s == '\t'))
-        s++;
-    const char *name_end = s;
-    while (name_end < end && *name_end != '=' && *name_end != ';')
-        name_end++;
-    if (name_end == end || *name_end == ';')
+    const char *start = skip(*p, end, "; \t");
+    const char *s = find(start, end, "=;");
+    if (s == end || *s == ';')
         return false;
-    *name = sk_view_trim((struct sk_view){ s, (size_t)(name_end - s) });
-    s = name_end + 1;
-    while (s < end && (*s == ' ' || *s == '\t'))
-        s++;
+    *name = sk_view_trim((struct sk_view){ start, (size_t)(s - start) });
+    s = skip(s + 1, end, " \t");
     sk_buf_clear(out);
     if (s < end && *s == '"') {
-        for (s++; s < end && *s != '"'; s++) {
-            if (*s == '\\' && s + 1 < end && (s[1] == '"' || s[1] == '\\'))
-                s++; /* other backslashes are part of a file's name */
-            sk_buf_chr(out, *s);
-        }
-        if (s == end)
-            return false;
-        s++;
+        s = read_quoted(s + 1, end, out);
     } else {
-        const char *start = s;
-        while (s < end && *s != ';' && *s != ' ' && *s != '\t')
-            s++;
+        start = s;
+        s = find(s, end, "; \t");
         sk_buf_add(out, start, (size_t)(s - start));
     }
     *p = s;
-    return sk_buf_ok(out);
+    return s && sk_buf_ok(out);
 }
 
 static int find_boundary(const char *content_type, struct sk_buf *out, struct sk_err *err)

@@ -226,17 +226,11 @@ static int start(struct sk_http_server *s, struct sk_err *err)
     if (sk_watch_listen(s, err) < 0 || start_daemon(s, err) < 0)
         return -1;
     SK_AUTO(sk_close) int tls_fd = -1;
-    if (s->opts.tls_cert) { /* the front listens then, not the watch thread */
-        tls_fd = s->listen_fd;
-        s->listen_fd = -1;
-    }
+    if (s->opts.tls_cert)
+        tls_fd = sk_take_fd(&s->listen_fd); /* the front listens then, not the watch thread */
     if (sk_watch_start(s, err) < 0)
         return -1;
-    if (!s->opts.tls_cert)
-        return 0;
-    int fd = tls_fd;
-    tls_fd = -1;
-    return start_tls(s, fd, err);
+    return s->opts.tls_cert ? start_tls(s, sk_take_fd(&tls_fd), err) : 0;
 }
 
 SK_DEFINE_OWN(struct sk_http_server, sk_http_stop);

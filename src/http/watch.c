@@ -24,6 +24,7 @@
 
 enum {
     BACKLOG = 1024,
+    ACCEPTS = BACKLOG,
     TICK_MIN_MS = 10,
     TICK_MAX_MS = 250,
     EVENTS = 32
@@ -49,9 +50,7 @@ static int open_listener(const struct addrinfo *a)
                                                                               families */
     if (bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
         return -1;
-    int out = fd;
-    fd = -1;
-    return out;
+    return sk_take_fd(&fd);
 }
 
 SK_DEFINE_OWN(struct addrinfo, freeaddrinfo);
@@ -81,12 +80,11 @@ static int bind_host(const char *host, uint16_t port, int *out, struct sk_err *e
 
 int sk_watch_listen(struct sk_http_server *s, struct sk_err *err)
 {
-    SK_AUTO(sk_close) int fd = s->opts.listen_fd;
-    s->opts.listen_fd = -1;
+    SK_AUTO(sk_close) int fd = sk_take_fd(&s->opts.listen_fd);
     if (fd < 0 && bind_host(s->opts.host, s->opts.port, &fd, err) < 0)
         return -1;
 
-    struct sockaddr_storage addr;
+    struct sockaddr_storage addr = { .ss_family = AF_UNSPEC };
     socklen_t len = sizeof addr;
     if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0)
         return sk_fail_errno(err, "the listening socket");
@@ -100,8 +98,7 @@ int sk_watch_listen(struct sk_http_server *s, struct sk_err *err)
     const int on = 1;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* inherited by what it accepts
                                                                      */
-    s->listen_fd = fd;
-    fd = -1;
+    s->listen_fd = sk_take_fd(&fd);
     return 0;
 }
 
@@ -119,8 +116,8 @@ void sk_watch_linger(struct sk_http_server *s, int fd)
     struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP, .data.fd = copy };
     if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, copy, &event) < 0)
         return;
-    s->lingers[s->linger_count++] = (struct sk_linger){ copy, sk_now_ms() + SK_HTTP_LINGER_MS };
-    copy = -1;
+    s->lingers[s->linger_count++] = (struct sk_linger){ sk_take_fd(&copy),
+                                                        sk_now_ms() + SK_HTTP_LINGER_MS };
     wake(s); /* so that the tick starts */
 }
 
@@ -193,9 +190,10 @@ static void set_accepting(struct sk_http_server *s, bool on)
     s->accept_pauses = !on;
 }
 
-static void accept_all(struct sk_http_server *s)
+/* A flood must not keep the thread from its deadlines: the rest is taken in the next round. */
+static void accept_some(struct sk_http_server *s)
 {
-    for (;;) {
+    for (int i = 0; i < ACCEPTS; i++) {
         struct sockaddr_storage addr;
         socklen_t len = sizeof addr;
         int fd = accept4(s->listen_fd, (struct sockaddr *)&addr, &len,
@@ -214,7 +212,7 @@ static void accept_all(struct sk_http_server *s)
 static void close_listener(struct sk_http_server *s)
 {
     if (s->listen_fd >= 0) {
-        accept_all(s);
+        accept_some(s);
         sk_close(&s->listen_fd);
     }
     SK_LOCK(&s->lock);
@@ -252,7 +250,7 @@ static void *watch_main(void *arg)
             if (fd == s->wake_fd)
                 (void)!read(s->wake_fd, &woken, sizeof woken);
             else if (fd == s->listen_fd)
-                accept_all(s);
+                accept_some(s);
             else
                 serve_lingers(s, fd, 0);
         }

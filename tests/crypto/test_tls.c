@@ -4,6 +4,7 @@
 #include "base/thread.h"
 #include "certs.h"
 #include "crypto/crypto.h"
+#include "harness/alloc_fail.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -362,6 +363,31 @@ static void quiesce(void **state)
     stop(f);
 }
 
+static int start_and_stop(void *ctx, struct sk_err *err)
+{
+    (void)ctx;
+    uint16_t port;
+    struct sk_tls_options o = {
+        .cert_file = certs.cert,
+        .key_file = certs.key,
+        .listen_fd = listen_here(&port),
+        .max_connections = 1,
+        .handshake_ms = 100,
+        .accept = on_accept,
+    };
+    struct sk_tls_front *f = NULL;
+    if (sk_tls_start(&o, &f, err) < 0)
+        return -1;
+    sk_tls_stop(f);
+    return 0;
+}
+
+static void start_without_memory(void **state)
+{
+    (void)state;
+    (void)sk_alloc_sweep("start", start_and_stop, NULL, 0);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -387,6 +413,7 @@ int main(void)
         cmocka_unit_test(too_many),
         cmocka_unit_test(client_that_does_not_read),
         cmocka_unit_test(quiesce),
+        cmocka_unit_test(start_without_memory),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

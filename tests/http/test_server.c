@@ -4,6 +4,7 @@
 #include "base/thread.h"
 #include "client.h"
 #include "fixture.h"
+#include "harness/alloc_fail.h"
 #include "http/http_priv.h"
 
 #include <setjmp.h>
@@ -239,6 +240,24 @@ static void bad_options(void **state)
     sk_http_stop(NULL);
 }
 
+static int start_and_stop(void *ctx, struct sk_err *err)
+{
+    (void)ctx;
+    const struct sk_http_route none = { NULL, NULL, 0, NULL, NULL };
+    const struct sk_http_options o = { .listen_fd = -1, .routes = &none };
+    struct sk_http_server *s = NULL;
+    if (sk_http_start(&o, &s, err) < 0)
+        return -1;
+    sk_http_stop(s);
+    return 0;
+}
+
+static void start_without_memory(void **state)
+{
+    (void)state;
+    (void)sk_alloc_sweep("start", start_and_stop, NULL, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +268,7 @@ int main(void)
         cmocka_unit_test(drain_serves_the_backlog),
         cmocka_unit_test(stop_without_drain),
         cmocka_unit_test(bad_options),
+        cmocka_unit_test(start_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
