@@ -14,6 +14,7 @@
 #ifndef SK_IMAGE_IMAGE_H
 #define SK_IMAGE_IMAGE_H
 
+#include "base/cleanup.h"
 #include "base/err.h"
 
 #include <stdbool.h>
@@ -106,6 +107,7 @@ typedef int sk_resize_plan(void *ctx, uint32_t src_w, uint32_t src_h, struct sk_
 struct sk_image_work;
 struct sk_image_work *sk_image_work_new(void);
 void sk_image_work_free(struct sk_image_work *work);
+SK_DEFINE_OWN(struct sk_image_work, sk_image_work_free);
 int sk_image_decode_resized(const void *bytes, size_t len, const struct sk_decode_options *opts,
                             sk_resize_plan *plan, void *ctx, bool two_threads,
                             struct sk_image_work *work, struct sk_image *dst,

@@ -9,6 +9,8 @@
  *   probe LENGTH\n  LENGTH bytes
  *   resize SRC_W SRC_H OUT_W OUT_H FILTER X Y W H KERNELS\n  SRC_W * SRC_H * 3 bytes of RGB
  *       W 0: no window
+ *   fused LENGTH EXIF OUT_W OUT_H FILTER X Y W H THREADS\n  LENGTH bytes
+ *       decodes and resizes in one go; THREADS: 1, 2
  *   kernels\n
  *       answers with their names, one line
  *
@@ -148,6 +150,40 @@ static int run_resize(const char *line, struct sk_image *dst)
     return 0;
 }
 
+static int answer_plan(void *ctx, uint32_t src_w, uint32_t src_h, struct sk_resize *out,
+                       struct sk_err *err)
+{
+    (void)src_w, (void)src_h, (void)err;
+    *out = *(const struct sk_resize *)ctx;
+    return 0;
+}
+
+static int run_fused(const char *line, struct sk_image_work *work, struct sk_image *dst)
+{
+    size_t len = 0;
+    int exif = 0, threads = 1;
+    char filter[16];
+    struct sk_resize to = { 0 };
+    if (sscanf(line, "fused %zu %d %u %u %15s %u %u %u %u %d", &len, &exif, &to.out_w, &to.out_h,
+               filter, &to.x, &to.y, &to.w, &to.h, &threads) != 10)
+        return bad_request(line);
+    to.filter = sk_filter_parse(filter);
+    SK_AUTO(free_cleanup) uint8_t *bytes = read_bytes(len);
+    if (!bytes || !work)
+        return bad_request(line);
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_decode_report report;
+    const struct sk_decode_options opts = { .exif_orientation = exif != 0 };
+    if (sk_image_decode_resized(bytes, len, &opts, answer_plan, &to, threads == 2, work, dst,
+                                &report, &err) < 0) {
+        answer_error(&err);
+        return 0;
+    }
+    answer_info(&report.info, dst->width, dst->height, report.grey16_clipped);
+    (void)fwrite(dst->pixels, 3, (size_t)dst->width * dst->height, stdout);
+    return 0;
+}
+
 /* The kernels that this CPU runs, one line. */
 static int list_kernels(void)
 {
@@ -159,11 +195,13 @@ static int list_kernels(void)
 int main(void)
 {
     SK_AUTO(sk_image_done) struct sk_image img = { 0 };
+    SK_OWN(sk_image_work_free) struct sk_image_work *work = sk_image_work_new();
     char line[LINE_BYTES];
     while (fgets(line, sizeof line, stdin)) {
         int status = strncmp(line, "decode ", 7) == 0   ? run_decode(line, &img)
                      : strncmp(line, "probe ", 6) == 0  ? run_probe(line)
                      : strncmp(line, "resize ", 7) == 0 ? run_resize(line, &img)
+                     : strncmp(line, "fused ", 6) == 0  ? run_fused(line, work, &img)
                      : strcmp(line, "kernels\n") == 0   ? list_kernels()
                                                         : bad_request(line);
         if (status != 0)

@@ -1,17 +1,20 @@
-"""sk_image_resize against the installed Pillow, byte for byte, for every kernel that this CPU runs.
+"""Resizing against the installed Pillow, byte for byte, for every kernel that this CPU runs.
 
 The cases come from a fixed seed; image_tool answers all of them in one process per kernel. Beside random sizes they hold
 the corners: sides of one pixel, one axis unchanged, strong up and down, the border between Pillow's two orders of passes,
 black-and-white noise (the extremes of every sum), windows, and the sizes that models use.
+
+A second set decodes, turns upright and resizes in one go: several formats, every EXIF orientation.
 """
 
+import io
 import os
 import subprocess
 
 import numpy as np
 import PIL
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from harness import program
 
@@ -96,6 +99,10 @@ def ask(process, picture, target, name, window, kernel):
     x, y, w, h = window or (0, 0, 0, 0)
     process.stdin.write(f"resize {width} {height} {target[0]} {target[1]} {name} {x} {y} {w} {h} {kernel}\n".encode())
     process.stdin.write(picture.tobytes())
+    return answer(process)
+
+
+def answer(process):
     process.stdin.flush()
     status, *words = process.stdout.readline().decode().split()
     assert status == "ok", words
@@ -130,3 +137,65 @@ def test_resize_equals_pillow(answers, kernel):
         process.stdin.close()
     assert process.returncode == 0
     assert not wrong, f"{len(wrong)} of {len(answers)} differ, the first: {wrong[:5]}"
+
+
+# Format, mode, and how Pillow saves it; the sizes make JPEG's bands end anywhere.
+FILES = [("JPEG", "RGB", {"quality": 90}), ("JPEG", "RGB", {"quality": 60, "subsampling": 0}),
+         ("JPEG", "RGB", {"quality": 80, "subsampling": 1}), ("JPEG", "RGB", {"quality": 80, "progressive": True}),
+         ("JPEG", "L", {"quality": 85}), ("PNG", "RGB", {}), ("PNG", "RGBA", {}), ("TIFF", "RGB", {}),
+         ("WEBP", "RGB", {"quality": 70})]
+
+
+def photograph(rng, width, height):
+    """Smooth, with some noise, so that JPEG keeps something to be wrong about."""
+    small = rng.integers(0, 256, (max(2, height // 9), max(2, width // 9), 3), dtype=np.uint8)
+    smooth = np.asarray(Image.fromarray(small).resize((width, height), Image.BICUBIC), np.int16)
+    noise = rng.integers(-20, 21, smooth.shape, dtype=np.int16)
+    return Image.fromarray(np.clip(smooth + noise, 0, 255).astype(np.uint8))
+
+
+def saved(rng, n):
+    kind, mode, options = FILES[n % len(FILES)]
+    picture = photograph(rng, int(rng.integers(1, 400)), int(rng.integers(1, 400))).convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = 1 + n % 8
+    out = io.BytesIO()
+    picture.save(out, kind, exif=exif, **options)
+    return out.getvalue()
+
+
+def fused_cases():
+    rng = np.random.default_rng(SEED)
+    for n in range(360):
+        data = saved(rng, n)
+        turns = n % 5 != 0
+        picture = Image.open(io.BytesIO(data))
+        picture = (ImageOps.exif_transpose(picture) if turns else picture).convert("RGB")
+        target = tuple(int(rng.integers(1, 260)) for _ in range(2)) if n % 4 else (224, 224)
+        name = list(FILTERS)[n // 3 % 6]
+        window = None
+        if n % 3 == 0:
+            x, y = (int(rng.integers(0, side)) for side in target)
+            window = (x, y, int(rng.integers(1, target[0] - x + 1)), int(rng.integers(1, target[1] - y + 1)))
+        yield data, turns, target, name, window, expected(np.asarray(picture), target, name, window)
+
+
+@pytest.fixture(scope="module")
+def fused_answers():
+    return list(fused_cases())
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_decode_and_resize_equals_pillow(fused_answers, threads):
+    wrong = []
+    with subprocess.Popen([tool()], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        for n, (data, turns, target, name, window, want) in enumerate(fused_answers):
+            x, y, w, h = window or (0, 0, 0, 0)
+            process.stdin.write(f"fused {len(data)} {int(turns)} {target[0]} {target[1]} {name} {x} {y} {w} {h} "
+                                f"{threads}\n".encode() + data)
+            got = answer(process)
+            if got.shape != want.shape or not (got == want).all():
+                wrong.append(f"case {n}: {FILES[n % len(FILES)]} orientation {1 + n % 8} -> {target} {name} {window}")
+        process.stdin.close()
+    assert process.returncode == 0
+    assert not wrong, f"{len(wrong)} differ, the first: {wrong[:5]}"
