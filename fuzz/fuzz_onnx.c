@@ -1,6 +1,6 @@
 /*
- * fuzz_onnx.c - ONNX files: what is refused has a reason; what is accepted keeps the limits, and is accepted as the same again.
- * External data is looked for too, in a folder that has other files.
+ * fuzz_onnx.c - ONNX files: what is refused has a reason; what is accepted keeps the limits, and is
+ * accepted as the same again. External data is looked for too, in a folder that has other files.
  */
 #include "base/limits.h"
 #include "onnx/onnx.h"
@@ -19,9 +19,11 @@ static void require(bool is_true)
 static void check_values(const struct sk_onnx_value *values, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        require(values[i].name && values[i].rank <= SK_LIMIT_RANK && values[i].dtype <= SK_DT_COUNT);
+        require(values[i].name && values[i].rank <= SK_LIMIT_RANK &&
+                values[i].dtype <= SK_DT_COUNT);
         for (unsigned k = 0; k < values[i].rank; k++)
-            require(values[i].dims[k] >= -1 && (!values[i].dim_names[k] || values[i].dims[k] == -1));
+            require(values[i].dims[k] >= -1 &&
+                    (!values[i].dim_names[k] || values[i].dims[k] == -1));
     }
 }
 

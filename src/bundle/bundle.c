@@ -6,7 +6,8 @@
  *   skerry.json                settings.c
  *   labels.txt                 labels when config.json has none
  *
- * Labels come from the first of: --labels, config.json (id2label, label2id, label_names), labels.txt.
+ * Labels come from the first of: --labels, config.json (id2label, label2id, label_names),
+ * labels.txt.
  */
 #include "bundle/bundle.h"
 
@@ -39,7 +40,8 @@ void sk_bundle_free(struct sk_bundle *b)
 }
 
 /* *out stays NULL when the file does not exist. */
-static int read_sidecar(const struct sk_bundle *b, const char *name, struct sk_json **out, struct sk_err *err)
+static int read_sidecar(const struct sk_bundle *b, const char *name, struct sk_json **out,
+                        struct sk_err *err)
 {
     SK_AUTO(free_cleanup) char *path = sk_path_join(b->folder, name);
 
@@ -55,7 +57,8 @@ static void keep_labels(struct sk_bundle *b, struct sk_labels *l)
     *l = (struct sk_labels){ 0 };
 }
 
-static int read_problem(const struct sk_json *config, struct sk_bundle *b, struct sk_buf *warnings, struct sk_err *err)
+static int read_problem(const struct sk_json *config, struct sk_bundle *b, struct sk_buf *warnings,
+                        struct sk_err *err)
 {
     const char *type = NULL;
 
@@ -63,19 +66,21 @@ static int read_problem(const struct sk_json *config, struct sk_bundle *b, struc
         return -1;
     b->multi_label = type && strcmp(type, "multi_label_classification") == 0;
     if (type && !b->multi_label && strcmp(type, "single_label_classification") != 0)
-        sk_bundle_warn(warnings, "config.json: problem_type '%.64s' is not known here and is ignored", type);
+        sk_bundle_warn(warnings,
+                       "config.json: problem_type '%.64s' is not known here and is ignored", type);
     return 0;
 }
 
-static int check_count(const struct sk_json *config, const struct sk_bundle *b, struct sk_buf *warnings, struct sk_err *err)
+static int check_count(const struct sk_json *config, const struct sk_bundle *b,
+                       struct sk_buf *warnings, struct sk_err *err)
 {
     int64_t count = -1;
 
     if (sk_json_want_int(config, "num_labels", 0, SK_LIMIT_LABELS, &count, err) < 0)
         return -1;
     if (count >= 0 && b->labels && (size_t)count != b->label_count)
-        sk_bundle_warn(warnings, "config.json: num_labels is %lld, but there are %zu labels", (long long)count,
-                       b->label_count);
+        sk_bundle_warn(warnings, "config.json: num_labels is %lld, but there are %zu labels",
+                       (long long)count, b->label_count);
     return 0;
 }
 
@@ -86,12 +91,14 @@ static bool has_timm_preprocessing(const struct sk_json *config)
            sk_json_type(sk_json_get(config, "input_size")) == SK_JSON_ARRAY;
 }
 
-static int apply_config(const struct sk_json *config, struct sk_bundle *b, struct sk_buf *warnings, struct sk_err *err)
+static int apply_config(const struct sk_json *config, struct sk_bundle *b, struct sk_buf *warnings,
+                        struct sk_err *err)
 {
     SK_AUTO(sk_labels_done) struct sk_labels labels = { 0 };
 
     if (sk_json_type(config) != SK_JSON_OBJECT)
-        return sk_fail(err, SK_INVALID, "expected an object, got %s", sk_json_type_name(sk_json_type(config)));
+        return sk_fail(err, SK_INVALID, "expected an object, got %s",
+                       sk_json_type_name(sk_json_type(config)));
     if (read_problem(config, b, warnings, err) < 0)
         return -1;
     if (!b->labels) {
@@ -160,7 +167,8 @@ static int make_name(struct sk_bundle *b, struct sk_err *err)
     return 0;
 }
 
-static int fill(struct sk_bundle *b, const char *labels_file, struct sk_buf *warnings, struct sk_err *err)
+static int fill(struct sk_bundle *b, const char *labels_file, struct sk_buf *warnings,
+                struct sk_err *err)
 {
     struct sk_bundle_place place = { 0 };
 
@@ -177,14 +185,16 @@ static int fill(struct sk_bundle *b, const char *labels_file, struct sk_buf *war
             return -1;
         keep_labels(b, &labels);
     }
-    if (place.has_sidecars && (read_config(b, warnings, err) < 0 || read_settings(b, warnings, err) < 0))
+    if (place.has_sidecars &&
+        (read_config(b, warnings, err) < 0 || read_settings(b, warnings, err) < 0))
         return -1;
     if (place.has_sidecars && !b->labels && read_labels_txt(b, err) < 0)
         return -1;
     return make_name(b, err);
 }
 
-int sk_bundle_open(const char *path, const char *labels_file, struct sk_bundle **out, struct sk_err *err)
+int sk_bundle_open(const char *path, const char *labels_file, struct sk_bundle **out,
+                   struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf warnings = SK_BUF_INIT(64 << 10);
     SK_OWN(sk_bundle_free) struct sk_bundle *b = calloc(1, sizeof(*b));

@@ -1,12 +1,15 @@
 /*
- * bundle.h - the model bundle: a folder with one .onnx file and the files of the Hugging Face hub beside it, or a lone .onnx.
+ * bundle.h - the model bundle: a folder with one .onnx file and the files of the Hugging Face hub
+ * beside it, or a lone .onnx.
  *
- *   NAME/ model.onnx (any name) [+ external data]  preprocessor_config.json  config.json  skerry.json
+ *   NAME/ model.onnx (any name) [+ external data]  preprocessor_config.json  config.json
+ * skerry.json
  *
- * config.json: id2label (or a list), label2id, num_labels, problem_type; timm's label_names and pretrained_cfg. labels.txt: labels when
- * config.json has none. skerry.json: name, description, grey16, exif_orientation, output, activation
- * (auto|softmax|sigmoid|none), warmup_image; unknown keys are reported as a warning text. docs/spec/bundle.md has the rules.
- * Everything is read and checked here, once; the rest of the program sees this structure only.
+ * config.json: id2label (or a list), label2id, num_labels, problem_type; timm's label_names and
+ * pretrained_cfg. labels.txt: labels when config.json has none. skerry.json: name, description,
+ * grey16, exif_orientation, output, activation (auto|softmax|sigmoid|none), warmup_image; unknown
+ * keys are reported as a warning text. docs/spec/bundle.md has the rules. Everything is read and
+ * checked here, once; the rest of the program sees this structure only.
  */
 #ifndef SK_BUNDLE_BUNDLE_H
 #define SK_BUNDLE_BUNDLE_H
@@ -22,7 +25,12 @@
 
 struct sk_json;
 
-enum sk_activation { SK_ACT_AUTO, SK_ACT_SOFTMAX, SK_ACT_SIGMOID, SK_ACT_NONE };
+enum sk_activation {
+    SK_ACT_AUTO,
+    SK_ACT_SOFTMAX,
+    SK_ACT_SIGMOID,
+    SK_ACT_NONE
+};
 
 struct sk_bundle {
     char *path;        /* as given */
@@ -31,29 +39,32 @@ struct sk_bundle {
     char *name;        /* skerry.json's name, else the folder's or file's own (without .onnx) */
     char *description; /* NULL: none */
     struct sk_onnx_info *onnx;
-    struct sk_json *prep_config; /* preprocessor_config.json, or the config.json of a timm model; NULL when absent */
-    char **labels;     /* one per class, NULL when unknown: class_0... */
+    struct sk_json *prep_config; /* preprocessor_config.json, or the config.json of a timm model;
+                                    NULL when absent */
+    char **labels;               /* one per class, NULL when unknown: class_0... */
     size_t label_count;
-    bool multi_label;  /* problem_type: multi_label_classification */
+    bool multi_label; /* problem_type: multi_label_classification */
     enum sk_activation activation;
-    char *output;      /* output that holds the scores, NULL: the first */
+    char *output; /* output that holds the scores, NULL: the first */
     bool exif_orientation;
     enum sk_grey16 grey16;
     char *warmup_image; /* path, NULL: a grey picture */
-    char *warnings;    /* one per line, NULL: none */
+    char *warnings;     /* one per line, NULL: none */
 };
 
-/* labels_file: --labels, one a line, or a JSON array or id2label object; NULL: none. Errors: SK_NOT_FOUND, SK_INVALID
- * (several .onnx files, naming them; a wrong field), SK_CORRUPT. */
-int sk_bundle_open(const char *path, const char *labels_file, struct sk_bundle **out, struct sk_err *err) SK_CHECK;
+/* labels_file: --labels, one a line, or a JSON array or id2label object; NULL: none. Errors:
+ * SK_NOT_FOUND, SK_INVALID (several .onnx files, naming them; a wrong field), SK_CORRUPT. */
+int sk_bundle_open(const char *path, const char *labels_file, struct sk_bundle **out,
+                   struct sk_err *err) SK_CHECK;
 void sk_bundle_free(struct sk_bundle *b);
 SK_DEFINE_OWN(struct sk_bundle, sk_bundle_free);
 
 /* True when path is a bundle folder or an .onnx file; false for a folder of models. */
 bool sk_bundle_is(const char *path);
 
-/* SHA-256 over the model file and its external data, hex. Remembered in the cache folder by device, inode, size and
- * change time, so an unchanged model is not read again. out: SK_SHA256_HEX bytes. */
+/* SHA-256 over the model file and its external data, hex. Remembered in the cache folder by device,
+ * inode, size and change time, so an unchanged model is not read again. out: SK_SHA256_HEX bytes.
+ */
 int sk_bundle_digest(const struct sk_bundle *b, char *out, struct sk_err *err) SK_CHECK;
 
 /* A cheap signature of all files (name, size, inode, mtime), to notice changes. */

@@ -11,14 +11,16 @@
 
 /* ---- find.c ---- */
 
-/* What was found under a path. folder is where the files beside the model are looked for; has_sidecars says whether they
- * belong to this model (a lone .onnx among others has none). */
+/* What was found under a path. folder is where the files beside the model are looked for;
+ * has_sidecars says whether they belong to this model (a lone .onnx among others has none). */
 struct sk_bundle_place {
     char *folder, *model_path;
     bool has_sidecars;
 };
+
 /* warnings gets a line when a choice was made. */
-int sk_bundle_find(const char *path, struct sk_bundle_place *out, struct sk_buf *warnings, struct sk_err *err) SK_CHECK;
+int sk_bundle_find(const char *path, struct sk_bundle_place *out, struct sk_buf *warnings,
+                   struct sk_err *err) SK_CHECK;
 void sk_bundle_place_done(struct sk_bundle_place *p);
 
 /* ---- labels.c ---- */
@@ -27,18 +29,24 @@ struct sk_labels {
     char **names;
     size_t count;
 };
+
 void sk_labels_done(struct sk_labels *l);
-/* A file given by the user: one label a line, a JSON array, or an object (see sk_labels_from_json). */
+/* A file given by the user: one label a line, a JSON array, or an object (see sk_labels_from_json).
+ */
 int sk_labels_from_file(const char *path, struct sk_labels *out, struct sk_err *err) SK_CHECK;
 /* id2label {"0": "cat"}, label2id {"cat": 0}, a list of names; what names the value in errors. */
-int sk_labels_from_json(const struct sk_json *v, const char *what, struct sk_labels *out, struct sk_err *err) SK_CHECK;
-/* From config.json: id2label, else label2id, else timm's label_names; none of them leaves *out empty. */
-int sk_labels_from_config(const struct sk_json *config, struct sk_labels *out, struct sk_err *err) SK_CHECK;
+int sk_labels_from_json(const struct sk_json *v, const char *what, struct sk_labels *out,
+                        struct sk_err *err) SK_CHECK;
+/* From config.json: id2label, else label2id, else timm's label_names; none of them leaves *out
+ * empty. */
+int sk_labels_from_config(const struct sk_json *config, struct sk_labels *out,
+                          struct sk_err *err) SK_CHECK;
 
 /* ---- settings.c ---- */
 
 /* skerry.json into the bundle; unknown keys become warnings. */
-int sk_bundle_settings(const struct sk_json *doc, struct sk_bundle *b, struct sk_buf *warnings, struct sk_err *err) SK_CHECK;
+int sk_bundle_settings(const struct sk_json *doc, struct sk_bundle *b, struct sk_buf *warnings,
+                       struct sk_err *err) SK_CHECK;
 
 /* One more line. */
 void sk_bundle_warn(struct sk_buf *warnings, const char *fmt, ...) SK_PRINTF(2, 3);

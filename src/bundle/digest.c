@@ -1,11 +1,13 @@
 /*
  * digest.c - what a model is (a SHA-256 over its bytes), and a quick look whether it changed.
  *
- * A model in one file has the digest of that file, as sha256sum prints it. With external data the digest is over a list of
- * all files: "<hex>  <name>\n", the model first under the name "model", then the data in the order of their names.
+ * A model in one file has the digest of that file, as sha256sum prints it. With external data the
+ * digest is over a list of all files: "<hex>  <name>\n", the model first under the name "model",
+ * then the data in the order of their names.
  *
- * Digests of files are remembered in the cache folder under what changes with every write (device, inode, size, times). A file
- * that was written in the last seconds is not remembered: the clock of the file system may be too coarse to show another write.
+ * Digests of files are remembered in the cache folder under what changes with every write (device,
+ * inode, size, times). A file that was written in the last seconds is not remembered: the clock of
+ * the file system may be too coarse to show another write.
  */
 #include "base/clock.h"
 #include "base/limits.h"
@@ -20,7 +22,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { FRESH_SECONDS = 2, SIGNATURE_DEPTH = 4, SIGNATURE_FILES = 10000 };
+enum {
+    FRESH_SECONDS = 2,
+    SIGNATURE_DEPTH = 4,
+    SIGNATURE_FILES = 10000
+};
 
 /* ---- digests ---- */
 
@@ -31,9 +37,9 @@ static char *memo_path(const struct stat *st)
     SK_AUTO(free_cleanup) char *folder = NULL;
     struct sk_err ignored = SK_ERR_INIT;
     char key[256], hex[SK_SHA256_HEX];
-    int len = snprintf(key, sizeof(key), "%jd %ju %jd %jd.%09ld %jd.%09ld", (intmax_t)st->st_dev, (uintmax_t)st->st_ino,
-                       (intmax_t)st->st_size, (intmax_t)st->st_mtim.tv_sec, st->st_mtim.tv_nsec,
-                       (intmax_t)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
+    int len = snprintf(key, sizeof(key), "%jd %ju %jd %jd.%09ld %jd.%09ld", (intmax_t)st->st_dev,
+                       (uintmax_t)st->st_ino, (intmax_t)st->st_size, (intmax_t)st->st_mtim.tv_sec,
+                       st->st_mtim.tv_nsec, (intmax_t)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
 
     if (sk_sha256_hex(key, (size_t)len, hex, &ignored) < 0 || sk_cache_dir(&cache, &ignored) < 0)
         return NULL;
@@ -46,7 +52,8 @@ static char *memo_path(const struct stat *st)
 
 static bool is_hex(const char *text)
 {
-    return strlen(text) == SK_SHA256_HEX - 1 && strspn(text, "0123456789abcdef") == SK_SHA256_HEX - 1;
+    return strlen(text) == SK_SHA256_HEX - 1 &&
+           strspn(text, "0123456789abcdef") == SK_SHA256_HEX - 1;
 }
 
 static bool recall(const char *memo, char *hex)
@@ -69,7 +76,8 @@ static void remember(const char *memo, const struct stat *st, const char *hex)
     if (now - (int64_t)st->st_ctim.tv_sec <= FRESH_SECONDS)
         return;
     if (sk_file_write(memo, hex, SK_SHA256_HEX - 1, 0600, &why) < 0)
-        sk_log(SK_DEBUG, "digest_not_remembered", "error=\"%s\" next=\"reading the model again next time\"", why.text);
+        sk_log(SK_DEBUG, "digest_not_remembered",
+               "error=\"%s\" next=\"reading the model again next time\"", why.text);
 }
 
 static int file_digest(const char *path, char *hex, struct sk_err *err)
@@ -86,7 +94,8 @@ static int file_digest(const char *path, char *hex, struct sk_err *err)
         return -1;
     if (stat(path, &after) != 0)
         return sk_fail_errno(err, "'%s'", path);
-    if (before.st_size != after.st_size || memcmp(&before.st_ctim, &after.st_ctim, sizeof(after.st_ctim)) != 0)
+    if (before.st_size != after.st_size ||
+        memcmp(&before.st_ctim, &after.st_ctim, sizeof(after.st_ctim)) != 0)
         return sk_fail(err, SK_CORRUPT, "'%s' changed while it was read", path);
     if (memo)
         remember(memo, &after, hex);
@@ -172,7 +181,8 @@ static void mix_stat(struct signature *s, const char *name, const struct stat *s
     mix_number(s, (uint64_t)st->st_mtim.tv_nsec);
 }
 
-/* prefix: only names that begin with it. Hidden names are files in the making (rsync, editors) or not ours. */
+/* prefix: only names that begin with it. Hidden names are files in the making (rsync, editors) or
+ * not ours. */
 static void mix_folder(struct signature *s, const char *folder, const char *prefix, unsigned depth)
 {
     SK_AUTO(sk_dir_done) struct sk_dir dir = { 0 };
@@ -212,8 +222,11 @@ uint64_t sk_bundle_signature(const char *path)
         mix_folder(&s, path, "", 0);
         return s.hash;
     }
-    folder = !slash ? strdup(".") : slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+    folder = !slash          ? strdup(".")
+             : slash == path ? strdup("/")
+                             : strndup(path, (size_t)(slash - path));
     if (folder)
-        mix_folder(&s, folder, slash ? slash + 1 : path, 0); /* model.onnx, model.onnx.data, model.onnx_data */
+        mix_folder(&s, folder, slash ? slash + 1 : path, 0); /* model.onnx, model.onnx.data,
+                                                                model.onnx_data */
     return s.hash;
 }

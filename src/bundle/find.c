@@ -2,9 +2,11 @@
  * find.c - which .onnx file is meant by a path?
  *
  *   a file             that file
- *   a folder           its only *.onnx; else model.onnx; else the hub's onnx/model.onnx (or the only one in onnx/)
+ *   a folder           its only *.onnx; else model.onnx; else the hub's onnx/model.onnx (or the
+ * only one in onnx/)
  *
- * Several files without a model.onnx are an error that names them: guessing would serve the wrong model.
+ * Several files without a model.onnx are an error that names them: guessing would serve the wrong
+ * model.
  */
 #include "base/str.h"
 #include "bundle/bundle_priv.h"
@@ -12,7 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAMES_TEXT = 300 };
+enum {
+    NAMES_TEXT = 300
+};
 
 void sk_bundle_place_done(struct sk_bundle_place *p)
 {
@@ -25,7 +29,8 @@ static bool is_model_name(const char *name)
     return name[0] != '.' && sk_ends_with(name, ".onnx") && strlen(name) > strlen(".onnx");
 }
 
-/* The models in one folder: how many, which one is meant (NULL: none, or not clear), and their names for messages. */
+/* The models in one folder: how many, which one is meant (NULL: none, or not clear), and their
+ * names for messages. */
 struct listing {
     size_t count;
     char *chosen; /* full path */
@@ -87,17 +92,21 @@ static int search(const char *folder, struct listing *out, struct sk_err *err)
     return sk_is_dir(hub) ? list_models(hub, out, err) : 0;
 }
 
-static int find_in_folder(const char *path, struct sk_bundle_place *out, struct sk_buf *warnings, struct sk_err *err)
+static int find_in_folder(const char *path, struct sk_bundle_place *out, struct sk_buf *warnings,
+                          struct sk_err *err)
 {
     SK_AUTO(listing_done) struct listing l = { 0 };
 
     if (search(path, &l, err) < 0)
         return -1;
     if (l.count == 0)
-        return sk_fail(err, SK_NOT_FOUND, "'%s' holds no .onnx file, nor does an onnx folder in it", path);
+        return sk_fail(err, SK_NOT_FOUND, "'%s' holds no .onnx file, nor does an onnx folder in it",
+                       path);
     if (!l.chosen)
-        return sk_fail(err, SK_INVALID, "'%s' holds several .onnx files: %s; name one of them, or call one model.onnx",
-                       path, l.names);
+        return sk_fail(
+            err, SK_INVALID,
+            "'%s' holds several .onnx files: %s; name one of them, or call one model.onnx", path,
+            l.names);
     if (l.count > 1)
         sk_bundle_warn(warnings, "several .onnx files (%s): model.onnx is used", l.names);
     out->folder = strdup(path);
@@ -113,7 +122,9 @@ static int find_file(const char *path, struct sk_bundle_place *out, struct sk_er
     const char *slash = strrchr(path, '/');
     struct sk_err ignored = SK_ERR_INIT;
 
-    out->folder = !slash ? strdup(".") : slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+    out->folder = !slash          ? strdup(".")
+                  : slash == path ? strdup("/")
+                                  : strndup(path, (size_t)(slash - path));
     out->model_path = strdup(path);
     if (!out->folder || !out->model_path)
         return sk_nomem(err);
@@ -121,7 +132,8 @@ static int find_file(const char *path, struct sk_bundle_place *out, struct sk_er
     return 0;
 }
 
-int sk_bundle_find(const char *path, struct sk_bundle_place *out, struct sk_buf *warnings, struct sk_err *err)
+int sk_bundle_find(const char *path, struct sk_bundle_place *out, struct sk_buf *warnings,
+                   struct sk_err *err)
 {
     SK_AUTO(sk_bundle_place_done) struct sk_bundle_place place = { 0 };
     int rc;
@@ -131,7 +143,8 @@ int sk_bundle_find(const char *path, struct sk_bundle_place *out, struct sk_buf 
     else if (sk_is_file(path))
         rc = find_file(path, &place, err);
     else
-        rc = sk_fail(err, SK_NOT_FOUND, "'%s' does not exist, or is neither a folder nor a file", path);
+        rc = sk_fail(err, SK_NOT_FOUND, "'%s' does not exist, or is neither a folder nor a file",
+                     path);
     if (rc < 0)
         return -1;
     *out = place;

@@ -1,8 +1,9 @@
 /*
  * labels.c - names of classes, from wherever people keep them.
  *
- * The result is a list by class index without gaps: a missing index would shift nothing but make one class nameless, which
- * nobody wants and which is nearly always a damaged file, so it is an error.
+ * The result is a list by class index without gaps: a missing index would shift nothing but make
+ * one class nameless, which nobody wants and which is nearly always a damaged file, so it is an
+ * error.
  */
 #include "base/limits.h"
 #include "base/str.h"
@@ -23,7 +24,8 @@ void sk_labels_done(struct sk_labels *l)
 static int make_room(struct sk_labels *l, size_t count, const char *what, struct sk_err *err)
 {
     if (count > SK_LIMIT_LABELS)
-        return sk_fail(err, SK_LIMIT, "'%s' has %zu labels, the limit is %u", what, count, SK_LIMIT_LABELS);
+        return sk_fail(err, SK_LIMIT, "'%s' has %zu labels, the limit is %u", what, count,
+                       SK_LIMIT_LABELS);
     l->names = calloc(count + 1, sizeof(*l->names));
     if (!l->names)
         return sk_nomem(err);
@@ -32,11 +34,13 @@ static int make_room(struct sk_labels *l, size_t count, const char *what, struct
 }
 
 /* Puts one label in its place; what is only for messages. */
-static int put(struct sk_labels *l, const char *what, uint64_t index, const char *name, size_t len, struct sk_err *err)
+static int put(struct sk_labels *l, const char *what, uint64_t index, const char *name, size_t len,
+               struct sk_err *err)
 {
     if (index >= l->count)
-        return sk_fail(err, SK_INVALID, "'%s': index %" PRIu64 " of %zu labels: they must count from 0 without gaps", what,
-                       index, l->count);
+        return sk_fail(err, SK_INVALID,
+                       "'%s': index %" PRIu64 " of %zu labels: they must count from 0 without gaps",
+                       what, index, l->count);
     if (l->names[index])
         return sk_fail(err, SK_INVALID, "'%s': two labels for index %" PRIu64, what, index);
     l->names[index] = strndup(name, len);
@@ -45,7 +49,8 @@ static int put(struct sk_labels *l, const char *what, uint64_t index, const char
 
 /* ---- JSON ---- */
 
-static int want_name(const struct sk_json *v, const char *what, const char *where, struct sk_err *err)
+static int want_name(const struct sk_json *v, const char *what, const char *where,
+                     struct sk_err *err)
 {
     if (sk_json_type(v) == SK_JSON_STRING)
         return 0;
@@ -53,20 +58,23 @@ static int want_name(const struct sk_json *v, const char *what, const char *wher
                    sk_json_type_name(sk_json_type(v)));
 }
 
-static int from_list(const struct sk_json *list, const char *what, struct sk_labels *out, struct sk_err *err)
+static int from_list(const struct sk_json *list, const char *what, struct sk_labels *out,
+                     struct sk_err *err)
 {
     for (size_t i = 0; i < out->count; i++) {
         const struct sk_json *v = sk_json_at(list, i);
         char where[24];
 
         (void)snprintf(where, sizeof(where), "%zu", i);
-        if (want_name(v, what, where, err) < 0 || put(out, what, i, sk_json_text(v, ""), sk_json_text_len(v), err) < 0)
+        if (want_name(v, what, where, err) < 0 ||
+            put(out, what, i, sk_json_text(v, ""), sk_json_text_len(v), err) < 0)
             return -1;
     }
     return 0;
 }
 
-static int from_id2label(const struct sk_json *object, const char *what, struct sk_labels *out, struct sk_err *err)
+static int from_id2label(const struct sk_json *object, const char *what, struct sk_labels *out,
+                         struct sk_err *err)
 {
     for (void *it = sk_json_first(object); it; it = sk_json_next(object, it)) {
         const struct sk_json *v = sk_json_value(it);
@@ -81,7 +89,8 @@ static int from_id2label(const struct sk_json *object, const char *what, struct 
     return 0;
 }
 
-static int from_label2id(const struct sk_json *object, const char *what, struct sk_labels *out, struct sk_err *err)
+static int from_label2id(const struct sk_json *object, const char *what, struct sk_labels *out,
+                         struct sk_err *err)
 {
     for (void *it = sk_json_first(object); it; it = sk_json_next(object, it)) {
         const struct sk_json *v = sk_json_value(it);
@@ -94,8 +103,8 @@ static int from_label2id(const struct sk_json *object, const char *what, struct 
         } else if (sk_json_type(v) == SK_JSON_INT && sk_json_int(v, -1) >= 0) {
             index = (uint64_t)sk_json_int(v, 0);
         } else {
-            return sk_fail(err, SK_INVALID, "'%s': '%s': expected an index from 0, got %s", what, name,
-                           sk_json_type_name(sk_json_type(v)));
+            return sk_fail(err, SK_INVALID, "'%s': '%s': expected an index from 0, got %s", what,
+                           name, sk_json_type_name(sk_json_type(v)));
         }
         if (put(out, what, index, name, strlen(name), err) < 0)
             return -1;
@@ -111,10 +120,14 @@ static bool is_label2id(const struct sk_json *object)
     return it && sk_json_type(sk_json_value(it)) == SK_JSON_INT;
 }
 
-enum form { FORM_ID2LABEL, FORM_LABEL2ID, FORM_EITHER };
+enum form {
+    FORM_ID2LABEL,
+    FORM_LABEL2ID,
+    FORM_EITHER
+};
 
-static int read_labels(const struct sk_json *v, const char *what, enum form form, struct sk_labels *out,
-                       struct sk_err *err)
+static int read_labels(const struct sk_json *v, const char *what, enum form form,
+                       struct sk_labels *out, struct sk_err *err)
 {
     SK_AUTO(sk_labels_done) struct sk_labels l = { 0 };
     enum sk_json_type type = sk_json_type(v);
@@ -138,7 +151,8 @@ static int read_labels(const struct sk_json *v, const char *what, enum form form
     return 0;
 }
 
-int sk_labels_from_json(const struct sk_json *v, const char *what, struct sk_labels *out, struct sk_err *err)
+int sk_labels_from_json(const struct sk_json *v, const char *what, struct sk_labels *out,
+                        struct sk_err *err)
 {
     return read_labels(v, what, FORM_EITHER, out, err);
 }
@@ -153,7 +167,9 @@ int sk_labels_from_config(const struct sk_json *config, struct sk_labels *out, s
     static const struct {
         const char *key;
         enum form form;
-    } sources[] = { { "id2label", FORM_ID2LABEL }, { "label2id", FORM_LABEL2ID }, { "label_names", FORM_ID2LABEL } };
+    } sources[] = { { "id2label", FORM_ID2LABEL },
+                    { "label2id", FORM_LABEL2ID },
+                    { "label_names", FORM_ID2LABEL } };
 
     for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
         const struct sk_json *v = sk_json_get(config, sources[i].key);
@@ -180,7 +196,8 @@ static struct sk_view next_line(struct sk_view *rest)
     return sk_view_trim(line);
 }
 
-static int from_lines(struct sk_view text, const char *path, struct sk_labels *out, struct sk_err *err)
+static int from_lines(struct sk_view text, const char *path, struct sk_labels *out,
+                      struct sk_err *err)
 {
     struct sk_view rest = text;
     size_t count = 0, line = 0;
@@ -190,7 +207,8 @@ static int from_lines(struct sk_view text, const char *path, struct sk_labels *o
 
         line++;
         if (l.len > 0 && count + 1 != line)
-            return sk_fail(err, SK_INVALID, "line %zu is empty: every line must hold a label", count + 1);
+            return sk_fail(err, SK_INVALID, "line %zu is empty: every line must hold a label",
+                           count + 1);
         count += l.len > 0;
     }
     if (count == 0)
@@ -212,7 +230,8 @@ static int from_json_text(struct sk_view text, struct sk_labels *out, struct sk_
 
     if (sk_json_parse(text.ptr, text.len, NULL, &doc, err) < 0)
         return -1;
-    if (is_given(sk_json_get(doc, "id2label")) || sk_json_type(sk_json_get(doc, "label2id")) == SK_JSON_OBJECT)
+    if (is_given(sk_json_get(doc, "id2label")) ||
+        sk_json_type(sk_json_get(doc, "label2id")) == SK_JSON_OBJECT)
         return sk_labels_from_config(doc, out, err); /* a whole config.json */
     return sk_labels_from_json(doc, "labels", out, err);
 }

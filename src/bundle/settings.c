@@ -1,8 +1,9 @@
 /*
  * settings.c - skerry.json: what the files of the hub cannot say.
  *
- * One table of keys: each with the type that the reader checks and the place that it fills. A key that is not in it
- * is most likely a typing error and becomes a warning with the nearest known one; files of later versions still load.
+ * One table of keys: each with the type that the reader checks and the place that it fills. A key
+ * that is not in it is most likely a typing error and becomes a warning with the nearest known one;
+ * files of later versions still load.
  */
 #include "base/limits.h"
 #include "base/str.h"
@@ -12,10 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const keys[] = { "name", "description", "grey16", "exif_orientation", "output", "activation",
-                                    "warmup_image" };
+static const char *const keys[] = { "name",   "description", "grey16",      "exif_orientation",
+                                    "output", "activation",  "warmup_image" };
 
-enum { KEY_COUNT = sizeof(keys) / sizeof(keys[0]), NEAR = 3, NAME_BYTES = 128 };
+enum {
+    KEY_COUNT = sizeof(keys) / sizeof(keys[0]),
+    NEAR = 3,
+    NAME_BYTES = 128
+};
 
 void sk_bundle_warn(struct sk_buf *warnings, const char *fmt, ...)
 {
@@ -44,13 +49,15 @@ static void warn_unknown(const char *key, struct sk_buf *warnings)
         }
     }
     if (nearest)
-        sk_bundle_warn(warnings, "skerry.json: unknown key '%.64s' is ignored; did you mean '%s'?", key, nearest);
+        sk_bundle_warn(warnings, "skerry.json: unknown key '%.64s' is ignored; did you mean '%s'?",
+                       key, nearest);
     else
         sk_bundle_warn(warnings, "skerry.json: unknown key '%.64s' is ignored", key);
 }
 
 /* A text of at most max bytes, copied; *out stays NULL when the key is absent. */
-static int copy_text(const struct sk_json *doc, const char *key, size_t max, char **out, struct sk_err *err)
+static int copy_text(const struct sk_json *doc, const char *key, size_t max, char **out,
+                     struct sk_err *err)
 {
     const char *text = NULL;
 
@@ -65,8 +72,8 @@ static int copy_text(const struct sk_json *doc, const char *key, size_t max, cha
 }
 
 /* One of the choices, by its place in the list. */
-static int read_choice(const struct sk_json *doc, const char *key, const char *const *choices, int count, int *out,
-                       struct sk_err *err)
+static int read_choice(const struct sk_json *doc, const char *key, const char *const *choices,
+                       int count, int *out, struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf list = SK_BUF_INIT(256);
     const char *text = NULL;
@@ -82,7 +89,8 @@ static int read_choice(const struct sk_json *doc, const char *key, const char *c
         }
         sk_buf_fmt(&list, "%s%s", i > 0 ? ", " : "", choices[i]);
     }
-    return sk_fail(err, SK_INVALID, "'%s': '%.64s' is none of %s", key, text, sk_buf_ok(&list) ? list.data : "the choices");
+    return sk_fail(err, SK_INVALID, "'%s': '%.64s' is none of %s", key, text,
+                   sk_buf_ok(&list) ? list.data : "the choices");
 }
 
 /* The name goes into URLs, metrics and logs. */
@@ -92,7 +100,8 @@ static int check_name(const char *name, struct sk_err *err)
         return sk_fail(err, SK_INVALID, "'name' is empty");
     for (const char *c = name; *c != '\0'; c++) {
         if ((unsigned char)*c <= ' ' || *c == '/' || *c == '"' || *c == '\\' || *c == 0x7f)
-            return sk_fail(err, SK_INVALID, "'name': no spaces, slashes, quotes or control characters are allowed");
+            return sk_fail(err, SK_INVALID,
+                           "'name': no spaces, slashes, quotes or control characters are allowed");
     }
     return 0;
 }
@@ -106,9 +115,10 @@ static int read_warmup(const struct sk_json *doc, struct sk_bundle *b, struct sk
         return -1;
     if (!text)
         return 0;
-    if (text[0] == '\0' || text[0] == '/' || strcmp(text, "..") == 0 || sk_starts_with(text, "../") ||
-        strstr(text, "/../") || sk_ends_with(text, "/.."))
-        return sk_fail(err, SK_INVALID, "'warmup_image': expected a name inside the bundle, got '%.64s'", text);
+    if (text[0] == '\0' || text[0] == '/' || strcmp(text, "..") == 0 ||
+        sk_starts_with(text, "../") || strstr(text, "/../") || sk_ends_with(text, "/.."))
+        return sk_fail(err, SK_INVALID,
+                       "'warmup_image': expected a name inside the bundle, got '%.64s'", text);
     path = sk_path_join(b->folder, text);
     if (!path)
         return sk_nomem(err);
@@ -129,28 +139,37 @@ static int check_output(const struct sk_bundle *b, struct sk_err *err)
             return 0;
         sk_buf_fmt(&list, "%s%s", i > 0 ? ", " : "", b->onnx->outputs[i].name);
     }
-    return sk_fail(err, SK_INVALID, "'output': the model has no output '%.64s'; it has %s", b->output,
-                   sk_buf_ok(&list) && list.data ? list.data : "many");
+    return sk_fail(err, SK_INVALID, "'output': the model has no output '%.64s'; it has %s",
+                   b->output, sk_buf_ok(&list) && list.data ? list.data : "many");
 }
 
-int sk_bundle_settings(const struct sk_json *doc, struct sk_bundle *b, struct sk_buf *warnings, struct sk_err *err)
+int sk_bundle_settings(const struct sk_json *doc, struct sk_bundle *b, struct sk_buf *warnings,
+                       struct sk_err *err)
 {
-    static const char *const grey16[] = { [SK_GREY16_CLIP] = "clip", [SK_GREY16_HIGH_BYTE] = "high_byte",
+    static const char *const grey16[] = { [SK_GREY16_CLIP] = "clip",
+                                          [SK_GREY16_HIGH_BYTE] = "high_byte",
                                           [SK_GREY16_MIN_MAX] = "min_max" };
-    static const char *const activations[] = { [SK_ACT_AUTO] = "auto", [SK_ACT_SOFTMAX] = "softmax",
-                                               [SK_ACT_SIGMOID] = "sigmoid", [SK_ACT_NONE] = "none" };
+    static const char *const activations[] = { [SK_ACT_AUTO] = "auto",
+                                               [SK_ACT_SOFTMAX] = "softmax",
+                                               [SK_ACT_SIGMOID] = "sigmoid",
+                                               [SK_ACT_NONE] = "none" };
     int grey = SK_GREY16_CLIP, activation = SK_ACT_AUTO;
 
     if (sk_json_type(doc) != SK_JSON_OBJECT)
-        return sk_fail(err, SK_INVALID, "expected an object, got %s", sk_json_type_name(sk_json_type(doc)));
+        return sk_fail(err, SK_INVALID, "expected an object, got %s",
+                       sk_json_type_name(sk_json_type(doc)));
     for (void *it = sk_json_first(doc); it; it = sk_json_next(doc, it))
         warn_unknown(sk_json_key(it), warnings);
-    if (copy_text(doc, "name", NAME_BYTES, &b->name, err) < 0 || (b->name && check_name(b->name, err) < 0) ||
+    if (copy_text(doc, "name", NAME_BYTES, &b->name, err) < 0 ||
+        (b->name && check_name(b->name, err) < 0) ||
         copy_text(doc, "description", SK_LIMIT_CONFIG_BYTES, &b->description, err) < 0 ||
-        copy_text(doc, "output", SK_LIMIT_CONFIG_BYTES, &b->output, err) < 0 || check_output(b, err) < 0 ||
+        copy_text(doc, "output", SK_LIMIT_CONFIG_BYTES, &b->output, err) < 0 ||
+        check_output(b, err) < 0 ||
         read_choice(doc, "grey16", grey16, SK_GREY16_COUNT, &grey, err) < 0 ||
-        read_choice(doc, "activation", activations, sizeof(activations) / sizeof(activations[0]), &activation, err) < 0 ||
-        sk_json_want_bool(doc, "exif_orientation", &b->exif_orientation, err) < 0 || read_warmup(doc, b, err) < 0)
+        read_choice(doc, "activation", activations, sizeof(activations) / sizeof(activations[0]),
+                    &activation, err) < 0 ||
+        sk_json_want_bool(doc, "exif_orientation", &b->exif_orientation, err) < 0 ||
+        read_warmup(doc, b, err) < 0)
         return -1;
     b->grey16 = (enum sk_grey16)grey;
     b->activation = (enum sk_activation)activation;

@@ -1,6 +1,7 @@
 /*
- * check.c - do these tensors fit this model? Everything that a client can get wrong about an input is found here, with a
- * sentence that says what came and what the model takes, before an engine sees a byte.
+ * check.c - do these tensors fit this model? Everything that a client can get wrong about an input
+ * is found here, with a sentence that says what came and what the model takes, before an engine
+ * sees a byte.
  */
 #include "base/str.h"
 #include "engine/engine_priv.h"
@@ -8,7 +9,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { SHAPE_TEXT = 192 };
+enum {
+    SHAPE_TEXT = 192
+};
 
 bool sk_shape_elements(const int64_t *dims, unsigned rank, size_t *out)
 {
@@ -41,7 +44,8 @@ static const char *shape_text(enum sk_dtype dtype, const int64_t *dims, unsigned
 
     for (unsigned i = 0; i < rank && i < SK_LIMIT_RANK && at < SHAPE_TEXT - 32; i++)
         at += (size_t)(dims[i] < 0 ? snprintf(out + at, SHAPE_TEXT - at, "%s?", i ? "," : "")
-                                   : snprintf(out + at, SHAPE_TEXT - at, "%s%" PRId64, i ? "," : "", dims[i]));
+                                   : snprintf(out + at, SHAPE_TEXT - at, "%s%" PRId64, i ? "," : "",
+                                              dims[i]));
     (void)snprintf(out + at, SHAPE_TEXT - at, "]");
     return out;
 }
@@ -56,8 +60,8 @@ static int misfit(const struct sk_tensor_info *want, const struct sk_tensor *got
                    shape_text(want->dtype, want->dims, want->rank, want_text));
 }
 
-static int check_bytes(const struct sk_tensor_info *want, const struct sk_tensor *got, size_t elements,
-                       struct sk_err *err)
+static int check_bytes(const struct sk_tensor_info *want, const struct sk_tensor *got,
+                       size_t elements, struct sk_err *err)
 {
     size_t bytes;
 
@@ -71,18 +75,21 @@ static int check_bytes(const struct sk_tensor_info *want, const struct sk_tensor
     if (!sk_mul_size(elements, sk_dtype_size(got->dtype), &bytes))
         return misfit(want, got, "the size overflows", err);
     if (bytes != got->size_bytes)
-        return sk_fail(err, SK_INVALID, "input '%s': the shape needs %zu bytes, got %zu", want->name, bytes,
-                       got->size_bytes);
+        return sk_fail(err, SK_INVALID, "input '%s': the shape needs %zu bytes, got %zu",
+                       want->name, bytes, got->size_bytes);
     return 0;
 }
 
-static int check_input(const struct sk_tensor_info *want, const struct sk_tensor *got, struct sk_err *err)
+static int check_input(const struct sk_tensor_info *want, const struct sk_tensor *got,
+                       struct sk_err *err)
 {
     size_t elements;
 
     if (want->dtype == SK_DT_COUNT)
-        return sk_fail(err, SK_UNSUPPORTED,
-                       "input '%s' is not a tensor of a known type (a sequence, map or optional value)", want->name);
+        return sk_fail(
+            err, SK_UNSUPPORTED,
+            "input '%s' is not a tensor of a known type (a sequence, map or optional value)",
+            want->name);
     if (!got->data && !got->strings && got->rank == 0)
         return sk_fail(err, SK_INVALID, "input '%s': missing", want->name);
     if (got->dtype != want->dtype)

@@ -1,9 +1,11 @@
 /*
- * engine.c - what is the same for every engine: objects' heads, checks of inputs, buffers, dispatch.
+ * engine.c - what is the same for every engine: objects' heads, checks of inputs, buffers,
+ * dispatch.
  *
- * Inputs are checked here against the model's description before an engine sees them, so engines may rely on types,
- * ranks, fixed dimensions and sizes. A model's shape of rank 0 stands for a scalar or for "unknown" (the library does
- * not tell them apart): any rank passes here and the library decides.
+ * Inputs are checked here against the model's description before an engine sees them, so engines
+ * may rely on types, ranks, fixed dimensions and sizes. A model's shape of rank 0 stands for a
+ * scalar or for "unknown" (the library does not tell them apart): any rank passes here and the
+ * library decides.
  */
 #include "engine/engine.h"
 
@@ -14,7 +16,9 @@
 #include <malloc.h>
 #include <stdlib.h>
 
-enum { BUFFER_ALIGN = 64 };
+enum {
+    BUFFER_ALIGN = 64
+};
 
 int sk_engine_open(const struct sk_engine_options *opts, struct sk_engine **out, struct sk_err *err)
 {
@@ -51,8 +55,8 @@ void sk_engine_trim(void)
 
 /* ---- nets ---- */
 
-int sk_net_load(struct sk_engine *e, const char *model_path, const char *digest, struct sk_net **out,
-                struct sk_err *err)
+int sk_net_load(struct sk_engine *e, const char *model_path, const char *digest,
+                struct sk_net **out, struct sk_err *err)
 {
     uint64_t start_ns = sk_now_ns();
     struct sk_net *n = NULL;
@@ -85,12 +89,14 @@ struct sk_tensor_info *sk_net_outputs(struct sk_net *n)
     return (struct sk_tensor_info *)(uintptr_t)n->info.outputs;
 }
 
-int sk_net_init(struct sk_net *n, struct sk_engine *e, size_t inputs, size_t outputs, struct sk_err *err)
+int sk_net_init(struct sk_net *n, struct sk_engine *e, size_t inputs, size_t outputs,
+                struct sk_err *err)
 {
     n->engine = e;
     if (inputs > SK_LIMIT_TENSORS || outputs > SK_LIMIT_TENSORS)
-        return sk_fail(err, SK_UNSUPPORTED, "the model has %zu inputs and %zu outputs, the limit is %u each",
-                       inputs, outputs, SK_LIMIT_TENSORS);
+        return sk_fail(err, SK_UNSUPPORTED,
+                       "the model has %zu inputs and %zu outputs, the limit is %u each", inputs,
+                       outputs, SK_LIMIT_TENSORS);
     n->info.inputs = calloc(inputs + 1, sizeof(struct sk_tensor_info));
     n->info.outputs = calloc(outputs + 1, sizeof(struct sk_tensor_info));
     if (!n->info.inputs || !n->info.outputs)
@@ -198,8 +204,10 @@ static int resolve_wanted(struct sk_run *r, const bool *wanted, struct sk_err *e
             refused = info->outputs[i].name;
     }
     if (refused && (wanted || count == 0))
-        return sk_fail(err, SK_UNSUPPORTED,
-                       "output '%s' is not a tensor of a known type (a sequence, map or optional value)", refused);
+        return sk_fail(
+            err, SK_UNSUPPORTED,
+            "output '%s' is not a tensor of a known type (a sequence, map or optional value)",
+            refused);
     return 0;
 }
 

@@ -1,8 +1,10 @@
 /*
- * engine_priv.h - what every engine shares: the table of operations, and the heads of the three objects.
+ * engine_priv.h - what every engine shares: the table of operations, and the heads of the three
+ * objects.
  *
  * An engine embeds the heads as first members of its own structures and fills them; engine.c does
- * what is the same for all: checks of inputs, buffers, dispatch. Besides the engines, only tests include this.
+ * what is the same for all: checks of inputs, buffers, dispatch. Besides the engines, only tests
+ * include this.
  */
 #ifndef SK_ENGINE_PRIV_H
 #define SK_ENGINE_PRIV_H
@@ -44,9 +46,9 @@ struct sk_run_buffer {
 
 struct sk_run {
     struct sk_net *net;
-    struct sk_tensor *outputs;            /* one per model output */
-    bool *wanted;                         /* one per model output */
-    struct sk_run_buffer *input_buffers;  /* one per model input */
+    struct sk_tensor *outputs;           /* one per model output */
+    bool *wanted;                        /* one per model output */
+    struct sk_run_buffer *input_buffers; /* one per model input */
 };
 
 /* Makes room for the tensor descriptions; names are strdup'ed into them by the engine. */
@@ -67,7 +69,9 @@ void sk_run_buffer_done(struct sk_run_buffer *b);
 /* Elements of a shape; false when a dimension is negative or the product overflows. */
 bool sk_shape_elements(const int64_t *dims, unsigned rank, size_t *out);
 
-/* The checks of sk_run_exec: types, ranks, dimensions, sizes. Errors name the input, what came and what fits. */
-int sk_run_check(const struct sk_net *n, const struct sk_tensor *inputs, struct sk_err *err) SK_CHECK;
+/* The checks of sk_run_exec: types, ranks, dimensions, sizes. Errors name the input, what came and
+ * what fits. */
+int sk_run_check(const struct sk_net *n, const struct sk_tensor *inputs,
+                 struct sk_err *err) SK_CHECK;
 
 #endif

@@ -1,10 +1,11 @@
 /*
- * ort.c - finds, loads and opens ONNX Runtime: the one place that knows where the library comes from.
+ * ort.c - finds, loads and opens ONNX Runtime: the one place that knows where the library comes
+ * from.
  *
- * Searched in this order, the first that exists wins: --onnxruntime PATH, SKERRY_ONNXRUNTIME, the library that the build
- * fetched, ../lib beside the executable, the system's. A library that was named and does not load is an error, not a
- * reason to go on: who names one wants that one. The library is never unloaded: its threads and static objects
- * outlive its environment.
+ * Searched in this order, the first that exists wins: --onnxruntime PATH, SKERRY_ONNXRUNTIME, the
+ * library that the build fetched, ../lib beside the executable, the system's. A library that was
+ * named and does not load is an error, not a reason to go on: who names one wants that one. The
+ * library is never unloaded: its threads and static objects outlive its environment.
  *
  * Its telemetry is switched off before its environment exists; its log goes to ours at debug.
  */
@@ -25,13 +26,14 @@
 #define SK_ONNXRUNTIME_PATH "" /* the build fetched none */
 #endif
 
-#define INSTALL_HINT                                                                             \
-    "Get one with `make deps` in the source tree, or `pip install onnxruntime` and name it with " \
+#define INSTALL_HINT                                                                               \
+    "Get one with `make deps` in the source tree, or `pip install onnxruntime` and name it with "  \
     "--onnxruntime PATH or SKERRY_ONNXRUNTIME (the library, or the folder onnxruntime/capi)"
 
 /* ---- errors and log ---- */
 
-int sk_ort_check(const struct sk_ort_engine *e, struct OrtStatus *status, enum sk_code code, struct sk_err *err)
+int sk_ort_check(const struct sk_ort_engine *e, struct OrtStatus *status, enum sk_code code,
+                 struct sk_err *err)
 {
     const char *text;
     char flat[SK_ERR_TEXT];
@@ -53,8 +55,8 @@ int sk_ort_check(const struct sk_ort_engine *e, struct OrtStatus *status, enum s
     return sk_fail(err, code, "%s", n > 0 ? flat : "ONNX Runtime failed without a reason");
 }
 
-static void take_log(void *ctx, unsigned severity, const char *category, const char *log_id, const char *location,
-                     const char *message)
+static void take_log(void *ctx, unsigned severity, const char *category, const char *log_id,
+                     const char *location, const char *message)
 {
     char flat[400];
     size_t n = 0;
@@ -67,12 +69,14 @@ static void take_log(void *ctx, unsigned severity, const char *category, const c
     for (; message[n] != '\0' && n < sizeof(flat) - 1; n++)
         flat[n] = (unsigned char)message[n] < ' ' ? ' ' : message[n] == '"' ? '\'' : message[n];
     flat[n] = '\0';
-    sk_log(SK_DEBUG, "onnxruntime", "severity=%u where=\"%s\" message=\"%s\"", severity, location, flat);
+    sk_log(SK_DEBUG, "onnxruntime", "severity=%u where=\"%s\" message=\"%s\"", severity, location,
+           flat);
 }
 
 /* ---- the library ---- */
 
-/* In a folder such as that of the Python package: libonnxruntime.so, .so.1, .so.1.32.0; the longest name has the version. */
+/* In a folder such as that of the Python package: libonnxruntime.so, .so.1, .so.1.32.0; the longest
+ * name has the version. */
 static int find_in_folder(const char *folder, char **out, struct sk_err *err)
 {
     SK_AUTO(sk_dir_done) struct sk_dir dir = { 0 };
@@ -81,7 +85,8 @@ static int find_in_folder(const char *folder, char **out, struct sk_err *err)
     if (sk_dir_read(folder, &dir, err) < 0)
         return -1;
     for (size_t i = 0; i < dir.count; i++) {
-        if (sk_starts_with(dir.names[i], "libonnxruntime.so") && (!best || strlen(dir.names[i]) >= strlen(best)))
+        if (sk_starts_with(dir.names[i], "libonnxruntime.so") &&
+            (!best || strlen(dir.names[i]) >= strlen(best)))
             best = dir.names[i];
     }
     if (!best)
@@ -147,8 +152,8 @@ static void *load_first(const struct candidate *list, size_t count, struct sk_er
     if (!sk_buf_ok(&tried))
         (void)sk_buf_fail(&tried, err);
     else
-        (void)sk_fail(err, SK_UNSUPPORTED, "no ONNX Runtime library: tried %s. %s", tried.data ? tried.data : "nothing",
-                      INSTALL_HINT);
+        (void)sk_fail(err, SK_UNSUPPORTED, "no ONNX Runtime library: tried %s. %s",
+                      tried.data ? tried.data : "nothing", INSTALL_HINT);
     return NULL;
 }
 
@@ -183,13 +188,15 @@ static int copy_api(void *handle, struct sk_ort_engine *e, struct sk_err *err)
     const sk_ort_slot *table;
 
     if (!symbol)
-        return sk_fail(err, SK_UNSUPPORTED, "the library is not ONNX Runtime: it has no OrtGetApiBase");
+        return sk_fail(err, SK_UNSUPPORTED,
+                       "the library is not ONNX Runtime: it has no OrtGetApiBase");
     memcpy(&get_base, &symbol, sizeof(symbol));
     base = get_base();
     (void)snprintf(e->name, sizeof(e->name), "onnxruntime %s", base->GetVersionString());
     table = base->GetApi(SK_ORT_API_VERSION);
     if (!table)
-        return sk_fail(err, SK_UNSUPPORTED, "%s is too old: 1.%d or later is needed", e->name, SK_ORT_API_VERSION);
+        return sk_fail(err, SK_UNSUPPORTED, "%s is too old: 1.%d or later is needed", e->name,
+                       SK_ORT_API_VERSION);
 #define COPY_SLOT(slot, result, name, params) e->api.name = (result(*) params)table[slot];
     SK_ORT_API_TABLE(COPY_SLOT)
 #undef COPY_SLOT
@@ -230,7 +237,8 @@ static int read_cpu_text(char **out, struct sk_err *err)
     }
     if (len == 0)
         return sk_fail(err, SK_UNSUPPORTED,
-                       "cannot read /proc/cpuinfo, which ONNX Runtime needs: mount /proc in this container or chroot");
+                       "cannot read /proc/cpuinfo, which ONNX Runtime needs: mount /proc in this "
+                       "container or chroot");
     text[len] = '\0';
     *out = SK_TAKE(text);
     return 0;
@@ -271,11 +279,15 @@ static int open_environment(struct sk_ort_engine *e, struct sk_err *err)
 {
     const struct sk_ort_api *api = &e->api;
 
-    if (sk_ort_check(e, api->CreateEnvWithCustomLogger(take_log, NULL, SK_ORT_LOG_WARNING, "skerry", &e->env), SK_BUG,
-                     err) < 0 ||
+    if (sk_ort_check(
+            e,
+            api->CreateEnvWithCustomLogger(take_log, NULL, SK_ORT_LOG_WARNING, "skerry", &e->env),
+            SK_BUG, err) < 0 ||
         sk_ort_check(e, api->DisableTelemetryEvents(e->env), SK_BUG, err) < 0 ||
-        sk_ort_check(e, api->CreateCpuMemoryInfo(SK_ORT_DEVICE_ALLOCATOR, SK_ORT_MEM_DEFAULT, &e->cpu_memory), SK_BUG,
-                     err) < 0 ||
+        sk_ort_check(
+            e,
+            api->CreateCpuMemoryInfo(SK_ORT_DEVICE_ALLOCATOR, SK_ORT_MEM_DEFAULT, &e->cpu_memory),
+            SK_BUG, err) < 0 ||
         sk_ort_check(e, api->GetAllocatorWithDefaultOptions(&e->allocator), SK_BUG, err) < 0)
         return sk_wrap(err, "%s", e->name);
     return 0;

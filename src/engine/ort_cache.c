@@ -1,16 +1,19 @@
 /*
- * ort_cache.c - optimised graphs, kept on disk so that they are made once and their weights exist once in memory.
+ * ort_cache.c - optimised graphs, kept on disk so that they are made once and their weights exist
+ * once in memory.
  *
  *   $CACHE/graphs/KEY/model.onnx   the graph after the library's optimisations
  *                     weights.bin  its weights, mapped by every session of every process
  *                     manifest     what the two looked like when they were written
  *
- * KEY is a digest of everything that the result depends on: the model, the library's build, the CPU, our format. An
- * entry is written in a temporary folder and renamed, so a folder under its final name is complete; two processes may
- * do it at once, the second uses the first one's. Nothing is synced: instead the manifest names the boot during which
- * it was written. Within that boot an entry is sound when size, inode and times of its files are still
- * those of the manifest; after a reboot (which may have lost data) the SHA-256 sums are compared once and the manifest is
- * renewed. What is unsound is removed. Entries that were not used for 30 days are removed when a new one is made.
+ * KEY is a digest of everything that the result depends on: the model, the library's build, the
+ * CPU, our format. An entry is written in a temporary folder and renamed, so a folder under its
+ * final name is complete; two processes may do it at once, the second uses the first one's. Nothing
+ * is synced: instead the manifest names the boot during which it was written. Within that boot an
+ * entry is sound when size, inode and times of its files are still those of the manifest; after a
+ * reboot (which may have lost data) the SHA-256 sums are compared once and the manifest is renewed.
+ * What is unsound is removed. Entries that were not used for 30 days are removed when a new one is
+ * made.
  */
 #include "base/buf.h"
 #include "base/clock.h"
@@ -26,25 +29,36 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FORMAT = 1, MANIFEST_BYTES = 4096, UNUSED_SECONDS = 30 * 24 * 3600, TEMP_SECONDS = 3600, BOOT_TEXT = 64 };
+enum {
+    FORMAT = 1,
+    MANIFEST_BYTES = 4096,
+    UNUSED_SECONDS = 30 * 24 * 3600,
+    TEMP_SECONDS = 3600,
+    BOOT_TEXT = 64
+};
 
 static const char *const cached_files[] = { SK_ORT_CACHE_GRAPH, SK_ORT_CACHE_WEIGHTS };
 
-enum { FILE_COUNT = sizeof(cached_files) / sizeof(cached_files[0]) };
+enum {
+    FILE_COUNT = sizeof(cached_files) / sizeof(cached_files[0])
+};
 
 /* ---- the key ---- */
 
-/* Lines of /proc/cpuinfo that say what the CPU can do; the first of each, since the cores are alike. */
+/* Lines of /proc/cpuinfo that say what the CPU can do; the first of each, since the cores are
+ * alike. */
 static void add_cpu(const char *text, struct sk_buf *out)
 {
-    static const char *const fields[] = { "vendor_id", "cpu family", "model", "flags", "Features", "CPU implementer",
-                                          "CPU part" };
+    static const char *const fields[] = { "vendor_id", "cpu family",      "model",   "flags",
+                                          "Features",  "CPU implementer", "CPU part" };
 
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        for (const char *line = text; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+        for (const char *line = text; line;
+             line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
             size_t name_len = strlen(fields[i]);
 
-            if (strncmp(line, fields[i], name_len) != 0 || (line[name_len] != '\t' && line[name_len] != ' ' && line[name_len] != ':'))
+            if (strncmp(line, fields[i], name_len) != 0 ||
+                (line[name_len] != '\t' && line[name_len] != ' ' && line[name_len] != ':'))
                 continue;
             sk_buf_add(out, line, strcspn(line, "\n"));
             sk_buf_chr(out, '\n');
@@ -53,12 +67,14 @@ static void add_cpu(const char *text, struct sk_buf *out)
     }
 }
 
-int sk_ort_cache_key(const struct sk_ort_engine *e, const char *digest, char *out, struct sk_err *err)
+int sk_ort_cache_key(const struct sk_ort_engine *e, const char *digest, char *out,
+                     struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf b = SK_BUF_INIT(64 << 10);
     char hex[SK_SHA256_HEX];
 
-    sk_buf_fmt(&b, "format %d\nmodel %s\nlibrary %s %s\n", FORMAT, digest, e->name, e->api.GetBuildInfoString());
+    sk_buf_fmt(&b, "format %d\nmodel %s\nlibrary %s %s\n", FORMAT, digest, e->name,
+               e->api.GetBuildInfoString());
     add_cpu(e->cpu_text, &b);
     if (!sk_buf_ok(&b))
         return sk_buf_fail(&b, err);
@@ -119,8 +135,9 @@ static int add_identity(const char *path, struct sk_buf *out, struct sk_err *err
         sk_buf_str(out, "absent\n");
         return 0;
     }
-    sk_buf_fmt(out, "%jd %jd %ju %jd.%09ld %jd.%09ld\n", (intmax_t)st.st_size, (intmax_t)st.st_dev, (uintmax_t)st.st_ino,
-               (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (intmax_t)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+    sk_buf_fmt(out, "%jd %jd %ju %jd.%09ld %jd.%09ld\n", (intmax_t)st.st_size, (intmax_t)st.st_dev,
+               (uintmax_t)st.st_ino, (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
+               (intmax_t)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
     return 0;
 }
 
@@ -135,7 +152,8 @@ static int add_sum(const char *path, struct sk_buf *out, struct sk_err *err)
 }
 
 /* Two parts: what is cheap to compare, and the sums. */
-static int describe(const char *folder, bool with_sums, struct sk_buf *identity, struct sk_buf *sums, struct sk_err *err)
+static int describe(const char *folder, bool with_sums, struct sk_buf *identity,
+                    struct sk_buf *sums, struct sk_err *err)
 {
     char boot[BOOT_TEXT];
 
@@ -169,7 +187,8 @@ static int write_manifest(const char *folder, struct sk_err *err)
     return sk_file_write(path, text.data, text.len, 0600, err);
 }
 
-/* The entry is what its manifest says; a manifest of another boot is checked by the sums and renewed. */
+/* The entry is what its manifest says; a manifest of another boot is checked by the sums and
+ * renewed. */
 static bool is_sound(const char *folder)
 {
     SK_AUTO(sk_buf_done) struct sk_buf identity = SK_BUF_INIT(MANIFEST_BYTES);
@@ -212,7 +231,8 @@ char *sk_ort_cache_find(const char *key)
     if (!folder || !sk_is_dir(folder))
         return NULL;
     if (!is_sound(folder)) {
-        sk_log(SK_DEBUG, "graph_cache_unsound", "entry=\"%s\" next=\"removing and making it again\"", folder);
+        sk_log(SK_DEBUG, "graph_cache_unsound",
+               "entry=\"%s\" next=\"removing and making it again\"", folder);
         sk_ort_cache_remove(folder);
         return NULL;
     }

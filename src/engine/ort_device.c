@@ -1,9 +1,11 @@
 /*
- * ort_device.c - CPU or CUDA, decided once when the engine is opened, with a sentence that says why.
+ * ort_device.c - CPU or CUDA, decided once when the engine is opened, with a sentence that says
+ * why.
  *
- * CUDA is used when the library was built with it, the NVIDIA driver sees a GPU, and a session of a one-node model really
- * starts on it: that loads the provider's library and all that it needs (cuDNN, cuBLAS). The library itself would
- * fall back to the CPU in silence; here each missing part has its own reason.
+ * CUDA is used when the library was built with it, the NVIDIA driver sees a GPU, and a session of a
+ * one-node model really starts on it: that loads the provider's library and all that it needs
+ * (cuDNN, cuBLAS). The library itself would fall back to the CPU in silence; here each missing part
+ * has its own reason.
  */
 #include "base/buf.h"
 #include "engine/ort_priv.h"
@@ -36,7 +38,8 @@ static int check_provider(const struct sk_ort_engine *e, struct sk_err *err)
     if (sk_ort_check(e, e->api.ReleaseAvailableProviders(list, count), SK_BUG, err) < 0)
         return -1;
     if (!has_cuda)
-        return sk_fail(err, SK_UNSUPPORTED, "%s was built without CUDA (it has %s); onnxruntime-gpu has it", e->name,
+        return sk_fail(err, SK_UNSUPPORTED,
+                       "%s was built without CUDA (it has %s); onnxruntime-gpu has it", e->name,
                        names.data ? names.data : "no provider");
     return 0;
 }
@@ -44,7 +47,8 @@ static int check_provider(const struct sk_ort_engine *e, struct sk_err *err)
 /* The driver's own interface: cuInit(0), cuDeviceGetCount(&n); 0 is success. */
 static int check_gpu(struct sk_err *err)
 {
-    void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL); /* stays loaded, as CUDA wants it */
+    void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL); /* stays loaded, as CUDA wants it
+                                                                   */
     void *init_symbol, *count_symbol;
     int (*init)(unsigned flags);
     int (*get_count)(int *count);
@@ -68,14 +72,16 @@ static int check_gpu(struct sk_err *err)
     return 0;
 }
 
-int sk_ort_device_use_cuda(const struct sk_ort_engine *e, struct OrtSessionOptions *options, struct sk_err *err)
+int sk_ort_device_use_cuda(const struct sk_ort_engine *e, struct OrtSessionOptions *options,
+                           struct sk_err *err)
 {
     struct OrtCUDAProviderOptionsV2 *cuda = NULL;
     int rc;
 
     if (sk_ort_check(e, e->api.CreateCUDAProviderOptions(&cuda), SK_UNSUPPORTED, err) < 0)
         return -1;
-    rc = sk_ort_check(e, e->api.SessionOptionsAppendExecutionProvider_CUDA_V2(options, cuda), SK_UNSUPPORTED, err);
+    rc = sk_ort_check(e, e->api.SessionOptionsAppendExecutionProvider_CUDA_V2(options, cuda),
+                      SK_UNSUPPORTED, err);
     e->api.ReleaseCUDAProviderOptions(cuda);
     return rc;
 }
@@ -90,7 +96,9 @@ static int check_session(const struct sk_ort_engine *e, struct sk_err *err)
         return -1;
     rc = sk_ort_device_use_cuda(e, options, err);
     if (rc == 0)
-        rc = sk_ort_check(e, e->api.CreateSessionFromArray(e->env, probe_model, sizeof(probe_model), options, &session),
+        rc = sk_ort_check(e,
+                          e->api.CreateSessionFromArray(e->env, probe_model, sizeof(probe_model),
+                                                        options, &session),
                           SK_UNSUPPORTED, err);
     if (rc == 0)
         e->api.ReleaseSession(session);

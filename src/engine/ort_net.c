@@ -1,10 +1,11 @@
 /*
  * ort_net.c - a model's two sessions, and what they say about its tensors.
  *
- * `narrow` runs on the calling thread alone and is shared by all workers; `wide` has a pool of threads over all cores for a
- * lone request. Two sessions of the original file would hold the weights twice, so a model of some size is
- * optimised once, saved with its weights beside it (ort_cache.c), and both sessions are opened on the saved graph without
- * optimising again: they map the same file. A small model, or one whose graph cannot be cached, is opened directly, with the
+ * `narrow` runs on the calling thread alone and is shared by all workers; `wide` has a pool of
+ * threads over all cores for a lone request. Two sessions of the original file would hold the
+ * weights twice, so a model of some size is optimised once, saved with its weights beside it
+ * (ort_cache.c), and both sessions are opened on the saved graph without optimising again: they map
+ * the same file. A small model, or one whose graph cannot be cached, is opened directly, with the
  * same optimisations and so the same results.
  *
  * Both sessions are made while loading: a net never changes afterwards, and the model's file may.
@@ -16,10 +17,16 @@
 #include "onnx/onnx.h"
 
 /* Below, loading directly takes a few milliseconds and the weights are not worth sharing. */
-enum { CACHE_BYTES = 1 << 20, CACHE_NODES = 256 };
+enum {
+    CACHE_BYTES = 1 << 20,
+    CACHE_NODES = 256
+};
 
 /* What is done to a graph when a session is opened on it. */
-enum opening { OPEN_OPTIMISE, OPEN_AS_IS };
+enum opening {
+    OPEN_OPTIMISE,
+    OPEN_AS_IS
+};
 
 static struct sk_ort_net *net_of(struct sk_net *n)
 {
@@ -44,31 +51,36 @@ static int set_options(const struct sk_ort_engine *e, struct OrtSessionOptions *
         sk_ort_check(e, e->api.SetSessionGraphOptimizationLevel(o, level), SK_BUG, err) < 0)
         return -1;
     for (size_t i = 0; i < sizeof(config) / sizeof(config[0]); i++) {
-        if (sk_ort_check(e, e->api.AddSessionConfigEntry(o, config[i][0], config[i][1]), SK_BUG, err) < 0)
+        if (sk_ort_check(e, e->api.AddSessionConfigEntry(o, config[i][0], config[i][1]), SK_BUG,
+                         err) < 0)
             return -1;
     }
     return strcmp(e->base.device, "cuda") == 0 ? sk_ort_device_use_cuda(e, o, err) : 0;
 }
 
 /* The optimised graph goes to `path`, weights of 1 KiB and more into the file beside it. */
-static int set_saving(const struct sk_ort_engine *e, struct OrtSessionOptions *o, const char *path, struct sk_err *err)
+static int set_saving(const struct sk_ort_engine *e, struct OrtSessionOptions *o, const char *path,
+                      struct sk_err *err)
 {
     if (sk_ort_check(e, e->api.SetOptimizedModelFilePath(o, path), SK_BUG, err) < 0 ||
-        sk_ort_check(e,
-                     e->api.AddSessionConfigEntry(o, "session.optimized_model_external_initializers_file_name",
-                                                  SK_ORT_CACHE_WEIGHTS),
-                     SK_BUG, err) < 0 ||
-        sk_ort_check(e,
-                     e->api.AddSessionConfigEntry(
-                         o, "session.optimized_model_external_initializers_min_size_in_bytes", "1024"),
-                     SK_BUG, err) < 0)
+        sk_ort_check(
+            e,
+            e->api.AddSessionConfigEntry(
+                o, "session.optimized_model_external_initializers_file_name", SK_ORT_CACHE_WEIGHTS),
+            SK_BUG, err) < 0 ||
+        sk_ort_check(
+            e,
+            e->api.AddSessionConfigEntry(
+                o, "session.optimized_model_external_initializers_min_size_in_bytes", "1024"),
+            SK_BUG, err) < 0)
         return -1;
     return 0;
 }
 
 /* save_to: NULL, or where the graph is saved as it is after opening. */
-static int open_session(const struct sk_ort_engine *e, const char *path, unsigned threads, enum opening opening,
-                        const char *save_to, struct OrtSession **out, struct sk_err *err)
+static int open_session(const struct sk_ort_engine *e, const char *path, unsigned threads,
+                        enum opening opening, const char *save_to, struct OrtSession **out,
+                        struct sk_err *err)
 {
     struct OrtSessionOptions *options = NULL;
     int rc;
@@ -93,8 +105,8 @@ static void close_sessions(const struct sk_ort_engine *e, struct sk_ort_net *n)
     n->wide = n->narrow = NULL;
 }
 
-static int open_sessions(const struct sk_ort_engine *e, struct sk_ort_net *n, const char *path, enum opening opening,
-                         struct sk_err *err)
+static int open_sessions(const struct sk_ort_engine *e, struct sk_ort_net *n, const char *path,
+                         enum opening opening, struct sk_err *err)
 {
     bool is_single = e->threads == 1 || strcmp(e->base.device, "cuda") == 0;
 
@@ -113,8 +125,8 @@ static int open_sessions(const struct sk_ort_engine *e, struct sk_ort_net *n, co
 
 /* ---- the saved graph ---- */
 
-static int save_graph(const struct sk_ort_engine *e, const char *model_path, const char *key, char **graph,
-                      struct sk_err *err)
+static int save_graph(const struct sk_ort_engine *e, const char *model_path, const char *key,
+                      char **graph, struct sk_err *err)
 {
     SK_AUTO(free_cleanup) char *folder = NULL;
     SK_AUTO(free_cleanup) char *path = NULL;
@@ -136,14 +148,17 @@ static int save_graph(const struct sk_ort_engine *e, const char *model_path, con
     return rc;
 }
 
-static bool is_worth_caching(const struct sk_ort_engine *e, const char *digest, const struct sk_onnx_info *onnx)
+static bool is_worth_caching(const struct sk_ort_engine *e, const char *digest,
+                             const struct sk_onnx_info *onnx)
 {
     return e->use_cache && digest && strcmp(e->base.device, "cpu") == 0 &&
-           (onnx->file_bytes >= CACHE_BYTES || onnx->external_bytes >= CACHE_BYTES || onnx->node_count >= CACHE_NODES);
+           (onnx->file_bytes >= CACHE_BYTES || onnx->external_bytes >= CACHE_BYTES ||
+            onnx->node_count >= CACHE_NODES);
 }
 
 /* False: nothing is open, load directly. */
-static bool open_cached(const struct sk_ort_engine *e, struct sk_ort_net *n, const char *model_path, const char *digest)
+static bool open_cached(const struct sk_ort_engine *e, struct sk_ort_net *n, const char *model_path,
+                        const char *digest)
 {
     SK_AUTO(free_cleanup) char *graph = NULL;
     struct sk_err why = SK_ERR_INIT;
@@ -154,12 +169,13 @@ static bool open_cached(const struct sk_ort_engine *e, struct sk_ort_net *n, con
     graph = sk_ort_cache_find(key);
     n->base.info.from_cache = graph != NULL;
     if (!graph && save_graph(e, model_path, key, &graph, &why) < 0) {
-        sk_log(SK_DEBUG, "graph_not_cached", "model=\"%s\" error=\"%s\" next=\"loading it directly\"", model_path, why.text);
+        sk_log(SK_DEBUG, "graph_not_cached",
+               "model=\"%s\" error=\"%s\" next=\"loading it directly\"", model_path, why.text);
         return false;
     }
     if (open_sessions(e, n, graph, OPEN_AS_IS, &why) < 0) {
-        sk_log(SK_DEBUG, "graph_cache_refused", "entry=\"%s\" error=\"%s\" next=\"removing it, loading directly\"", graph,
-               why.text);
+        sk_log(SK_DEBUG, "graph_cache_refused",
+               "entry=\"%s\" error=\"%s\" next=\"removing it, loading directly\"", graph, why.text);
         sk_ort_cache_discard(key);
         n->base.info.from_cache = false;
         return false;
@@ -172,8 +188,8 @@ static bool open_cached(const struct sk_ort_engine *e, struct sk_ort_net *n, con
 enum sk_dtype sk_ort_dtype(unsigned type)
 {
     switch (type) {
-#define TO_OURS(ours, number, name) \
-    case number:                    \
+#define TO_OURS(ours, number, name)                                                                \
+    case number:                                                                                   \
         return ours;
         SK_ORT_DTYPE_TABLE(TO_OURS)
 #undef TO_OURS
@@ -185,8 +201,8 @@ enum sk_dtype sk_ort_dtype(unsigned type)
 unsigned sk_ort_type(enum sk_dtype dtype)
 {
     switch (dtype) {
-#define TO_THEIRS(ours, number, name) \
-    case ours:                        \
+#define TO_THEIRS(ours, number, name)                                                              \
+    case ours:                                                                                     \
         return number;
         SK_ORT_DTYPE_TABLE(TO_THEIRS)
 #undef TO_THEIRS
@@ -218,7 +234,8 @@ static int read_shape(const struct sk_ort_engine *e, const struct OrtTensorTypeA
     for (size_t i = 0; i < rank; i++) {
         if (out->dims[i] < 0) {
             out->dims[i] = -1;
-            (void)snprintf(names->axis[i], sizeof(names->axis[i]), "%s", symbols[i] ? symbols[i] : "");
+            (void)snprintf(names->axis[i], sizeof(names->axis[i]), "%s",
+                           symbols[i] ? symbols[i] : "");
         }
     }
     out->dtype = sk_ort_dtype(type);
@@ -226,8 +243,8 @@ static int read_shape(const struct sk_ort_engine *e, const struct OrtTensorTypeA
     return 0;
 }
 
-static int read_type(const struct sk_ort_engine *e, const struct OrtTypeInfo *type, struct sk_tensor_info *out,
-                     struct axis_names *names, struct sk_err *err)
+static int read_type(const struct sk_ort_engine *e, const struct OrtTypeInfo *type,
+                     struct sk_tensor_info *out, struct axis_names *names, struct sk_err *err)
 {
     const struct OrtTensorTypeAndShapeInfo *shape = NULL;
     unsigned kind = 0;
@@ -241,8 +258,9 @@ static int read_type(const struct sk_ort_engine *e, const struct OrtTypeInfo *ty
     return shape ? read_shape(e, shape, out, names, err) : 0;
 }
 
-static int read_tensor(const struct sk_ort_engine *e, const struct OrtSession *s, bool is_input, size_t index,
-                       struct sk_tensor_info *out, struct axis_names *names, struct sk_err *err)
+static int read_tensor(const struct sk_ort_engine *e, const struct OrtSession *s, bool is_input,
+                       size_t index, struct sk_tensor_info *out, struct axis_names *names,
+                       struct sk_err *err)
 {
     struct OrtTypeInfo *type = NULL;
     char *name = NULL;
@@ -269,8 +287,10 @@ static int read_tensor(const struct sk_ort_engine *e, const struct OrtSession *s
     return rc;
 }
 
-/* An output's dimension with the name of an input's dimension has its size: so its memory can be bound before the run. */
-static void link_dims(struct sk_ort_net *n, const struct axis_names *in, const struct axis_names *out)
+/* An output's dimension with the name of an input's dimension has its size: so its memory can be
+ * bound before the run. */
+static void link_dims(struct sk_ort_net *n, const struct axis_names *in,
+                      const struct axis_names *out)
 {
     const struct sk_net_info *info = &n->base.info;
 
@@ -278,10 +298,12 @@ static void link_dims(struct sk_ort_net *n, const struct axis_names *in, const s
         for (unsigned a = 0; a < info->outputs[o].rank; a++) {
             struct sk_ort_dim_link *link = &n->links[o][a];
 
-            for (size_t i = 0; out[o].axis[a][0] != '\0' && !link->is_linked && i < info->input_count; i++) {
+            for (size_t i = 0;
+                 out[o].axis[a][0] != '\0' && !link->is_linked && i < info->input_count; i++) {
                 for (unsigned b = 0; b < info->inputs[i].rank && !link->is_linked; b++) {
                     if (strcmp(out[o].axis[a], in[i].axis[b]) == 0)
-                        *link = (struct sk_ort_dim_link){ true, (unsigned char)i, (unsigned char)b };
+                        *link = (struct sk_ort_dim_link){ true, (unsigned char)i,
+                                                          (unsigned char)b };
                 }
             }
         }
@@ -327,8 +349,8 @@ static void free_net_cleanup(struct sk_ort_net **n)
         sk_ort_net_free(&(*n)->base);
 }
 
-int sk_ort_net_load(struct sk_engine *base, const char *model_path, const char *digest, struct sk_net **out,
-                    struct sk_err *err)
+int sk_ort_net_load(struct sk_engine *base, const char *model_path, const char *digest,
+                    struct sk_net **out, struct sk_err *err)
 {
     struct sk_ort_engine *e = sk_ort_engine_of(base);
     SK_AUTO(free_net_cleanup) struct sk_ort_net *n = calloc(1, sizeof(*n));
@@ -338,7 +360,8 @@ int sk_ort_net_load(struct sk_engine *base, const char *model_path, const char *
         return sk_nomem(err);
     n->base.engine = base;
     n->base.info.platform = "onnxruntime_onnx";
-    if (sk_onnx_inspect(model_path, &onnx, err) < 0) /* external data must be sound before the library opens it */
+    if (sk_onnx_inspect(model_path, &onnx, err) < 0) /* external data must be sound before the
+                                                        library opens it */
         return -1;
     if ((!is_worth_caching(e, digest, onnx) || !open_cached(e, n, model_path, digest)) &&
         open_sessions(e, n, model_path, OPEN_OPTIMISE, err) < 0)

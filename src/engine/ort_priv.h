@@ -1,5 +1,6 @@
 /*
- * ort_priv.h - ONNX Runtime behind the interface of engine_priv.h: the parts of ort_*.c that know each other.
+ * ort_priv.h - ONNX Runtime behind the interface of engine_priv.h: the parts of ort_*.c that know
+ * each other.
  *
  *   ort.c         finds and loads the library, its environment, errors, log
  *   ort_device.c  CPU or CUDA, and why
@@ -16,7 +17,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { SK_ORT_CPU_TEXT = 8192, SK_ORT_KEY_TEXT = 40 };
+enum {
+    SK_ORT_CPU_TEXT = 8192,
+    SK_ORT_KEY_TEXT = 40
+};
 
 struct sk_ort_engine {
     struct sk_engine base;
@@ -40,16 +44,21 @@ struct sk_ort_dim_link {
 struct sk_ort_net {
     struct sk_net base;
     struct OrtSession *narrow;
-    struct OrtSession *wide; /* may be the same */
-    const char **input_names, **output_names;             /* borrowed from base.info */
-    struct sk_ort_dim_link (*links)[SK_LIMIT_RANK];       /* per output */
-    atomic_bool is_shape_untrusted; /* outputs came in other shapes than declared: let the library allocate them */
+    struct OrtSession *wide;                        /* may be the same */
+    const char **input_names, **output_names;       /* borrowed from base.info */
+    struct sk_ort_dim_link (*links)[SK_LIMIT_RANK]; /* per output */
+    atomic_bool is_shape_untrusted; /* outputs came in other shapes than declared: let the library
+                                       allocate them */
 };
 
 /* ort.c */
-int sk_ort_open(const struct sk_engine_options *opts, struct sk_engine **out, struct sk_err *err) SK_CHECK;
-/* Turns a status into an error and releases it; NULL is success. code: for what the library has no code of its own for. */
-int sk_ort_check(const struct sk_ort_engine *e, struct OrtStatus *status, enum sk_code code, struct sk_err *err) SK_CHECK;
+int sk_ort_open(const struct sk_engine_options *opts, struct sk_engine **out,
+                struct sk_err *err) SK_CHECK;
+/* Turns a status into an error and releases it; NULL is success. code: for what the library has no
+ * code of its own for. */
+int sk_ort_check(const struct sk_ort_engine *e, struct OrtStatus *status, enum sk_code code,
+                 struct sk_err *err) SK_CHECK;
+
 static inline struct sk_ort_engine *sk_ort_engine_of(struct sk_engine *e)
 {
     return (struct sk_ort_engine *)e; /* base is the first member */
@@ -57,25 +66,29 @@ static inline struct sk_ort_engine *sk_ort_engine_of(struct sk_engine *e)
 
 /* ort_device.c: sets base.device, reason, is_degraded. */
 void sk_ort_device_pick(struct sk_ort_engine *e, enum sk_device asked);
-int sk_ort_device_use_cuda(const struct sk_ort_engine *e, struct OrtSessionOptions *options, struct sk_err *err) SK_CHECK;
+int sk_ort_device_use_cuda(const struct sk_ort_engine *e, struct OrtSessionOptions *options,
+                           struct sk_err *err) SK_CHECK;
 
-/* ort_cache.c: the folder of a cached graph holds SK_ORT_CACHE_GRAPH and, beside it, SK_ORT_CACHE_WEIGHTS. */
+/* ort_cache.c: the folder of a cached graph holds SK_ORT_CACHE_GRAPH and, beside it,
+ * SK_ORT_CACHE_WEIGHTS. */
 #define SK_ORT_CACHE_GRAPH   "model.onnx"
 #define SK_ORT_CACHE_WEIGHTS "weights.bin"
-int sk_ort_cache_key(const struct sk_ort_engine *e, const char *digest, char *out, struct sk_err *err) SK_CHECK;
+int sk_ort_cache_key(const struct sk_ort_engine *e, const char *digest, char *out,
+                     struct sk_err *err) SK_CHECK;
 /* malloc'd path of a sound cached graph; NULL: there is none (an unsound one was removed). */
 char *sk_ort_cache_find(const char *key);
-/* A new temporary folder to write into; free() it. Then one of: commit (path of the graph in its final place), or
- * remove. */
+/* A new temporary folder to write into; free() it. Then one of: commit (path of the graph in its
+ * final place), or remove. */
 int sk_ort_cache_begin(char **folder, struct sk_err *err) SK_CHECK;
-int sk_ort_cache_commit(const char *folder, const char *key, char **graph, struct sk_err *err) SK_CHECK;
+int sk_ort_cache_commit(const char *folder, const char *key, char **graph,
+                        struct sk_err *err) SK_CHECK;
 void sk_ort_cache_remove(const char *folder);
 /* Of an entry that the library did not take. */
 void sk_ort_cache_discard(const char *key);
 
 /* ort_net.c */
-int sk_ort_net_load(struct sk_engine *e, const char *model_path, const char *digest, struct sk_net **out,
-                    struct sk_err *err) SK_CHECK;
+int sk_ort_net_load(struct sk_engine *e, const char *model_path, const char *digest,
+                    struct sk_net **out, struct sk_err *err) SK_CHECK;
 void sk_ort_net_free(struct sk_net *n);
 enum sk_dtype sk_ort_dtype(unsigned type); /* SK_DT_COUNT: none of ours */
 unsigned sk_ort_type(enum sk_dtype dtype);

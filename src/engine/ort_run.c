@@ -1,13 +1,15 @@
 /*
  * ort_run.c - one worker's values for one model, and running.
  *
- * A run keeps the library's handles over its inputs and outputs from one request to the next. An input's handle stays as long as its
- * address and shape stay; an output whose shape follows from the declaration and the inputs is written by the library straight into
- * memory of ours. So a steady request shape neither allocates nor copies here. Outputs of unknown shape, and strings, are
- * allocated by the library and released at the next use.
+ * A run keeps the library's handles over its inputs and outputs from one request to the next. An
+ * input's handle stays as long as its address and shape stay; an output whose shape follows from
+ * the declaration and the inputs is written by the library straight into memory of ours. So a
+ * steady request shape neither allocates nor copies here. Outputs of unknown shape, and strings,
+ * are allocated by the library and released at the next use.
  *
- * A declared output shape may be a lie. When a run with bound outputs fails, it is repeated once with outputs of the library's own; if
- * that works, the model's declarations are never trusted again.
+ * A declared output shape may be a lie. When a run with bound outputs fails, it is repeated once
+ * with outputs of the library's own; if that works, the model's declarations are never trusted
+ * again.
  */
 #include "base/buf.h"
 #include "base/thread.h"
@@ -129,21 +131,23 @@ void sk_ort_run_free(struct sk_run *base)
 
 /* ---- inputs ---- */
 
-static bool is_same_shape(unsigned rank, const int64_t *dims, unsigned other_rank, const int64_t *other)
+static bool is_same_shape(unsigned rank, const int64_t *dims, unsigned other_rank,
+                          const int64_t *other)
 {
     return rank == other_rank && memcmp(dims, other, rank * sizeof(*dims)) == 0;
 }
 
-static int fill_strings(const struct sk_ort_engine *e, struct OrtValue *value, const struct sk_tensor *t,
-                        struct sk_err *err)
+static int fill_strings(const struct sk_ort_engine *e, struct OrtValue *value,
+                        const struct sk_tensor *t, struct sk_err *err)
 {
     size_t count = sk_tensor_elements(t);
 
     for (size_t i = 0; i < count; i++) {
         char *room = NULL;
 
-        if (sk_ort_check(e, e->api.GetResizedStringTensorElementBuffer(value, i, t->string_lens[i], &room), SK_BUG,
-                         err) < 0)
+        if (sk_ort_check(
+                e, e->api.GetResizedStringTensorElementBuffer(value, i, t->string_lens[i], &room),
+                SK_BUG, err) < 0)
             return -1;
         if (t->string_lens[i] > 0)
             memcpy(room, t->strings[i], t->string_lens[i]);
@@ -151,30 +155,34 @@ static int fill_strings(const struct sk_ort_engine *e, struct OrtValue *value, c
     return 0;
 }
 
-static int bind_strings(const struct sk_ort_engine *e, struct input_slot *slot, const struct sk_tensor *t,
-                        struct sk_err *err)
+static int bind_strings(const struct sk_ort_engine *e, struct input_slot *slot,
+                        const struct sk_tensor *t, struct sk_err *err)
 {
     release_value(e, &slot->value);
-    if (sk_ort_check(e, e->api.CreateTensorAsOrtValue(e->allocator, t->dims, t->rank, sk_ort_type(SK_DT_BYTES), &slot->value),
+    if (sk_ort_check(e,
+                     e->api.CreateTensorAsOrtValue(e->allocator, t->dims, t->rank,
+                                                   sk_ort_type(SK_DT_BYTES), &slot->value),
                      SK_NOMEM, err) < 0)
         return -1;
     return fill_strings(e, slot->value, t, err);
 }
 
-static int bind_input(const struct sk_ort_engine *e, struct input_slot *slot, const struct sk_tensor *t,
-                      struct sk_err *err)
+static int bind_input(const struct sk_ort_engine *e, struct input_slot *slot,
+                      const struct sk_tensor *t, struct sk_err *err)
 {
     static char nothing[64]; /* the address of an empty tensor */
     void *data = t->size_bytes > 0 ? t->data : nothing;
 
     if (t->dtype == SK_DT_BYTES)
         return bind_strings(e, slot, t, err);
-    if (slot->value && slot->data == data && is_same_shape(slot->rank, slot->dims, t->rank, t->dims))
+    if (slot->value && slot->data == data &&
+        is_same_shape(slot->rank, slot->dims, t->rank, t->dims))
         return 0;
     release_value(e, &slot->value);
     if (sk_ort_check(e,
-                     e->api.CreateTensorWithDataAsOrtValue(e->cpu_memory, data, t->size_bytes, t->dims, t->rank,
-                                                           sk_ort_type(t->dtype), &slot->value),
+                     e->api.CreateTensorWithDataAsOrtValue(e->cpu_memory, data, t->size_bytes,
+                                                           t->dims, t->rank, sk_ort_type(t->dtype),
+                                                           &slot->value),
                      SK_INVALID, err) < 0)
         return -1;
     slot->data = data;
@@ -186,7 +194,8 @@ static int bind_input(const struct sk_ort_engine *e, struct input_slot *slot, co
 /* ---- outputs ---- */
 
 /* The shape that an output will have, if the declaration tells it. */
-static bool predict_shape(const struct sk_ort_net *n, size_t output, const struct sk_tensor *inputs, int64_t *dims)
+static bool predict_shape(const struct sk_ort_net *n, size_t output, const struct sk_tensor *inputs,
+                          int64_t *dims)
 {
     const struct sk_tensor_info *info = &n->base.info.outputs[output];
 
@@ -203,7 +212,8 @@ static bool predict_shape(const struct sk_ort_net *n, size_t output, const struc
 }
 
 /* Memory of ours for an output, or NULL: the library allocates. */
-static struct OrtValue *bind_output(struct sk_ort_run *r, size_t output, const struct sk_tensor *inputs)
+static struct OrtValue *bind_output(struct sk_ort_run *r, size_t output,
+                                    const struct sk_tensor *inputs)
 {
     const struct sk_ort_engine *e = engine_of(r);
     const struct sk_tensor_info *info = &r->base.net->info.outputs[output];
@@ -217,12 +227,14 @@ static struct OrtValue *bind_output(struct sk_ort_run *r, size_t output, const s
     if (slot->own && is_same_shape(slot->rank, slot->dims, info->rank, dims))
         return slot->own;
     release_value(e, &slot->own);
-    if (!sk_shape_elements(dims, info->rank, &bytes) || bytes > SIZE_MAX / sk_dtype_size(info->dtype))
+    if (!sk_shape_elements(dims, info->rank, &bytes) ||
+        bytes > SIZE_MAX / sk_dtype_size(info->dtype))
         return NULL;
     bytes *= sk_dtype_size(info->dtype);
     if (sk_run_buffer_fit(&slot->buffer, bytes, &ignored) < 0 ||
         sk_ort_check(e,
-                     e->api.CreateTensorWithDataAsOrtValue(e->cpu_memory, slot->buffer.ptr, bytes, dims, info->rank,
+                     e->api.CreateTensorWithDataAsOrtValue(e->cpu_memory, slot->buffer.ptr, bytes,
+                                                           dims, info->rank,
                                                            sk_ort_type(info->dtype), &slot->own),
                      SK_BUG, &ignored) < 0)
         return NULL;
@@ -231,8 +243,8 @@ static struct OrtValue *bind_output(struct sk_ort_run *r, size_t output, const s
     return slot->own;
 }
 
-static int read_strings(const struct sk_ort_engine *e, struct output_slot *slot, struct sk_tensor *out,
-                        struct sk_err *err)
+static int read_strings(const struct sk_ort_engine *e, struct output_slot *slot,
+                        struct sk_tensor *out, struct sk_err *err)
 {
     size_t count = sk_tensor_elements(out), bytes = 0;
     const char **strings;
@@ -245,8 +257,10 @@ static int read_strings(const struct sk_ort_engine *e, struct output_slot *slot,
         return -1;
     strings = slot->pointers.ptr;
     lens = slot->lengths.ptr;
-    if (count > 0 && sk_ort_check(e, e->api.GetStringTensorContent(slot->theirs, slot->buffer.ptr, bytes, lens, count),
-                                  SK_BUG, err) < 0)
+    if (count > 0 &&
+        sk_ort_check(
+            e, e->api.GetStringTensorContent(slot->theirs, slot->buffer.ptr, bytes, lens, count),
+            SK_BUG, err) < 0)
         return -1;
     for (size_t i = 0; i < count; i++) { /* lens holds offsets up to here */
         size_t end = i + 1 < count ? lens[i + 1] : bytes;
@@ -261,8 +275,8 @@ static int read_strings(const struct sk_ort_engine *e, struct output_slot *slot,
     return 0;
 }
 
-static int read_shape(const struct sk_ort_engine *e, const struct OrtValue *value, struct sk_tensor *out,
-                      struct sk_err *err)
+static int read_shape(const struct sk_ort_engine *e, const struct OrtValue *value,
+                      struct sk_tensor *out, struct sk_err *err)
 {
     struct OrtTensorTypeAndShapeInfo *shape = NULL;
     unsigned type = 0;
@@ -284,8 +298,8 @@ static int read_shape(const struct sk_ort_engine *e, const struct OrtValue *valu
     return rc;
 }
 
-static int read_output(const struct sk_ort_engine *e, struct output_slot *slot, bool is_own, struct sk_tensor *out,
-                       struct sk_err *err)
+static int read_output(const struct sk_ort_engine *e, struct output_slot *slot, bool is_own,
+                       struct sk_tensor *out, struct sk_err *err)
 {
     if (is_own) {
         out->rank = slot->rank;
@@ -321,7 +335,8 @@ static int begin(struct sk_ort_run *r, struct sk_err *err)
     const struct sk_ort_engine *e = engine_of(r);
     SK_LOCK(&r->lock);
 
-    if (r->is_cancelled && sk_ort_check(e, e->api.RunOptionsUnsetTerminate(r->options), SK_BUG, err) < 0)
+    if (r->is_cancelled &&
+        sk_ort_check(e, e->api.RunOptionsUnsetTerminate(r->options), SK_BUG, err) < 0)
         return -1;
     r->is_cancelled = false;
     r->is_running = true;
@@ -341,8 +356,10 @@ static bool is_cancelled(struct sk_ort_run *r)
     return r->is_cancelled;
 }
 
-/* Fills out_names and out_values; says how many outputs are wanted and whether any has memory of ours. */
-static size_t bind_outputs(struct sk_ort_run *r, const struct sk_tensor *inputs, const bool *wanted, bool *any_own)
+/* Fills out_names and out_values; says how many outputs are wanted and whether any has memory of
+ * ours. */
+static size_t bind_outputs(struct sk_ort_run *r, const struct sk_tensor *inputs, const bool *wanted,
+                           bool *any_own)
 {
     struct sk_ort_net *n = net_of(r);
     bool is_trusted = !atomic_load_explicit(&n->is_shape_untrusted, memory_order_relaxed);
@@ -375,8 +392,8 @@ static void keep_theirs(struct sk_ort_run *r, const bool *wanted)
     }
 }
 
-static int run_bound(struct sk_ort_run *r, const bool *wanted, bool wide, size_t count, bool any_own,
-                     struct sk_err *err)
+static int run_bound(struct sk_ort_run *r, const bool *wanted, bool wide, size_t count,
+                     bool any_own, struct sk_err *err)
 {
     struct sk_ort_net *n = net_of(r);
     struct sk_err first = SK_ERR_INIT;
@@ -397,8 +414,8 @@ static int run_bound(struct sk_ort_run *r, const bool *wanted, bool wide, size_t
     return rc;
 }
 
-int sk_ort_run_exec(struct sk_run *base, const struct sk_tensor *inputs, const bool *wanted, bool wide,
-                    struct sk_err *err)
+int sk_ort_run_exec(struct sk_run *base, const struct sk_tensor *inputs, const bool *wanted,
+                    bool wide, struct sk_err *err)
 {
     struct sk_ort_run *r = run_of(base);
     const struct sk_net_info *info = &base->net->info;
@@ -420,8 +437,8 @@ int sk_ort_run_exec(struct sk_run *base, const struct sk_tensor *inputs, const b
     if (rc < 0)
         return sk_wrap(err, "the model fails on this input");
     for (size_t i = 0; i < info->output_count; i++) {
-        if (wanted[i] &&
-            read_output(engine_of(r), &r->outputs[i], !r->outputs[i].theirs, &base->outputs[i], err) < 0)
+        if (wanted[i] && read_output(engine_of(r), &r->outputs[i], !r->outputs[i].theirs,
+                                     &base->outputs[i], err) < 0)
             return sk_wrap(err, "output '%s'", info->outputs[i].name);
     }
     return 0;
@@ -439,5 +456,6 @@ void sk_ort_run_cancel(struct sk_run *base)
     r->is_cancelled = true;
     status = e->api.RunOptionsSetTerminate(r->options);
     if (status)
-        e->api.ReleaseStatus(status); /* it does not fail by its contract; then the run just ends by itself */
+        e->api.ReleaseStatus(status); /* it does not fail by its contract; then the run just ends by
+                                         itself */
 }

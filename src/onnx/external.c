@@ -1,9 +1,10 @@
 /*
  * external.c - weights in files beside the model: is each location harmless and there?
  *
- * A location is a relative path with plain components, walked one by one from the model's folder without following links, so it
- * cannot leave the folder whatever the folder contains. ONNX Runtime would follow links, and gives a location
- * with "_ORT_MEM_ADDR_" in it a meaning of its own: an address in memory. Both are refused here.
+ * A location is a relative path with plain components, walked one by one from the model's folder
+ * without following links, so it cannot leave the folder whatever the folder contains. ONNX Runtime
+ * would follow links, and gives a location with "_ORT_MEM_ADDR_" in it a meaning of its own: an
+ * address in memory. Both are refused here.
  */
 #include "onnx/onnx_priv.h"
 
@@ -15,7 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LOCATION_BYTES = 1024 };
+enum {
+    LOCATION_BYTES = 1024
+};
 
 int sk_onnx_external_init(struct sk_onnx_external *x, const char *folder, struct sk_err *err)
 {
@@ -42,16 +45,20 @@ static int refuse_location(const char *location, const char *why, struct sk_err 
     return sk_fail(err, SK_INVALID, "external data '%s': %s", location, why);
 }
 
-/* Opens one component below dir_fd without following it; the result is for fstat and further steps only. */
-static int open_step(int dir_fd, const char *name, const char *location, struct stat *st, struct sk_err *err)
+/* Opens one component below dir_fd without following it; the result is for fstat and further steps
+ * only. */
+static int open_step(int dir_fd, const char *name, const char *location, struct stat *st,
+                     struct sk_err *err)
 {
     int fd;
 
     if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-        return refuse_location(location, "not a plain relative name inside the model's folder", err);
+        return refuse_location(location, "not a plain relative name inside the model's folder",
+                               err);
     fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
-        return sk_fail(err, SK_NOT_FOUND, "external data '%s' is missing: it belongs beside the model file", location);
+        return sk_fail(err, SK_NOT_FOUND,
+                       "external data '%s' is missing: it belongs beside the model file", location);
     if (fd < 0)
         return sk_fail_errno(err, "external data '%s'", location);
     if (fstat(fd, st) != 0) {
@@ -66,7 +73,8 @@ static int open_step(int dir_fd, const char *name, const char *location, struct 
     return fd;
 }
 
-static int measure(const struct sk_onnx_external *x, const char *location, uint64_t *size, struct sk_err *err)
+static int measure(const struct sk_onnx_external *x, const char *location, uint64_t *size,
+                   struct sk_err *err)
 {
     char path[LOCATION_BYTES];
     SK_AUTO(sk_close) int dir_fd = -1;
@@ -96,7 +104,8 @@ static int measure(const struct sk_onnx_external *x, const char *location, uint6
 }
 
 /* A decimal number that fits a signed 64-bit offset. */
-static int parse_number(const char *what, struct sk_view text, const char *location, uint64_t *out, struct sk_err *err)
+static int parse_number(const char *what, struct sk_view text, const char *location, uint64_t *out,
+                        struct sk_err *err)
 {
     uint64_t value = 0;
 
@@ -106,8 +115,9 @@ static int parse_number(const char *what, struct sk_view text, const char *locat
         unsigned digit = (unsigned char)text.ptr[i] - (unsigned)'0';
 
         if (digit > 9 || value > (uint64_t)(INT64_MAX - digit) / 10)
-            return sk_fail(err, SK_CORRUPT, "external data '%s': the %s '%.*s' is not a number from 0 to 2^63-1", location,
-                           what, (int)(text.len > 32 ? 32 : text.len), text.ptr);
+            return sk_fail(err, SK_CORRUPT,
+                           "external data '%s': the %s '%.*s' is not a number from 0 to 2^63-1",
+                           location, what, (int)(text.len > 32 ? 32 : text.len), text.ptr);
         value = value * 10 + digit;
     }
     *out = value;
@@ -163,7 +173,8 @@ static int copy_location(struct sk_view from, char *out, struct sk_err *err)
     if (from.len == 0)
         return sk_fail(err, SK_CORRUPT, "external data without a location");
     if (from.len >= LOCATION_BYTES || memchr(from.ptr, '\0', from.len))
-        return sk_fail(err, SK_INVALID, "external data: a location of %zu bytes, or with a NUL in it", from.len);
+        return sk_fail(err, SK_INVALID,
+                       "external data: a location of %zu bytes, or with a NUL in it", from.len);
     memcpy(out, from.ptr, from.len);
     out[from.len] = '\0';
     if (out[0] == '/' || strchr(out, '\\'))
@@ -173,8 +184,8 @@ static int copy_location(struct sk_view from, char *out, struct sk_err *err)
     return 0;
 }
 
-int sk_onnx_external_check(struct sk_onnx_external *x, const struct sk_onnx_location *l, uint64_t tensor_bytes,
-                           struct sk_err *err)
+int sk_onnx_external_check(struct sk_onnx_external *x, const struct sk_onnx_location *l,
+                           uint64_t tensor_bytes, struct sk_err *err)
 {
     char location[LOCATION_BYTES];
     uint64_t offset = 0, length = tensor_bytes, size;
@@ -194,7 +205,8 @@ int sk_onnx_external_check(struct sk_onnx_external *x, const struct sk_onnx_loca
         length = tensor_bytes;
     if (offset > size || length > size - offset)
         return sk_fail(err, SK_CORRUPT,
-                       "external data '%s': %" PRIu64 " bytes from %" PRIu64 " are wanted, the file has %" PRIu64, location,
-                       length, offset, size);
+                       "external data '%s': %" PRIu64 " bytes from %" PRIu64
+                       " are wanted, the file has %" PRIu64,
+                       location, length, offset, size);
     return 0;
 }

@@ -106,7 +106,8 @@ static int compare_ops(const void *a, const void *b)
 static int take_external(struct sk_onnx_walk *w, struct sk_err *err)
 {
     for (size_t i = 0; i < w->external.count; i++) {
-        if (__builtin_add_overflow(w->info->external_bytes, w->external.sizes[i], &w->info->external_bytes))
+        if (__builtin_add_overflow(w->info->external_bytes, w->external.sizes[i],
+                                   &w->info->external_bytes))
             return sk_fail(err, SK_CORRUPT, "the size of the external data overflows");
     }
     w->info->external_files = SK_TAKE(w->external.names);
@@ -124,7 +125,8 @@ static const char *guess(const unsigned char *bytes, size_t len)
         size_t offset;
         const char *what;
     } known[] = {
-        { "version https://git-lfs", 0, "a Git LFS pointer (run `git lfs pull` in its repository)" },
+        { "version https://git-lfs", 0,
+          "a Git LFS pointer (run `git lfs pull` in its repository)" },
         { "ORTM", 4, "an ONNX Runtime .ort file (only .onnx is supported)" },
         { "PK\003\004", 0, "a zip archive such as a PyTorch checkpoint (export it to ONNX)" },
         { "\x89HDF", 0, "an HDF5 file such as a Keras model (convert it with tf2onnx)" },
@@ -173,8 +175,8 @@ static int finish(struct sk_onnx_walk *w, struct sk_err *err)
     return take_external(w, err);
 }
 
-int sk_onnx_inspect_bytes(const void *bytes, size_t len, const char *folder, struct sk_onnx_info **out,
-                          struct sk_err *err)
+int sk_onnx_inspect_bytes(const void *bytes, size_t len, const char *folder,
+                          struct sk_onnx_info **out, struct sk_err *err)
 {
     SK_AUTO(walk_done) struct sk_onnx_walk w = { .external.folder_fd = -1 };
     struct sk_wire file = { bytes, bytes, (const uint8_t *)bytes + len };

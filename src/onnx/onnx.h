@@ -1,12 +1,15 @@
 /*
- * onnx.h - looks into ONNX files without loading them (protobuf wire format of onnx.proto, IR 3 and up).
+ * onnx.h - looks into ONNX files without loading them (protobuf wire format of onnx.proto, IR 3 and
+ * up).
  *
  * The file is mapped and walked; nothing is copied but names. Time is linear, memory bounded by
- * SK_ONNX_MAX_* below, nesting by 32 subgraphs. A file that is truncated or not ONNX is SK_CORRUPT with the offset.
+ * SK_ONNX_MAX_* below, nesting by 32 subgraphs. A file that is truncated or not ONNX is SK_CORRUPT
+ * with the offset.
  *
- * External data (TensorProto.external_data: location, offset, length) is checked here, before ONNX Runtime opens
- * anything: a location must be a plain relative name inside the model's folder, resolve without links to a regular
- * file, and hold offset + length within it. Subgraphs, functions, sparse tensors and attributes are walked too.
+ * External data (TensorProto.external_data: location, offset, length) is checked here, before ONNX
+ * Runtime opens anything: a location must be a plain relative name inside the model's folder,
+ * resolve without links to a regular file, and hold offset + length within it. Subgraphs,
+ * functions, sparse tensors and attributes are walked too.
  */
 #ifndef SK_ONNX_ONNX_H
 #define SK_ONNX_ONNX_H
@@ -22,7 +25,8 @@
 enum {
     SK_ONNX_MAX_OPS = 512,       /* different operators */
     SK_ONNX_MAX_NODES = 1000000, /* and as many initializers */
-    SK_ONNX_MAX_VALUES = 65536,  /* inputs of the main graph, initializers among them included; outputs */
+    SK_ONNX_MAX_VALUES = 65536,  /* inputs of the main graph, initializers among them included;
+                                    outputs */
     SK_ONNX_MAX_PAIRS = 4096,    /* metadata entries, operator sets */
     SK_ONNX_MAX_EXTERNAL = 8192, /* files */
     SK_ONNX_MAX_NAME_BYTES = 16 << 20, /* of all names and metadata together */
@@ -31,11 +35,11 @@ enum {
 
 struct sk_onnx_value {
     char *name;
-    enum sk_dtype dtype;  /* SK_DT_COUNT: not a tensor we know */
-    bool has_shape;       /* false: any rank, rank is 0 then */
+    enum sk_dtype dtype; /* SK_DT_COUNT: not a tensor we know */
+    bool has_shape;      /* false: any rank, rank is 0 then */
     unsigned rank;
-    int64_t dims[8];      /* -1: symbolic or unknown */
-    char *dim_names[8];   /* NULL: a number or unnamed */
+    int64_t dims[8];    /* -1: symbolic or unknown */
+    char *dim_names[8]; /* NULL: a number or unnamed */
 };
 
 struct sk_onnx_op {
@@ -53,16 +57,16 @@ struct sk_onnx_info {
     char *producer, *graph_name;
     struct sk_onnx_pair *metadata; /* metadata_props */
     size_t metadata_count;
-    struct sk_onnx_pair *opsets;   /* domain, version as text */
+    struct sk_onnx_pair *opsets; /* domain, version as text */
     size_t opset_count;
-    struct sk_onnx_value *inputs;  /* without initializers */
+    struct sk_onnx_value *inputs; /* without initializers */
     size_t input_count;
     struct sk_onnx_value *outputs;
     size_t output_count;
-    struct sk_onnx_op *ops;        /* most frequent first */
+    struct sk_onnx_op *ops; /* most frequent first */
     size_t op_count;
     uint64_t node_count, parameter_count, weight_bytes;
-    char **external_files;         /* relative names, each once */
+    char **external_files; /* relative names, each once */
     size_t external_count;
     uint64_t file_bytes, external_bytes;
 };
@@ -70,7 +74,8 @@ struct sk_onnx_info {
 /* Reads and checks path and its external data. *out: sk_onnx_free. */
 int sk_onnx_inspect(const char *path, struct sk_onnx_info **out, struct sk_err *err) SK_CHECK;
 /* The same from memory; folder NULL: external data is an error. For the fuzzer. */
-int sk_onnx_inspect_bytes(const void *bytes, size_t len, const char *folder, struct sk_onnx_info **out, struct sk_err *err) SK_CHECK;
+int sk_onnx_inspect_bytes(const void *bytes, size_t len, const char *folder,
+                          struct sk_onnx_info **out, struct sk_err *err) SK_CHECK;
 void sk_onnx_free(struct sk_onnx_info *info);
 SK_DEFINE_OWN(struct sk_onnx_info, sk_onnx_free);
 

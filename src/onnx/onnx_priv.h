@@ -1,5 +1,6 @@
 /*
- * onnx_priv.h - the parts of the ONNX reader that know each other: wire format, walk, external data.
+ * onnx_priv.h - the parts of the ONNX reader that know each other: wire format, walk, external
+ * data.
  */
 #ifndef SK_ONNX_PRIV_H
 #define SK_ONNX_PRIV_H
@@ -14,7 +15,12 @@ struct sk_wire {
     const uint8_t *base, *at, *end;
 };
 
-enum sk_wire_type { SK_WIRE_VARINT = 0, SK_WIRE_FIXED64 = 1, SK_WIRE_BYTES = 2, SK_WIRE_FIXED32 = 5 };
+enum sk_wire_type {
+    SK_WIRE_VARINT = 0,
+    SK_WIRE_FIXED64 = 1,
+    SK_WIRE_BYTES = 2,
+    SK_WIRE_FIXED32 = 5
+};
 
 struct sk_wire_field {
     uint32_t number;
@@ -29,26 +35,30 @@ int sk_wire_next(struct sk_wire *w, struct sk_wire_field *out, struct sk_err *er
 int sk_wire_number(struct sk_wire *w, uint64_t *out, struct sk_err *err) SK_CHECK;
 struct sk_view sk_wire_text(const struct sk_wire_field *f);
 /* SK_CORRUPT unless the field has this type. */
-int sk_wire_want(const struct sk_wire_field *f, enum sk_wire_type type, struct sk_err *err) SK_CHECK;
+int sk_wire_want(const struct sk_wire_field *f, enum sk_wire_type type,
+                 struct sk_err *err) SK_CHECK;
 
 /* ---- external.c ---- */
 
 struct sk_onnx_external {
-    int folder_fd;  /* -1: external data is refused */
-    char **names;   /* distinct files so far */
+    int folder_fd; /* -1: external data is refused */
+    char **names;  /* distinct files so far */
     uint64_t *sizes;
     size_t count, cap;
-    size_t last;    /* most tensors name the same file as the one before */
+    size_t last; /* most tensors name the same file as the one before */
 };
 
-int sk_onnx_external_init(struct sk_onnx_external *x, const char *folder, struct sk_err *err) SK_CHECK;
+int sk_onnx_external_init(struct sk_onnx_external *x, const char *folder,
+                          struct sk_err *err) SK_CHECK;
 void sk_onnx_external_done(struct sk_onnx_external *x);
+
 /* entries: the key and value messages of one tensor. tensor_bytes: what its shape needs. */
 struct sk_onnx_location {
     struct sk_view location, offset, length; /* ptr NULL: absent */
 };
-int sk_onnx_external_check(struct sk_onnx_external *x, const struct sk_onnx_location *l, uint64_t tensor_bytes,
-                           struct sk_err *err) SK_CHECK;
+
+int sk_onnx_external_check(struct sk_onnx_external *x, const struct sk_onnx_location *l,
+                           uint64_t tensor_bytes, struct sk_err *err) SK_CHECK;
 
 /* ---- walk.c ---- */
 
@@ -57,10 +67,10 @@ struct sk_onnx_walk {
     struct sk_onnx_external external;
     struct sk_view *initializers; /* names in the main graph */
     size_t initializer_count, initializer_cap;
-    uint64_t initializer_total;   /* in all graphs */
-    size_t name_bytes;            /* copied so far */
-    size_t value_count;           /* inputs and outputs seen, initializers included */
-    uint16_t op_slots[1024];      /* hash table: index into info->ops plus 1 */
+    uint64_t initializer_total; /* in all graphs */
+    size_t name_bytes;          /* copied so far */
+    size_t value_count;         /* inputs and outputs seen, initializers included */
+    uint16_t op_slots[1024];    /* hash table: index into info->ops plus 1 */
     size_t input_cap, output_cap, metadata_cap, opset_cap, op_cap;
     bool has_graph;
 };

@@ -1,13 +1,14 @@
 /*
- * walk.c - through the messages of an ONNX model (onnx.proto), picking what sk_onnx_info wants and checking every tensor.
+ * walk.c - through the messages of an ONNX model (onnx.proto), picking what sk_onnx_info wants and
+ * checking every tensor.
  *
  *   Model - Graph - Node - Attribute - Graph ...      Graph - Tensor, SparseTensor, ValueInfo
  *         - Function - Node ...                       Attribute - Tensor, SparseTensor
  *         - TrainingInfo - Graph
  *
- * Tensors are where the danger is (external data), so every way to one is walked. protobuf's parsers merge a message
- * that occurs twice where one is expected; what is harmless in halves need not be as a whole, so that is refused. Fields
- * of other numbers are skipped, as parsers do.
+ * Tensors are where the danger is (external data), so every way to one is walked. protobuf's
+ * parsers merge a message that occurs twice where one is expected; what is harmless in halves need
+ * not be as a whole, so that is refused. Fields of other numbers are skipped, as parsers do.
  */
 #include "base/limits.h"
 #include "onnx/onnx_priv.h"
@@ -42,7 +43,8 @@ static int take_name(struct sk_onnx_walk *w, struct sk_view v, char **out, struc
 }
 
 /* Room for one more; the new element is zeroed. NULL: err says why. */
-static void *grow(void *array, size_t *count, size_t *cap, size_t size, size_t max, const char *what, struct sk_err *err)
+static void *grow(void *array, size_t *count, size_t *cap, size_t size, size_t max,
+                  const char *what, struct sk_err *err)
 {
     char *a;
 
@@ -76,7 +78,8 @@ static int once(bool *seen, const char *what, struct sk_err *err)
     return 0;
 }
 
-static int read_pair(struct sk_wire m, struct sk_view *key, struct sk_view *value, struct sk_err *err)
+static int read_pair(struct sk_wire m, struct sk_view *key, struct sk_view *value,
+                     struct sk_err *err)
 {
     struct sk_wire_field f;
     int rc;
@@ -96,8 +99,8 @@ static int read_pair(struct sk_wire m, struct sk_view *key, struct sk_view *valu
 /* Bits of an element by TensorProto.DataType; 0: not of a fixed size, or unknown. */
 static unsigned element_bits(uint64_t type)
 {
-    static const unsigned char bits[] = { 0,  32, 8,  8,  16, 16, 32, 64, 0, 8, 16, 64, 32, 64, 64,
-                                          128, 16, 8,  8,  8,  8,  4,  4,  4, 8, 2,  2,  6,  6 };
+    static const unsigned char bits[] = { 0,   32, 8, 8, 16, 16, 32, 64, 0, 8, 16, 64, 32, 64, 64,
+                                          128, 16, 8, 8, 8,  8,  4,  4,  4, 8, 2,  2,  6,  6 };
 
     return type < sizeof(bits) ? bits[type] : 0;
 }
@@ -147,14 +150,15 @@ static int read_external(struct tensor *t, const struct sk_wire_field *f, struct
     if (sk_wire_want(f, SK_WIRE_BYTES, err) < 0 || read_pair(f->body, &key, &value, err) < 0)
         return -1;
     slot = sk_view_eq(key, "location") ? &t->location.location
-         : sk_view_eq(key, "offset")   ? &t->location.offset
-         : sk_view_eq(key, "length")   ? &t->location.length
+           : sk_view_eq(key, "offset") ? &t->location.offset
+           : sk_view_eq(key, "length") ? &t->location.length
                                        : NULL;
     t->has_location = true;
     if (!slot)
         return 0;
     if (slot->ptr)
-        return sk_fail(err, SK_CORRUPT, "external data with two values for '%.*s'", (int)key.len, key.ptr);
+        return sk_fail(err, SK_CORRUPT, "external data with two values for '%.*s'", (int)key.len,
+                       key.ptr);
     *slot = value;
     return 0;
 }
@@ -182,8 +186,10 @@ static int read_tensor_field(struct tensor *t, const struct sk_wire_field *f, st
     }
 }
 
-/* Checks one tensor. Entries about external data are checked even when data_location does not mention them. */
-static int read_tensor(struct sk_onnx_walk *w, struct sk_wire m, struct tensor *t, struct sk_err *err)
+/* Checks one tensor. Entries about external data are checked even when data_location does not
+ * mention them. */
+static int read_tensor(struct sk_onnx_walk *w, struct sk_wire m, struct tensor *t,
+                       struct sk_err *err)
 {
     struct sk_wire_field f = { 0 };
     int rc;
@@ -198,8 +204,10 @@ static int read_tensor(struct sk_onnx_walk *w, struct sk_wire m, struct tensor *
         return -1;
     if (!t->is_external && !t->has_location)
         return 0;
-    if (sk_onnx_external_check(&w->external, &t->location, (t->elements * element_bits(t->type) + 7) / 8, err) < 0)
-        return sk_wrap(err, "tensor '%.*s'", (int)(t->name.len > 64 ? 64 : t->name.len), t->name.ptr ? t->name.ptr : "");
+    if (sk_onnx_external_check(&w->external, &t->location,
+                               (t->elements * element_bits(t->type) + 7) / 8, err) < 0)
+        return sk_wrap(err, "tensor '%.*s'", (int)(t->name.len > 64 ? 64 : t->name.len),
+                       t->name.ptr ? t->name.ptr : "");
     return 0;
 }
 
@@ -210,7 +218,8 @@ static int walk_tensor(struct sk_onnx_walk *w, const struct sk_wire_field *f, st
     return sk_wire_want(f, SK_WIRE_BYTES, err) < 0 ? -1 : read_tensor(w, f->body, &t, err);
 }
 
-static int count_initializer(struct sk_onnx_walk *w, const struct tensor *t, struct place p, struct sk_err *err)
+static int count_initializer(struct sk_onnx_walk *w, const struct tensor *t, struct place p,
+                             struct sk_err *err)
 {
     struct sk_view *name;
 
@@ -220,15 +229,16 @@ static int count_initializer(struct sk_onnx_walk *w, const struct tensor *t, str
         return sk_fail(err, SK_LIMIT, "more than %d initializers", SK_ONNX_MAX_NODES);
     if (!p.is_main)
         return 0;
-    name = grow(&w->initializers, &w->initializer_count, &w->initializer_cap, sizeof(*name), SK_ONNX_MAX_NODES,
-                "initializers", err);
+    name = grow(&w->initializers, &w->initializer_count, &w->initializer_cap, sizeof(*name),
+                SK_ONNX_MAX_NODES, "initializers", err);
     if (!name)
         return -1;
     *name = t->name;
     return 0;
 }
 
-static int walk_initializer(struct sk_onnx_walk *w, const struct sk_wire_field *f, struct place p, struct sk_err *err)
+static int walk_initializer(struct sk_onnx_walk *w, const struct sk_wire_field *f, struct place p,
+                            struct sk_err *err)
 {
     struct tensor t;
 
@@ -238,8 +248,8 @@ static int walk_initializer(struct sk_onnx_walk *w, const struct sk_wire_field *
 }
 
 /* SparseTensorProto: values = 1, indices = 2, dims = 3. */
-static int walk_sparse(struct sk_onnx_walk *w, const struct sk_wire_field *outer, bool is_initializer, struct place p,
-                       struct sk_err *err)
+static int walk_sparse(struct sk_onnx_walk *w, const struct sk_wire_field *outer,
+                       bool is_initializer, struct place p, struct sk_err *err)
 {
     struct sk_wire m = outer->body;
     struct sk_wire_field f = { 0 };
@@ -252,8 +262,8 @@ static int walk_sparse(struct sk_onnx_walk *w, const struct sk_wire_field *outer
     while ((rc = sk_wire_next(&m, &f, err)) > 0) {
         if (f.number > 2)
             continue;
-        if (once(&seen[f.number], "a part of a sparse tensor", err) < 0 || sk_wire_want(&f, SK_WIRE_BYTES, err) < 0 ||
-            read_tensor(w, f.body, &t, err) < 0)
+        if (once(&seen[f.number], "a part of a sparse tensor", err) < 0 ||
+            sk_wire_want(&f, SK_WIRE_BYTES, err) < 0 || read_tensor(w, f.body, &t, err) < 0)
             return -1;
         if (is_initializer && f.number == 1 && count_initializer(w, &t, p, err) < 0)
             return -1;
@@ -264,14 +274,16 @@ static int walk_sparse(struct sk_onnx_walk *w, const struct sk_wire_field *outer
 /* ---- values ---- */
 
 /* TensorShapeProto.Dimension: dim_value = 1, dim_param = 2. */
-static int read_dimension(struct sk_onnx_walk *w, struct sk_wire m, struct sk_onnx_value *v, struct sk_err *err)
+static int read_dimension(struct sk_onnx_walk *w, struct sk_wire m, struct sk_onnx_value *v,
+                          struct sk_err *err)
 {
     struct sk_wire_field f = { 0 };
     unsigned axis = v->rank;
     int rc;
 
     if (axis == SK_LIMIT_RANK)
-        return sk_fail(err, SK_LIMIT, "value '%s' has more than %u dimensions", v->name, SK_LIMIT_RANK);
+        return sk_fail(err, SK_LIMIT, "value '%s' has more than %u dimensions", v->name,
+                       SK_LIMIT_RANK);
     v->rank++;
     v->dims[axis] = -1;
     while ((rc = sk_wire_next(&m, &f, err)) > 0) {
@@ -280,7 +292,8 @@ static int read_dimension(struct sk_onnx_walk *w, struct sk_wire m, struct sk_on
                 return -1;
             v->dims[axis] = f.value > INT64_MAX ? -1 : (int64_t)f.value;
         } else if (f.number == 2) {
-            if (sk_wire_want(&f, SK_WIRE_BYTES, err) < 0 || take_name(w, sk_wire_text(&f), &v->dim_names[axis], err) < 0)
+            if (sk_wire_want(&f, SK_WIRE_BYTES, err) < 0 ||
+                take_name(w, sk_wire_text(&f), &v->dim_names[axis], err) < 0)
                 return -1;
         }
     }
@@ -291,7 +304,8 @@ static int read_dimension(struct sk_onnx_walk *w, struct sk_wire m, struct sk_on
     return rc;
 }
 
-static int read_shape(struct sk_onnx_walk *w, struct sk_wire m, struct sk_onnx_value *v, struct sk_err *err)
+static int read_shape(struct sk_onnx_walk *w, struct sk_wire m, struct sk_onnx_value *v,
+                      struct sk_err *err)
 {
     struct sk_wire_field f = { 0 };
     int rc;
@@ -307,15 +321,18 @@ static int read_shape(struct sk_onnx_walk *w, struct sk_wire m, struct sk_onnx_v
 
 static enum sk_dtype dtype_of(uint64_t type)
 {
-    static const unsigned char known[] = { SK_DT_COUNT, SK_DT_F32, SK_DT_U8,  SK_DT_I8,   SK_DT_U16, SK_DT_I16,
-                                           SK_DT_I32,   SK_DT_I64, SK_DT_BYTES, SK_DT_BOOL, SK_DT_F16, SK_DT_F64,
-                                           SK_DT_U32,   SK_DT_U64, SK_DT_COUNT, SK_DT_COUNT, SK_DT_BF16 };
+    static const unsigned char known[] = { SK_DT_COUNT, SK_DT_F32,  SK_DT_U8,    SK_DT_I8,
+                                           SK_DT_U16,   SK_DT_I16,  SK_DT_I32,   SK_DT_I64,
+                                           SK_DT_BYTES, SK_DT_BOOL, SK_DT_F16,   SK_DT_F64,
+                                           SK_DT_U32,   SK_DT_U64,  SK_DT_COUNT, SK_DT_COUNT,
+                                           SK_DT_BF16 };
 
     return type < sizeof(known) ? (enum sk_dtype)known[type] : SK_DT_COUNT;
 }
 
 /* TypeProto.Tensor: elem_type = 1, shape = 2. */
-static int read_tensor_type(struct sk_onnx_walk *w, struct sk_wire m, struct sk_onnx_value *v, struct sk_err *err)
+static int read_tensor_type(struct sk_onnx_walk *w, struct sk_wire m, struct sk_onnx_value *v,
+                            struct sk_err *err)
 {
     struct sk_wire_field f = { 0 };
     bool has_shape = false;
@@ -327,7 +344,8 @@ static int read_tensor_type(struct sk_onnx_walk *w, struct sk_wire m, struct sk_
                 return -1;
             v->dtype = dtype_of(f.value);
         } else if (f.number == 2) {
-            if (sk_wire_want(&f, SK_WIRE_BYTES, err) < 0 || once(&has_shape, "the shape of a value", err) < 0 ||
+            if (sk_wire_want(&f, SK_WIRE_BYTES, err) < 0 ||
+                once(&has_shape, "the shape of a value", err) < 0 ||
                 read_shape(w, f.body, v, err) < 0)
                 return -1;
         }
@@ -336,24 +354,25 @@ static int read_tensor_type(struct sk_onnx_walk *w, struct sk_wire m, struct sk_
 }
 
 /* TypeProto: tensor_type = 1; the others are not tensors. */
-static int read_type(struct sk_onnx_walk *w, struct sk_wire m, struct sk_onnx_value *v, struct sk_err *err)
+static int read_type(struct sk_onnx_walk *w, struct sk_wire m, struct sk_onnx_value *v,
+                     struct sk_err *err)
 {
     struct sk_wire_field f = { 0 };
     bool has_tensor = false;
     int rc;
 
     while ((rc = sk_wire_next(&m, &f, err)) > 0) {
-        if (f.number == 1 &&
-            (sk_wire_want(&f, SK_WIRE_BYTES, err) < 0 || once(&has_tensor, "the type of a value", err) < 0 ||
-             read_tensor_type(w, f.body, v, err) < 0))
+        if (f.number == 1 && (sk_wire_want(&f, SK_WIRE_BYTES, err) < 0 ||
+                              once(&has_tensor, "the type of a value", err) < 0 ||
+                              read_tensor_type(w, f.body, v, err) < 0))
             return -1;
     }
     return rc;
 }
 
 /* ValueInfoProto: name = 1, type = 2. */
-static int read_value(struct sk_onnx_walk *w, const struct sk_wire_field *outer, struct sk_onnx_value *v,
-                      struct sk_err *err)
+static int read_value(struct sk_onnx_walk *w, const struct sk_wire_field *outer,
+                      struct sk_onnx_value *v, struct sk_err *err)
 {
     struct sk_wire m = outer->body;
     struct sk_wire_field f = { 0 };
@@ -370,22 +389,25 @@ static int read_value(struct sk_onnx_walk *w, const struct sk_wire_field *outer,
             return -1;
         if (f.number == 1 && take_name(w, sk_wire_text(&f), &v->name, err) < 0)
             return -1;
-        if (f.number == 2 && (once(&has_type, "the type of a value", err) < 0 || read_type(w, f.body, v, err) < 0))
+        if (f.number == 2 &&
+            (once(&has_type, "the type of a value", err) < 0 || read_type(w, f.body, v, err) < 0))
             return -1;
     }
     return rc;
 }
 
-static int walk_value(struct sk_onnx_walk *w, const struct sk_wire_field *f, bool is_input, struct sk_err *err)
+static int walk_value(struct sk_onnx_walk *w, const struct sk_wire_field *f, bool is_input,
+                      struct sk_err *err)
 {
     struct sk_onnx_info *info = w->info;
     struct sk_onnx_value *v;
 
     if (sk_wire_want(f, SK_WIRE_BYTES, err) < 0)
         return -1;
-    v = is_input ? grow(&info->inputs, &info->input_count, &w->input_cap, sizeof(*v), SK_ONNX_MAX_VALUES, "inputs", err)
-                 : grow(&info->outputs, &info->output_count, &w->output_cap, sizeof(*v), SK_ONNX_MAX_VALUES, "outputs",
-                        err);
+    v = is_input ? grow(&info->inputs, &info->input_count, &w->input_cap, sizeof(*v),
+                        SK_ONNX_MAX_VALUES, "inputs", err)
+                 : grow(&info->outputs, &info->output_count, &w->output_cap, sizeof(*v),
+                        SK_ONNX_MAX_VALUES, "outputs", err);
     return v ? read_value(w, f, v, err) : -1;
 }
 
@@ -403,9 +425,12 @@ static uint32_t hash(struct sk_view v, uint32_t h) /* FNV-1a */
     return h;
 }
 
-static int count_op(struct sk_onnx_walk *w, struct sk_view domain, struct sk_view name, struct sk_err *err)
+static int count_op(struct sk_onnx_walk *w, struct sk_view domain, struct sk_view name,
+                    struct sk_err *err)
 {
-    enum { SLOTS = sizeof(w->op_slots) / sizeof(w->op_slots[0]) };
+    enum {
+        SLOTS = sizeof(w->op_slots) / sizeof(w->op_slots[0])
+    };
     struct sk_onnx_info *info = w->info;
     uint32_t at;
     struct sk_onnx_op *op;
@@ -416,14 +441,16 @@ static int count_op(struct sk_onnx_walk *w, struct sk_view domain, struct sk_vie
         domain = SK_VIEW("");
     if (domain.len > 256 || name.len > 256)
         return sk_fail(err, SK_LIMIT, "an operator's name has more than 256 bytes");
-    for (at = hash(name, hash(domain, 2166136261u)) % SLOTS; w->op_slots[at] != 0; at = (at + 1) % SLOTS) {
+    for (at = hash(name, hash(domain, 2166136261u)) % SLOTS; w->op_slots[at] != 0;
+         at = (at + 1) % SLOTS) {
         op = &info->ops[w->op_slots[at] - 1];
         if (is_op(op, domain, name)) {
             op->count++;
             return 0;
         }
     }
-    op = grow(&info->ops, &info->op_count, &w->op_cap, sizeof(*op), SK_ONNX_MAX_OPS, "different operators", err);
+    op = grow(&info->ops, &info->op_count, &w->op_cap, sizeof(*op), SK_ONNX_MAX_OPS,
+              "different operators", err);
     if (!op)
         return -1;
     w->op_slots[at] = (uint16_t)info->op_count;
@@ -433,8 +460,10 @@ static int count_op(struct sk_onnx_walk *w, struct sk_view domain, struct sk_vie
     return take_name(w, name, &op->name, err);
 }
 
-/* AttributeProto: t = 5, g = 6, tensors = 10, graphs = 11, sparse_tensor = 22, sparse_tensors = 23. */
-static int walk_attribute_field(struct sk_onnx_walk *w, const struct sk_wire_field *f, struct place p, struct sk_err *err)
+/* AttributeProto: t = 5, g = 6, tensors = 10, graphs = 11, sparse_tensor = 22, sparse_tensors = 23.
+ */
+static int walk_attribute_field(struct sk_onnx_walk *w, const struct sk_wire_field *f,
+                                struct place p, struct sk_err *err)
 {
     switch (f->number) {
     case 5:
@@ -451,7 +480,8 @@ static int walk_attribute_field(struct sk_onnx_walk *w, const struct sk_wire_fie
     }
 }
 
-static int walk_attribute(struct sk_onnx_walk *w, const struct sk_wire_field *outer, struct place p, struct sk_err *err)
+static int walk_attribute(struct sk_onnx_walk *w, const struct sk_wire_field *outer, struct place p,
+                          struct sk_err *err)
 {
     struct sk_wire m = outer->body;
     struct sk_wire_field f = { 0 };
@@ -491,8 +521,10 @@ static int walk_node(struct sk_onnx_walk *w, struct sk_wire m, struct place p, s
 
 /* ---- graphs, functions, the model ---- */
 
-/* GraphProto: node = 1, name = 2, initializer = 5, input = 11, output = 12, sparse_initializer = 15. */
-static int walk_graph_field(struct sk_onnx_walk *w, const struct sk_wire_field *f, struct place p, struct sk_err *err)
+/* GraphProto: node = 1, name = 2, initializer = 5, input = 11, output = 12, sparse_initializer
+ * = 15. */
+static int walk_graph_field(struct sk_onnx_walk *w, const struct sk_wire_field *f, struct place p,
+                            struct sk_err *err)
 {
     switch (f->number) {
     case 1:
@@ -500,7 +532,9 @@ static int walk_graph_field(struct sk_onnx_walk *w, const struct sk_wire_field *
     case 2:
         if (!p.is_main)
             return 0;
-        return sk_wire_want(f, SK_WIRE_BYTES, err) < 0 ? -1 : take_name(w, sk_wire_text(f), &w->info->graph_name, err);
+        return sk_wire_want(f, SK_WIRE_BYTES, err) < 0
+                   ? -1
+                   : take_name(w, sk_wire_text(f), &w->info->graph_name, err);
     case 5:
         return walk_initializer(w, f, p, err);
     case 11:
@@ -530,7 +564,8 @@ static int walk_graph(struct sk_onnx_walk *w, struct sk_wire m, struct place p, 
 }
 
 /* FunctionProto: node = 7, attribute_proto = 11. */
-static int walk_function(struct sk_onnx_walk *w, const struct sk_wire_field *outer, struct sk_err *err)
+static int walk_function(struct sk_onnx_walk *w, const struct sk_wire_field *outer,
+                         struct sk_err *err)
 {
     struct place p = { 1, false };
     struct sk_wire m = outer->body;
@@ -540,7 +575,8 @@ static int walk_function(struct sk_onnx_walk *w, const struct sk_wire_field *out
     if (sk_wire_want(outer, SK_WIRE_BYTES, err) < 0)
         return -1;
     while ((rc = sk_wire_next(&m, &f, err)) > 0) {
-        if (f.number == 7 && (sk_wire_want(&f, SK_WIRE_BYTES, err) < 0 || walk_node(w, f.body, p, err) < 0))
+        if (f.number == 7 &&
+            (sk_wire_want(&f, SK_WIRE_BYTES, err) < 0 || walk_node(w, f.body, p, err) < 0))
             return -1;
         if (f.number == 11 && walk_attribute(w, &f, p, err) < 0)
             return -1;
@@ -549,7 +585,8 @@ static int walk_function(struct sk_onnx_walk *w, const struct sk_wire_field *out
 }
 
 /* TrainingInfoProto: initialization = 1, algorithm = 2. */
-static int walk_training(struct sk_onnx_walk *w, const struct sk_wire_field *outer, struct sk_err *err)
+static int walk_training(struct sk_onnx_walk *w, const struct sk_wire_field *outer,
+                         struct sk_err *err)
 {
     struct place p = { 1, false };
     struct sk_wire m = outer->body;
@@ -569,10 +606,11 @@ static int walk_training(struct sk_onnx_walk *w, const struct sk_wire_field *out
     return rc;
 }
 
-static int add_pair(struct sk_onnx_walk *w, struct sk_onnx_pair **list, size_t *count, size_t *cap, struct sk_view key,
-                    struct sk_view value, struct sk_err *err)
+static int add_pair(struct sk_onnx_walk *w, struct sk_onnx_pair **list, size_t *count, size_t *cap,
+                    struct sk_view key, struct sk_view value, struct sk_err *err)
 {
-    struct sk_onnx_pair *pair = grow(list, count, cap, sizeof(*pair), SK_ONNX_MAX_PAIRS, "entries", err);
+    struct sk_onnx_pair *pair = grow(list, count, cap, sizeof(*pair), SK_ONNX_MAX_PAIRS, "entries",
+                                     err);
 
     if (!pair)
         return -1;
@@ -587,7 +625,8 @@ static int walk_metadata(struct sk_onnx_walk *w, const struct sk_wire_field *f, 
 
     if (sk_wire_want(f, SK_WIRE_BYTES, err) < 0 || read_pair(f->body, &key, &value, err) < 0)
         return -1;
-    return add_pair(w, &w->info->metadata, &w->info->metadata_count, &w->metadata_cap, key, value, err);
+    return add_pair(w, &w->info->metadata, &w->info->metadata_count, &w->metadata_cap, key, value,
+                    err);
 }
 
 /* OperatorSetIdProto: domain = 1, version = 2. */
@@ -614,19 +653,23 @@ static int walk_opset(struct sk_onnx_walk *w, const struct sk_wire_field *outer,
     }
     if (rc < 0)
         return -1;
-    return add_pair(w, &w->info->opsets, &w->info->opset_count, &w->opset_cap, domain, sk_view_of(version), err);
+    return add_pair(w, &w->info->opsets, &w->info->opset_count, &w->opset_cap, domain,
+                    sk_view_of(version), err);
 }
 
-/* ModelProto: ir_version = 1, producer_name = 2, graph = 7, opset_import = 8, metadata_props = 14, training_info = 20,
- * functions = 25. */
-static int walk_model_field(struct sk_onnx_walk *w, const struct sk_wire_field *f, struct sk_err *err)
+/* ModelProto: ir_version = 1, producer_name = 2, graph = 7, opset_import = 8, metadata_props = 14,
+ * training_info = 20, functions = 25. */
+static int walk_model_field(struct sk_onnx_walk *w, const struct sk_wire_field *f,
+                            struct sk_err *err)
 {
     switch (f->number) {
     case 1:
         w->info->ir_version = (int64_t)f->value;
         return sk_wire_want(f, SK_WIRE_VARINT, err);
     case 2:
-        return sk_wire_want(f, SK_WIRE_BYTES, err) < 0 ? -1 : take_name(w, sk_wire_text(f), &w->info->producer, err);
+        return sk_wire_want(f, SK_WIRE_BYTES, err) < 0
+                   ? -1
+                   : take_name(w, sk_wire_text(f), &w->info->producer, err);
     case 7:
         if (sk_wire_want(f, SK_WIRE_BYTES, err) < 0 || once(&w->has_graph, "the graph", err) < 0)
             return -1;

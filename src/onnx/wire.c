@@ -1,11 +1,12 @@
 /*
- * wire.c - protobuf's wire format (protobuf.dev, "Encoding"), as a reader over memory that copies nothing.
+ * wire.c - protobuf's wire format (protobuf.dev, "Encoding"), as a reader over memory that copies
+ * nothing.
  *
  *   message = field*            field = tag value           tag = varint: number << 3 | type
  *   type 0: varint    1: 8 bytes    2: varint length, bytes    5: 4 bytes
  *
- * Types 3 and 4 (groups) were given up before ONNX existed and are refused. Every read is bounded by the enclosing
- * message, so at never passes end and a field's body lies within its message.
+ * Types 3 and 4 (groups) were given up before ONNX existed and are refused. Every read is bounded
+ * by the enclosing message, so at never passes end and a field's body lies within its message.
  */
 #include "onnx/onnx_priv.h"
 
@@ -55,7 +56,8 @@ static int read_body(struct sk_wire *w, struct sk_wire_field *out, struct sk_err
     if (read_varint(w, &len, err) < 0)
         return -1;
     if (len > (uint64_t)(w->end - w->at))
-        return sk_fail(err, SK_CORRUPT, "field %u at byte %td wants %" PRIu64 " bytes, %td are left", out->number,
+        return sk_fail(err, SK_CORRUPT,
+                       "field %u at byte %td wants %" PRIu64 " bytes, %td are left", out->number,
                        at_length.at - w->base, len, w->end - w->at);
     out->body = (struct sk_wire){ w->base, w->at, w->at + len };
     w->at += len;
@@ -111,5 +113,6 @@ int sk_wire_want(const struct sk_wire_field *f, enum sk_wire_type type, struct s
 {
     if (f->type == type)
         return 0;
-    return sk_fail(err, SK_CORRUPT, "field %u has wire type %d, ONNX has %d there", f->number, (int)f->type, (int)type);
+    return sk_fail(err, SK_CORRUPT, "field %u has wire type %d, ONNX has %d there", f->number,
+                   (int)f->type, (int)type);
 }

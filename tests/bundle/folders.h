@@ -11,7 +11,8 @@
 
 static char *root;
 
-/* Writes root/name, with the folders on the way. text NULL: the model tests/data/models/scores.onnx. */
+/* Writes root/name, with the folders on the way. text NULL: the model
+ * tests/data/models/scores.onnx. */
 static inline void put(const char *name, const char *text)
 {
     SK_AUTO(free_cleanup) char *path = sk_path_join(root, name);
@@ -23,7 +24,8 @@ static inline void put(const char *name, const char *text)
     *strrchr(folder, '/') = '\0';
     if (sk_mkdirs(folder, 0700, &err) < 0)
         fail_msg("%s", err.text);
-    if (!text && sk_file_read(sk_source_path("tests/data/models/scores.onnx"), 1 << 20, &model, &len, &err) < 0)
+    if (!text && sk_file_read(sk_source_path("tests/data/models/scores.onnx"), 1 << 20, &model,
+                              &len, &err) < 0)
         fail_msg("%s", err.text);
     if (sk_file_write(path, text ? text : model, len, 0600, &err) < 0)
         fail_msg("%s", err.text);

@@ -111,8 +111,10 @@ static void what_config_json_may_say(void **state)
     } rows[] = {
         { "{\"problem_type\": \"multi_label_classification\"}", NULL, NULL, true },
         { "{\"problem_type\": null}", NULL, NULL, false },
-        { "{\"problem_type\": \"regression\"}", NULL, "problem_type 'regression' is not known", false },
-        { "{\"num_labels\": 3, \"id2label\": {\"0\": \"a\"}}", NULL, "num_labels is 3, but there are 1 labels", false },
+        { "{\"problem_type\": \"regression\"}", NULL, "problem_type 'regression' is not known",
+          false },
+        { "{\"num_labels\": 3, \"id2label\": {\"0\": \"a\"}}", NULL,
+          "num_labels is 3, but there are 1 labels", false },
         { "{\"problem_type\": 1}", "'problem_type': expected a string", NULL, false },
         { "{\"num_labels\": \"two\"}", "'num_labels': expected", NULL, false },
         { "{\"num_labels\": -1}", "'num_labels'", NULL, false },
@@ -142,7 +144,8 @@ static void what_config_json_may_say(void **state)
     }
 }
 
-/* [bundle-21] A timm model keeps its preprocessing in config.json; a preprocessor_config.json beats it. */
+/* [bundle-21] A timm model keeps its preprocessing in config.json; a preprocessor_config.json beats
+ * it. */
 static void timm_preprocessing(void **state)
 {
     SK_OWN(sk_bundle_free) struct sk_bundle *timm = NULL;
@@ -150,7 +153,8 @@ static void timm_preprocessing(void **state)
 
     (void)state;
     put("timm/net.onnx", NULL);
-    put("timm/config.json", "{\"label_names\": [\"a\", \"b\"], \"pretrained_cfg\": {\"input_size\": [3, 4, 4]}}");
+    put("timm/config.json",
+        "{\"label_names\": [\"a\", \"b\"], \"pretrained_cfg\": {\"input_size\": [3, 4, 4]}}");
     timm = open_bundle("timm", NULL);
     assert_non_null(sk_json_get(timm->prep_config, "pretrained_cfg"));
     assert_int_equal(timm->label_count, 2);
@@ -200,7 +204,8 @@ static void memory_may_run_out(void **state)
     (void)state;
     put("mem/model.onnx", NULL);
     put("mem/extra.onnx", NULL);
-    put("mem/config.json", "{\"id2label\": {\"0\": \"cat\", \"1\": \"dog\"}, \"problem_type\": \"x\"}");
+    put("mem/config.json",
+        "{\"id2label\": {\"0\": \"cat\", \"1\": \"dog\"}, \"problem_type\": \"x\"}");
     put("mem/skerry.json", "{\"name\": \"n\", \"description\": \"d\", \"outptu\": 1}");
     assert_true(sk_alloc_sweep("open", open_all, path, 0) > 30);
 }
@@ -208,9 +213,9 @@ static void memory_may_run_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_folder_of_the_hub),      cmocka_unit_test(a_lone_file),
-        cmocka_unit_test(where_labels_come_from),   cmocka_unit_test(what_config_json_may_say),
-        cmocka_unit_test(timm_preprocessing),       cmocka_unit_test(bad_bundles),
+        cmocka_unit_test(a_folder_of_the_hub),    cmocka_unit_test(a_lone_file),
+        cmocka_unit_test(where_labels_come_from), cmocka_unit_test(what_config_json_may_say),
+        cmocka_unit_test(timm_preprocessing),     cmocka_unit_test(bad_bundles),
         cmocka_unit_test(memory_may_run_out),
     };
 

@@ -81,7 +81,8 @@ static void external_data_counts(void **state)
     assert_string_not_equal(before, after);
 }
 
-/* [bundle-41] A file that has been lying there is remembered: a false memory is believed; one that was just written is not. */
+/* [bundle-41] A file that has been lying there is remembered: a false memory is believed; one that
+ * was just written is not. */
 static void digests_are_remembered(void **state)
 {
     SK_AUTO(free_cleanup) char *folder = at(".cache/digests");
@@ -184,6 +185,7 @@ static void signatures_notice(void **state)
         { "deeper", add_deep, true, false },         { "removed", remove_deep, true, false },
         { "external data", add_data, true, true },
     };
+
     SK_AUTO(free_cleanup) char *folder = at("s");
     SK_AUTO(free_cleanup) char *file = at("s/net.onnx");
 

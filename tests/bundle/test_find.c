@@ -45,18 +45,22 @@ static void models_are_found(void **state)
     static const struct {
         const char *path, *model; /* below root; NULL: not found */
         bool has_sidecars;
-        const char *text;         /* of the error, or of the warning; NULL: none */
+        const char *text; /* of the error, or of the warning; NULL: none */
         bool is_bundle;
     } rows[] = {
         { "one", "one/net.onnx", true, NULL, true },
         { "one/net.onnx", "one/net.onnx", true, NULL, true },
-        { "two", NULL, false, "holds several .onnx files: a.onnx, b.onnx; name one of them", false },
+        { "two", NULL, false, "holds several .onnx files: a.onnx, b.onnx; name one of them",
+          false },
         { "two/a.onnx", "two/a.onnx", false, NULL, true },
-        { "preferred", "preferred/model.onnx", true, "several .onnx files (model.onnx, quantized.onnx): model.onnx is used", true },
-        { "hub", "hub/onnx/model.onnx", true, "several .onnx files (model.onnx, model_fp16.onnx)", true },
+        { "preferred", "preferred/model.onnx", true,
+          "several .onnx files (model.onnx, quantized.onnx): model.onnx is used", true },
+        { "hub", "hub/onnx/model.onnx", true, "several .onnx files (model.onnx, model_fp16.onnx)",
+          true },
         { "hub1", "hub1/onnx/net.onnx", true, NULL, true },
         { "both", "both/net.onnx", true, NULL, true },
-        { "several", NULL, false, "holds several .onnx files", true }, /* config.json makes it a bundle, if a broken one */
+        { "several", NULL, false, "holds several .onnx files", true }, /* config.json makes it a
+                                                                          bundle, if a broken one */
         { "none", NULL, false, "holds no .onnx file", false },
         { "versions", NULL, false, "holds no .onnx file", false },
         { "odd", NULL, false, "holds no .onnx file", false },

@@ -1,4 +1,5 @@
-/* test_labels.c - labels from JSON and from files: every accepted form, every refusal with its sentence. */
+/* test_labels.c - labels from JSON and from files: every accepted form, every refusal with its
+ * sentence. */
 #include "bundle/bundle_priv.h"
 
 #include "base/limits.h"
@@ -33,15 +34,20 @@ static void from_config(void **state)
         { "{\"id2label\": null}", "", NULL },
         { "{\"id2label\": {\"0\": \"cat\", \"1\": \"dog\"}}", "cat|dog", NULL },
         { "{\"id2label\": {\"1\": \"dog\", \"0\": \"cat\"}}", "cat|dog", NULL },
-        { "{\"id2label\": {\"10\":\"k\",\"9\":\"j\",\"8\":\"i\",\"7\":\"h\",\"6\":\"g\",\"5\":\"f\",\"4\":\"e\",\"3\":\"d\","
-          "\"2\":\"c\",\"1\":\"b\",\"0\":\"a\"}}", "a|b|c|d|e|f|g|h|i|j|k", NULL },
+        { "{\"id2label\": "
+          "{\"10\":\"k\",\"9\":\"j\",\"8\":\"i\",\"7\":\"h\",\"6\":\"g\",\"5\":\"f\",\"4\":\"e\","
+          "\"3\":\"d\","
+          "\"2\":\"c\",\"1\":\"b\",\"0\":\"a\"}}",
+          "a|b|c|d|e|f|g|h|i|j|k", NULL },
         { "{\"id2label\": [\"cat\", \"dog\"]}", "cat|dog", NULL },
         { "{\"label2id\": {\"dog\": 1, \"cat\": 0}}", "cat|dog", NULL },
         { "{\"label2id\": {\"dog\": \"1\", \"cat\": \"0\"}}", "cat|dog", NULL },
         { "{\"id2label\": {\"0\": \"a\"}, \"label2id\": {\"b\": 0}}", "a", NULL },
         { "{\"label_names\": [\"x\", \"y\"]}", "x|y", NULL },
-        { "{\"id2label\": {\"0\": \"\xc3\xa9t\xc3\xa9\", \"1\": \"\"}}", "\xc3\xa9t\xc3\xa9|", NULL },
-        { "{\"id2label\": {\"0\": \"a\", \"2\": \"c\"}}", NULL, "'id2label': index 2 of 2 labels: they must count from 0" },
+        { "{\"id2label\": {\"0\": \"\xc3\xa9t\xc3\xa9\", \"1\": \"\"}}", "\xc3\xa9t\xc3\xa9|",
+          NULL },
+        { "{\"id2label\": {\"0\": \"a\", \"2\": \"c\"}}", NULL,
+          "'id2label': index 2 of 2 labels: they must count from 0" },
         { "{\"id2label\": {\"1\": \"a\", \"2\": \"b\"}}", NULL, "index 2 of 2" },
         { "{\"id2label\": {\"0\": \"a\", \"00\": \"b\"}}", NULL, "two labels for index 0" },
         { "{\"id2label\": {\"0\": 5}}", NULL, "'id2label': label 0: expected a string, got a" },
@@ -49,7 +55,8 @@ static void from_config(void **state)
         { "{\"id2label\": {\"-1\": \"a\"}}", NULL, "'id2label'" },
         { "{\"id2label\": {\"cat\": \"a\"}}", NULL, "'id2label'" },
         { "{\"id2label\": {\"99999999999999999999\": \"a\"}}", NULL, "'id2label'" },
-        { "{\"id2label\": \"cat\"}", NULL, "'id2label': expected an object or array of labels, got a string" },
+        { "{\"id2label\": \"cat\"}", NULL,
+          "'id2label': expected an object or array of labels, got a string" },
         { "{\"id2label\": [\"a\", 1]}", NULL, "label 1: expected a string" },
         { "{\"label2id\": {\"a\": 0, \"b\": 0}}", NULL, "two labels for index 0" },
         { "{\"label2id\": {\"a\": -1}}", NULL, "'a': expected an index from 0" },
@@ -83,7 +90,9 @@ static void from_files(void **state)
         { "cat\ndog\n", "cat|dog", NULL },
         { "cat\r\ndog", "cat|dog", NULL },
         { "  cat \n\tdog\n\n\n", "cat|dog", NULL },
-        { "\xef\xbb\xbf" "cat\n", "cat", NULL },
+        { "\xef\xbb\xbf"
+          "cat\n",
+          "cat", NULL },
         { "n01440764 tench, Tinca tinca\n", "n01440764 tench, Tinca tinca", NULL },
         { "[\"cat\", \"dog\"]", "cat|dog", NULL },
         { " {\"0\": \"cat\"}", "cat", NULL },

@@ -52,9 +52,12 @@ static void defaults(void **state)
 static void every_key(void **state)
 {
     struct sk_err err = SK_ERR_INIT;
-    SK_OWN(sk_bundle_free) struct sk_bundle *b = open_with(
-        "{\"name\": \"cats-v2\", \"description\": \"Cats.\", \"grey16\": \"min_max\", \"exif_orientation\": true,"
-        " \"output\": \"scores\", \"activation\": \"sigmoid\", \"warmup_image\": \"pictures/warm.png\"}", &err);
+    SK_OWN(sk_bundle_free)
+    struct sk_bundle *b = open_with("{\"name\": \"cats-v2\", \"description\": \"Cats.\", "
+                                    "\"grey16\": \"min_max\", \"exif_orientation\": true,"
+                                    " \"output\": \"scores\", \"activation\": \"sigmoid\", "
+                                    "\"warmup_image\": \"pictures/warm.png\"}",
+                                    &err);
     SK_AUTO(free_cleanup) char *warm = at("m/pictures/warm.png");
 
     (void)state;
@@ -86,10 +89,13 @@ static void wrong_values(void **state)
         { "{\"grey16\": 1}", "'grey16': expected a string" },
         { "{\"exif_orientation\": \"yes\"}", "'exif_orientation': expected a" },
         { "{\"output\": \"logits\"}", "'output': the model has no output 'logits'; it has scores" },
-        { "{\"activation\": \"relu\"}", "'activation': 'relu' is none of auto, softmax, sigmoid, none" },
-        { "{\"warmup_image\": \"/etc/passwd\"}", "'warmup_image': expected a name inside the bundle" },
+        { "{\"activation\": \"relu\"}",
+          "'activation': 'relu' is none of auto, softmax, sigmoid, none" },
+        { "{\"warmup_image\": \"/etc/passwd\"}",
+          "'warmup_image': expected a name inside the bundle" },
         { "{\"warmup_image\": \"../x\"}", "'warmup_image': expected a name inside the bundle" },
-        { "{\"warmup_image\": \"a/../../x\"}", "'warmup_image': expected a name inside the bundle" },
+        { "{\"warmup_image\": \"a/../../x\"}",
+          "'warmup_image': expected a name inside the bundle" },
         { "{\"warmup_image\": \"..\"}", "'warmup_image': expected a name inside the bundle" },
         { "{\"warmup_image\": \"\"}", "'warmup_image': expected a name inside the bundle" },
         { "{\"warmup_image\": \"gone.png\"}", "'warmup_image': there is no file" },
@@ -112,14 +118,17 @@ static void wrong_values(void **state)
 static void unknown_keys_warn(void **state)
 {
     struct sk_err err = SK_ERR_INIT;
-    SK_OWN(sk_bundle_free) struct sk_bundle *b = open_with("{\"gray16\": \"clip\", \"something_else\": 1, \"nmae\": \"x\"}", &err);
+    SK_OWN(sk_bundle_free)
+    struct sk_bundle *b = open_with(
+        "{\"gray16\": \"clip\", \"something_else\": 1, \"nmae\": \"x\"}", &err);
 
     (void)state;
     if (!b)
         fail_msg("%s", err.text);
-    assert_string_equal(b->warnings, "skerry.json: unknown key 'gray16' is ignored; did you mean 'grey16'?\n"
-                                     "skerry.json: unknown key 'something_else' is ignored\n"
-                                     "skerry.json: unknown key 'nmae' is ignored; did you mean 'name'?");
+    assert_string_equal(b->warnings,
+                        "skerry.json: unknown key 'gray16' is ignored; did you mean 'grey16'?\n"
+                        "skerry.json: unknown key 'something_else' is ignored\n"
+                        "skerry.json: unknown key 'nmae' is ignored; did you mean 'name'?");
     assert_string_equal(b->name, "m");
 }
 
@@ -146,8 +155,9 @@ static void long_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),          cmocka_unit_test(every_key),  cmocka_unit_test(wrong_values),
-        cmocka_unit_test(unknown_keys_warn), cmocka_unit_test(long_names),
+        cmocka_unit_test(defaults),     cmocka_unit_test(every_key),
+        cmocka_unit_test(wrong_values), cmocka_unit_test(unknown_keys_warn),
+        cmocka_unit_test(long_names),
     };
 
     return cmocka_run_group_tests(tests, make_model, drop_root);

@@ -1,6 +1,6 @@
 /*
- * chain.h - a model of some size, made on the spot: `blocks` of Conv 3x3 (64 channels), Relu and a residual Add, then a MatMul, so
- * that the library rearranges weights for its own kernels.
+ * chain.h - a model of some size, made on the spot: `blocks` of Conv 3x3 (64 channels), Relu and a
+ * residual Add, then a MatMul, so that the library rearranges weights for its own kernels.
  */
 #ifndef SK_TESTS_ENGINE_CHAIN_H
 #define SK_TESTS_ENGINE_CHAIN_H
@@ -11,9 +11,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CHAIN_CHANNELS = 64, CHAIN_SIDE = 8, CHAIN_CLASSES = 300 };
+enum {
+    CHAIN_CHANNELS = 64,
+    CHAIN_SIDE = 8,
+    CHAIN_CLASSES = 300
+};
 
-static inline void chain_weight(struct sk_buf *graph, const char *name, unsigned rank, const int64_t *dims, unsigned seed)
+static inline void chain_weight(struct sk_buf *graph, const char *name, unsigned rank,
+                                const int64_t *dims, unsigned seed)
 {
     size_t count = 1;
     float *w;
@@ -60,7 +65,8 @@ static inline void chain_block(struct sk_buf *graph, int i)
 /* x [n,64,8,8] -> y [n,64,8,300]. 0 on success. */
 static inline int chain_write(const char *path, int blocks)
 {
-    const int64_t in[] = { -1, CHAIN_CHANNELS, CHAIN_SIDE, CHAIN_SIDE }, matrix[] = { CHAIN_SIDE, CHAIN_CLASSES },
+    const int64_t in[] = { -1, CHAIN_CHANNELS, CHAIN_SIDE, CHAIN_SIDE },
+                  matrix[] = { CHAIN_SIDE, CHAIN_CLASSES },
                   out[] = { -1, CHAIN_CHANNELS, CHAIN_SIDE, CHAIN_CLASSES };
     SK_AUTO(sk_buf_done) struct sk_buf graph = SK_BUF_INIT(64 << 20);
     SK_AUTO(sk_buf_done) struct sk_buf model = SK_BUF_INIT(64 << 20);

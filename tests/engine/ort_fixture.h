@@ -31,7 +31,8 @@ static int open_engine_with(struct sk_engine_options opts)
 static int open_engine(void **state)
 {
     (void)state;
-    return open_engine_with((struct sk_engine_options){ .device = SK_DEVICE_CPU, .threads = 2, .use_cache = true });
+    return open_engine_with(
+        (struct sk_engine_options){ .device = SK_DEVICE_CPU, .threads = 2, .use_cache = true });
 }
 
 static int close_engine(void **state)

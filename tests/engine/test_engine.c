@@ -1,4 +1,5 @@
-/* test_engine.c - what engine.c does for every engine, and that the fake engine of the harness keeps its promises. */
+/* test_engine.c - what engine.c does for every engine, and that the fake engine of the harness
+ * keeps its promises. */
 #include "engine/engine.h"
 
 #include "base/clock.h"
@@ -36,7 +37,9 @@ static struct sk_net *load(struct sk_engine *e)
 
 static struct sk_tensor picture(void *data)
 {
-    return (struct sk_tensor){ .dtype = SK_DT_F32, .rank = 4, .dims = { 1, 3, 4, 4 }, .data = data, .size_bytes = 192 };
+    return (struct sk_tensor){
+        .dtype = SK_DT_F32, .rank = 4, .dims = { 1, 3, 4, 4 }, .data = data, .size_bytes = 192
+    };
 }
 
 static void a_model_is_described(void **state)
@@ -163,7 +166,8 @@ static void failing_loads(void **state)
     struct sk_net *net = NULL;
 
     (void)state;
-    assert_int_equal(sk_net_load(e, sk_source_path("tests/data/models/scores.onnx"), NULL, &net, &err), -1);
+    assert_int_equal(
+        sk_net_load(e, sk_source_path("tests/data/models/scores.onnx"), NULL, &net, &err), -1);
     assert_int_equal(err.code, SK_CORRUPT);
     assert_null(net);
     sk_engine_fake_set(e, &(struct sk_fake_options){ 0 });
@@ -259,10 +263,14 @@ static void memory_may_run_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_model_is_described),     cmocka_unit_test(a_degraded_engine_says_so),
-        cmocka_unit_test(input_buffers_are_kept),   cmocka_unit_test(outputs_depend_on_inputs),
-        cmocka_unit_test(misuse_is_counted),        cmocka_unit_test(failing_loads),
-        cmocka_unit_test(memory_may_run_out),       cmocka_unit_test(runs_are_parallel_and_can_be_cancelled),
+        cmocka_unit_test(a_model_is_described),
+        cmocka_unit_test(a_degraded_engine_says_so),
+        cmocka_unit_test(input_buffers_are_kept),
+        cmocka_unit_test(outputs_depend_on_inputs),
+        cmocka_unit_test(misuse_is_counted),
+        cmocka_unit_test(failing_loads),
+        cmocka_unit_test(memory_may_run_out),
+        cmocka_unit_test(runs_are_parallel_and_can_be_cancelled),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

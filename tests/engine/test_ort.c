@@ -3,10 +3,10 @@
 
 #include "base/file.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
@@ -17,16 +17,20 @@
 #include "harness/alloc_fail.h"
 #include "ort_fixture.h"
 
-/* [engine-2] A library that was named and cannot be used is an error that says so, never a reason to take another. */
+/* [engine-2] A library that was named and cannot be used is an error that says so, never a reason
+ * to take another. */
 static void a_named_library_must_work(void **state)
 {
     static const struct {
         const char *name, *path, *text;
     } rows[] = {
-        { "missing", "/nonexistent/libonnxruntime.so", "/nonexistent/libonnxruntime.so: cannot open shared object file" },
-        { "how to install", "/nonexistent/libonnxruntime.so", "--onnxruntime PATH or SKERRY_ONNXRUNTIME" },
+        { "missing", "/nonexistent/libonnxruntime.so",
+          "/nonexistent/libonnxruntime.so: cannot open shared object file" },
+        { "how to install", "/nonexistent/libonnxruntime.so",
+          "--onnxruntime PATH or SKERRY_ONNXRUNTIME" },
         { "not a library", "/etc/passwd", "/etc/passwd" },
-        { "another library", "libm.so.6", "the library is not ONNX Runtime: it has no OrtGetApiBase" },
+        { "another library", "libm.so.6",
+          "the library is not ONNX Runtime: it has no OrtGetApiBase" },
         { "a folder without one", "/etc", "no libonnxruntime.so* in this folder" },
     };
 
@@ -76,7 +80,8 @@ static void an_open_engine_says_what_it_is(void **state)
     assert_string_equal(getenv("ORT_DISABLE_TELEMETRY"), "1");
 }
 
-/* In a mount namespace of its own, with nothing in /proc: 0 as expected, 1 not so, 2 no namespace to be had here. */
+/* In a mount namespace of its own, with nothing in /proc: 0 as expected, 1 not so, 2 no namespace
+ * to be had here. */
 static int open_without_proc(void)
 {
     struct sk_err err = SK_ERR_INIT;
@@ -85,9 +90,13 @@ static int open_without_proc(void)
 
     if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
         return 2;
-    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || mount("none", "/proc", "tmpfs", 0, NULL) != 0)
+    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", "/proc", "tmpfs", 0, NULL) != 0)
         return 2;
-    return sk_engine_open(&opts, &e, &err) < 0 && err.code == SK_UNSUPPORTED && strstr(err.text, "mount /proc") ? 0 : 1;
+    return sk_engine_open(&opts, &e, &err) < 0 && err.code == SK_UNSUPPORTED &&
+                   strstr(err.text, "mount /proc")
+               ? 0
+               : 1;
 }
 
 /* [engine-5] */

@@ -1,4 +1,5 @@
-/* test_ort_cache.c - keys, and what becomes of an entry: another boot, damage, age, a second writer. */
+/* test_ort_cache.c - keys, and what becomes of an entry: another boot, damage, age, a second
+ * writer. */
 #include "engine/ort_priv.h"
 
 #include "base/file.h"
@@ -45,9 +46,13 @@ static const char *other_build_info(void)
 /* [engine-21] Everything that the graph depends on changes the key, and nothing else. */
 static void keys_tell_apart(void **state)
 {
-    static const char cpu[] = "processor\t: 0\nvendor_id\t: A\nmodel\t\t: 1\nmodel name\t: M\ncpu MHz\t\t: 1000\nflags\t\t: sse avx\n";
-    static const char faster[] = "processor\t: 0\nvendor_id\t: A\nmodel\t\t: 1\nmodel name\t: M\ncpu MHz\t\t: 2000\nflags\t\t: sse avx\n";
-    static const char other[] = "processor\t: 0\nvendor_id\t: A\nmodel\t\t: 1\nmodel name\t: M\ncpu MHz\t\t: 1000\nflags\t\t: sse\n";
+    static const char cpu[] = "processor\t: 0\nvendor_id\t: A\nmodel\t\t: 1\nmodel name\t: M\ncpu "
+                              "MHz\t\t: 1000\nflags\t\t: sse avx\n";
+    static const char faster[] = "processor\t: 0\nvendor_id\t: A\nmodel\t\t: 1\nmodel name\t: "
+                                 "M\ncpu MHz\t\t: 2000\nflags\t\t: sse avx\n";
+    static const char other[] = "processor\t: 0\nvendor_id\t: A\nmodel\t\t: 1\nmodel name\t: "
+                                "M\ncpu MHz\t\t: 1000\nflags\t\t: sse\n";
+
     static const struct {
         const char *row, *digest, *name, *cpu;
         const char *(*build)(void);
@@ -60,6 +65,7 @@ static void keys_tell_apart(void **state)
         { "build", "aa", "onnxruntime 1.2", cpu, other_build_info, false },
         { "cpu", "aa", "onnxruntime 1.2", other, build_info, false },
     };
+
     char first[SK_ORT_KEY_TEXT] = "", key[SK_ORT_KEY_TEXT];
     struct sk_err err = SK_ERR_INIT;
 
@@ -206,14 +212,16 @@ static void links_are_not_trusted(void **state)
     assert_false(is_found("k6"));
 }
 
-/* [engine-24] What was not used for 31 days goes when something new is made; so do temporary folders of dead processes. */
+/* [engine-24] What was not used for 31 days goes when something new is made; so do temporary
+ * folders of dead processes. */
 static void old_entries_go(void **state)
 {
     SK_AUTO(free_cleanup) char *old = make_entry("k7", "graph");
     SK_AUTO(free_cleanup) char *manifest = in_entry("k7", "manifest");
     SK_AUTO(free_cleanup) char *temp = NULL;
     SK_AUTO(free_cleanup) char *later = NULL;
-    struct timespec times[2] = { { .tv_sec = time(NULL) - 31 * 24 * 3600 }, { .tv_sec = time(NULL) - 31 * 24 * 3600 } };
+    struct timespec times[2] = { { .tv_sec = time(NULL) - 31 * 24 * 3600 },
+                                 { .tv_sec = time(NULL) - 31 * 24 * 3600 } };
     struct sk_err err = SK_ERR_INIT;
 
     (void)state;

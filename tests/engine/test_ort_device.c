@@ -1,4 +1,5 @@
-/* test_ort_device.c - asking for a device, and what is said about it. With a GPU that works the first half is different. */
+/* test_ort_device.c - asking for a device, and what is said about it. With a GPU that works the
+ * first half is different. */
 #include "engine/engine.h"
 
 #include <setjmp.h>
@@ -43,7 +44,8 @@ static void each_wish_gets_an_answer(void **state)
             if ((rows[i].asked == SK_DEVICE_CPU) != (reason[0] == '\0'))
                 fail_msg("row '%s': reason '%s'", rows[i].name, reason);
             if (reason[0] != '\0' && !strstr(reason, "CUDA") && !strstr(reason, "NVIDIA"))
-                fail_msg("row '%s': reason '%s' does not say what is missing", rows[i].name, reason);
+                fail_msg("row '%s': reason '%s' does not say what is missing", rows[i].name,
+                         reason);
         }
         sk_engine_close(e);
     }

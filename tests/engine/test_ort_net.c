@@ -1,4 +1,5 @@
-/* test_ort_net.c - loading models: what they say about their tensors, what is refused, and the cached graph. */
+/* test_ort_net.c - loading models: what they say about their tensors, what is refused, and the
+ * cached graph. */
 #include "engine/engine.h"
 
 #include "base/str.h"
@@ -42,7 +43,8 @@ static void tensors_are_described(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         SK_OWN(sk_net_free) struct sk_net *net = load_net(rows[i].model);
         const struct sk_net_info *info = sk_net_info(net);
-        const struct sk_tensor_info *t = rows[i].is_output ? &info->outputs[rows[i].index] : &info->inputs[rows[i].index];
+        const struct sk_tensor_info *t = rows[i].is_output ? &info->outputs[rows[i].index]
+                                                           : &info->inputs[rows[i].index];
 
         assert_string_equal(info->platform, "onnxruntime_onnx");
         assert_string_equal(t->name, rows[i].name);
@@ -85,13 +87,17 @@ static void bad_models_are_refused(void **state)
 
 /* ---- the cached graph ---- */
 
-enum { OUT_BYTES = CHAIN_CHANNELS * CHAIN_SIDE * CHAIN_CLASSES * 4 };
+enum {
+    OUT_BYTES = CHAIN_CHANNELS * CHAIN_SIDE * CHAIN_CLASSES * 4
+};
 
 /* One run with fixed inputs; the bytes of y into out. */
 static int run_chain(struct sk_net *net, bool wide, unsigned char *out, struct sk_err *err)
 {
     SK_OWN(sk_run_free) struct sk_run *run = NULL;
-    struct sk_tensor in = { .dtype = SK_DT_F32, .rank = 4, .dims = { 1, CHAIN_CHANNELS, CHAIN_SIDE, CHAIN_SIDE } };
+    struct sk_tensor in = { .dtype = SK_DT_F32,
+                            .rank = 4,
+                            .dims = { 1, CHAIN_CHANNELS, CHAIN_SIDE, CHAIN_SIDE } };
     const struct sk_tensor *y;
     float *x;
 
@@ -190,17 +196,19 @@ static void the_cached_graph_gives_the_same_bits(void **state)
     assert_true(st.st_size > 8 * CHAIN_CHANNELS * CHAIN_CHANNELS * 9 * 4 - 1);
 }
 
-/* [engine-23] Whatever happens to the files of an entry: the model loads, with the same results, and the next time from the cache again. */
+/* [engine-23] Whatever happens to the files of an entry: the model loads, with the same results,
+ * and the next time from the cache again. */
 static void a_damaged_entry_is_made_again(void **state)
 {
     static const struct {
         const char *name, *file;
         int how; /* 0: cut, 1: remove, 2: overwrite the middle, 3: empty */
     } rows[] = {
-        { "graph cut", "model.onnx", 0 },      { "graph gone", "model.onnx", 1 },    { "graph changed", "model.onnx", 2 },
-        { "weights cut", "weights.bin", 0 },   { "weights gone", "weights.bin", 1 }, { "weights changed", "weights.bin", 2 },
-        { "weights empty", "weights.bin", 3 }, { "manifest gone", "manifest", 1 },   { "manifest cut", "manifest", 0 },
-        { "manifest empty", "manifest", 3 },
+        { "graph cut", "model.onnx", 0 },      { "graph gone", "model.onnx", 1 },
+        { "graph changed", "model.onnx", 2 },  { "weights cut", "weights.bin", 0 },
+        { "weights gone", "weights.bin", 1 },  { "weights changed", "weights.bin", 2 },
+        { "weights empty", "weights.bin", 3 }, { "manifest gone", "manifest", 1 },
+        { "manifest cut", "manifest", 0 },     { "manifest empty", "manifest", 3 },
     };
     SK_OWN(sk_net_free) struct sk_net *direct = load_chain(NULL);
 
@@ -245,7 +253,8 @@ static void without_a_cache_folder_it_loads_directly(void **state)
 
     (void)state;
     assert_int_equal(sk_file_write(file, "x", 1, 0600, &err), 0);
-    assert_int_equal(setenv("SKERRY_CACHE_DIR", below, 1), 0); /* below a file: cannot be made, even by root */
+    assert_int_equal(setenv("SKERRY_CACHE_DIR", below, 1), 0); /* below a file: cannot be made, even
+                                                                  by root */
     net = load_chain(chain.digest);
     assert_false(sk_net_info(net)->from_cache);
     want_same_results(direct, net, "no cache");

@@ -1,4 +1,5 @@
-/* test_ort_run.c - tensors of every type and shape through ONNX Runtime and back, reuse, cancelling, threads. */
+/* test_ort_run.c - tensors of every type and shape through ONNX Runtime and back, reuse,
+ * cancelling, threads. */
 #include "engine/engine.h"
 
 #include "base/clock.h"
@@ -27,7 +28,9 @@ static struct sk_run *new_run(struct sk_net *net)
 
 static struct sk_tensor vector(float *data, int64_t n)
 {
-    return (struct sk_tensor){ .dtype = SK_DT_F32, .rank = 1, .dims = { n }, .data = data, .size_bytes = (size_t)n * 4 };
+    return (struct sk_tensor){
+        .dtype = SK_DT_F32, .rank = 1, .dims = { n }, .data = data, .size_bytes = (size_t)n * 4
+    };
 }
 
 /* [engine-30] Each type in and out again, with 3, 0, 1 and 5 elements, through both sessions. */
@@ -50,7 +53,10 @@ static void every_type_comes_back(void **state)
         for (unsigned t = 0; t < SK_DT_COUNT; t++) {
             for (size_t b = 0; b < sizeof(bytes[t]); b++)
                 bytes[t][b] = t == SK_DT_BOOL ? b % 2 : (unsigned char)(b * 37 + t + row);
-            in[t] = (struct sk_tensor){ .dtype = t, .rank = 1, .dims = { counts[row] }, .data = bytes[t],
+            in[t] = (struct sk_tensor){ .dtype = t,
+                                        .rank = 1,
+                                        .dims = { counts[row] },
+                                        .data = bytes[t],
                                         .size_bytes = (size_t)counts[row] * sk_dtype_size(t) };
             assert_int_equal(sk_net_info(net)->inputs[t].dtype, t);
         }
@@ -93,7 +99,8 @@ static void shapes_follow_the_data(void **state)
     for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
         struct sk_err err = SK_ERR_INIT;
         float x[4], s = 2;
-        struct sk_tensor in[2] = { vector(x, rows[row].n), { .dtype = SK_DT_F32, .data = &s, .size_bytes = 4 } };
+        struct sk_tensor in[2] = { vector(x, rows[row].n),
+                                   { .dtype = SK_DT_F32, .data = &s, .size_bytes = 4 } };
         const struct sk_tensor *out;
 
         memcpy(x, rows[row].x, sizeof(x));
@@ -137,7 +144,9 @@ static void outputs_that_are_no_tensors(void **state)
     SK_OWN(sk_run_free) struct sk_run *run = new_run(net);
     struct sk_err err = SK_ERR_INIT;
     float x[4] = { 1, 2, 3, 4 };
-    struct sk_tensor in = { .dtype = SK_DT_F32, .rank = 2, .dims = { 2, 2 }, .data = x, .size_bytes = 16 };
+    struct sk_tensor in = {
+        .dtype = SK_DT_F32, .rank = 2, .dims = { 2, 2 }, .data = x, .size_bytes = 16
+    };
     const bool both[] = { true, true };
     const struct sk_tensor *out;
 
@@ -151,7 +160,8 @@ static void outputs_that_are_no_tensors(void **state)
     assert_non_null(strstr(err.text, "'parts'"));
 }
 
-/* [engine-33] The declaration says n, the truth is 2n: the answer is right anyway, also later and in other sizes. */
+/* [engine-33] The declaration says n, the truth is 2n: the answer is right anyway, also later and
+ * in other sizes. */
 static void wrong_declarations_do_no_harm(void **state)
 {
     SK_OWN(sk_net_free) struct sk_net *net = load_net("liar");
@@ -177,22 +187,28 @@ static void misfits_are_refused(void **state)
     SK_OWN(sk_run_free) struct sk_run *run = new_run(net);
     struct sk_err err = SK_ERR_INIT;
     float x[96] = { 0 };
-    struct sk_tensor in = { .dtype = SK_DT_F32, .rank = 4, .dims = { 1, 3, 4, 5 }, .data = x, .size_bytes = 240 };
+    struct sk_tensor in = {
+        .dtype = SK_DT_F32, .rank = 4, .dims = { 1, 3, 4, 5 }, .data = x, .size_bytes = 240
+    };
     const struct sk_tensor *out;
 
     (void)state;
     assert_int_equal(sk_run_exec(run, &in, NULL, false, &out, NULL, &err), -1);
     assert_int_equal(err.code, SK_INVALID);
-    assert_string_equal(err.text, "input 'input': wrong shape: got FP32 [1,3,4,5], expected FP32 [?,3,4,4]");
+    assert_string_equal(err.text,
+                        "input 'input': wrong shape: got FP32 [1,3,4,5], expected FP32 [?,3,4,4]");
 }
 
-/* [engine-33] After the first run a request of the same shape allocates nothing of ours, whichever session runs it. */
+/* [engine-33] After the first run a request of the same shape allocates nothing of ours, whichever
+ * session runs it. */
 static void steady_runs_do_not_allocate(void **state)
 {
     SK_OWN(sk_net_free) struct sk_net *net = load_net("scores");
     SK_OWN(sk_run_free) struct sk_run *run = new_run(net);
     struct sk_err err = SK_ERR_INIT;
-    struct sk_tensor in = { .dtype = SK_DT_F32, .rank = 4, .dims = { 2, 3, 4, 4 }, .size_bytes = 384 };
+    struct sk_tensor in = {
+        .dtype = SK_DT_F32, .rank = 4, .dims = { 2, 3, 4, 4 }, .size_bytes = 384
+    };
     const struct sk_tensor *out;
     float *x = sk_run_input_buffer(run, 0, 384, &err);
     const void *first;
@@ -221,7 +237,8 @@ static void steady_runs_do_not_allocate(void **state)
 
 static void *cancel_soon(void *arg)
 {
-    for (int i = 0; i < 20; i++) { /* the first may come before the run starts and does nothing then */
+    for (int i = 0; i < 20; i++) { /* the first may come before the run starts and does nothing then
+                                    */
         (void)usleep(20000);
         sk_run_cancel(arg);
     }
@@ -276,7 +293,10 @@ static void *call_often(void *arg)
     }
     for (int i = 0; i < 60; i++) {
         int64_t batch = 1 + i % 3;
-        struct sk_tensor in = { .dtype = SK_DT_F32, .rank = 4, .dims = { batch, 3, 4, 4 }, .size_bytes = (size_t)batch * 192 };
+        struct sk_tensor in = { .dtype = SK_DT_F32,
+                                .rank = 4,
+                                .dims = { batch, 3, 4, 4 },
+                                .size_bytes = (size_t)batch * 192 };
         const struct sk_tensor *out;
         float *x = in.data = sk_run_input_buffer(run, 0, in.size_bytes, &err);
 
@@ -315,7 +335,9 @@ static void threads_share_a_net(void **state)
 static int run_once(void *ctx, struct sk_err *err)
 {
     SK_OWN(sk_run_free) struct sk_run *run = NULL;
-    struct sk_tensor in = { .dtype = SK_DT_F32, .rank = 4, .dims = { 1, 3, 4, 4 }, .size_bytes = 192 };
+    struct sk_tensor in = {
+        .dtype = SK_DT_F32, .rank = 4, .dims = { 1, 3, 4, 4 }, .size_bytes = 192
+    };
     const struct sk_tensor *out;
 
     if (sk_run_new(ctx, &run, err) < 0)
@@ -338,11 +360,16 @@ static void memory_may_run_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_type_comes_back),         cmocka_unit_test(shapes_follow_the_data),
-        cmocka_unit_test(only_wanted_outputs),           cmocka_unit_test(outputs_that_are_no_tensors),
-        cmocka_unit_test(wrong_declarations_do_no_harm), cmocka_unit_test(misfits_are_refused),
-        cmocka_unit_test(steady_runs_do_not_allocate),   cmocka_unit_test(a_run_can_be_cancelled),
-        cmocka_unit_test(threads_share_a_net),           cmocka_unit_test(memory_may_run_out),
+        cmocka_unit_test(every_type_comes_back),
+        cmocka_unit_test(shapes_follow_the_data),
+        cmocka_unit_test(only_wanted_outputs),
+        cmocka_unit_test(outputs_that_are_no_tensors),
+        cmocka_unit_test(wrong_declarations_do_no_harm),
+        cmocka_unit_test(misfits_are_refused),
+        cmocka_unit_test(steady_runs_do_not_allocate),
+        cmocka_unit_test(a_run_can_be_cancelled),
+        cmocka_unit_test(threads_share_a_net),
+        cmocka_unit_test(memory_may_run_out),
     };
 
     return cmocka_run_group_tests(tests, open_engine, close_engine);

@@ -1,5 +1,6 @@
 /*
- * pb.h - writes ONNX models for tests, field by field: protobuf's wire format and the few messages that tests need.
+ * pb.h - writes ONNX models for tests, field by field: protobuf's wire format and the few messages
+ * that tests need.
  *
  *     SK_AUTO(sk_buf_done) struct sk_buf node = SK_BUF_INIT(1 << 20);
  *     pb_text(&node, 4, "Relu");
@@ -45,7 +46,8 @@ static inline void pb_message(struct sk_buf *b, unsigned field, struct sk_buf *m
 }
 
 /* NodeProto: one or two inputs (NULL: one), one output. */
-static inline void pb_node(struct sk_buf *graph, const char *op, const char *a, const char *b, const char *out)
+static inline void pb_node(struct sk_buf *graph, const char *op, const char *a, const char *b,
+                           const char *out)
 {
     SK_AUTO(sk_buf_done) struct sk_buf node = SK_BUF_INIT(1 << 20);
 
@@ -58,7 +60,8 @@ static inline void pb_node(struct sk_buf *graph, const char *op, const char *a, 
 }
 
 /* ValueInfoProto: FP32 with these dimensions (-1: named "n"). field 11: input, 12: output. */
-static inline void pb_value(struct sk_buf *graph, unsigned field, const char *name, unsigned rank, const int64_t *dims)
+static inline void pb_value(struct sk_buf *graph, unsigned field, const char *name, unsigned rank,
+                            const int64_t *dims)
 {
     SK_AUTO(sk_buf_done) struct sk_buf value = SK_BUF_INIT(1 << 20);
     SK_AUTO(sk_buf_done) struct sk_buf type = SK_BUF_INIT(1 << 20);
@@ -82,8 +85,8 @@ static inline void pb_value(struct sk_buf *graph, unsigned field, const char *na
 }
 
 /* TensorProto in an initializer: FP32 raw_data. */
-static inline void pb_weight(struct sk_buf *graph, const char *name, unsigned rank, const int64_t *dims, const float *data,
-                             size_t count)
+static inline void pb_weight(struct sk_buf *graph, const char *name, unsigned rank,
+                             const int64_t *dims, const float *data, size_t count)
 {
     SK_AUTO(sk_buf_done) struct sk_buf tensor = SK_BUF_INIT(64 << 20);
 

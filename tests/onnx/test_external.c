@@ -1,4 +1,5 @@
-/* test_external.c - locations of external data: what is inside the folder works, everything else is refused. */
+/* test_external.c - locations of external data: what is inside the folder works, everything else is
+ * refused. */
 #include "onnx/onnx_priv.h"
 
 #include "base/file.h"
@@ -49,7 +50,8 @@ static int make_folders(void **state)
     inner = sk_path_join(folder, "sub/deep");
     address = sk_path_join(folder, "*/_ORT_MEM_ADDR_");
     fifo = sk_path_join(folder, "fifo");
-    if (sk_mkdirs(inner, 0700, &err) < 0 || sk_mkdirs(address, 0700, &err) < 0 || mkfifo(fifo, 0600) != 0)
+    if (sk_mkdirs(inner, 0700, &err) < 0 || sk_mkdirs(address, 0700, &err) < 0 ||
+        mkfifo(fifo, 0600) != 0)
         return -1;
     put("outside.bin", 100);
     put("model/w.bin", 100);
@@ -71,8 +73,14 @@ static int drop_folders(void **state)
     return 0;
 }
 
-#define V(text) { text, sizeof(text) - 1 }
-#define NO { NULL, 0 }
+#define V(text)                                                                                    \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
+#define NO                                                                                         \
+    {                                                                                              \
+        NULL, 0                                                                                    \
+    }
 
 /* [bundle-33] [bundle-34] */
 static void locations(void **state)
@@ -93,16 +101,40 @@ static void locations(void **state)
         { "leading zeros", { V("w.bin"), V("0007"), NO }, 4, SK_OK, NULL },
         { "no location", { NO, V("0"), V("1") }, 1, SK_CORRUPT, "without a location" },
         { "empty location", { V(""), NO, NO }, 1, SK_CORRUPT, "without a location" },
-        { "missing", { V("gone.bin"), NO, NO }, 1, SK_NOT_FOUND, "'gone.bin' is missing: it belongs beside the model" },
-        { "missing folder", { V("gone/w.bin"), NO, NO }, 1, SK_NOT_FOUND, "'gone/w.bin' is missing" },
+        { "missing",
+          { V("gone.bin"), NO, NO },
+          1,
+          SK_NOT_FOUND,
+          "'gone.bin' is missing: it belongs beside the model" },
+        { "missing folder",
+          { V("gone/w.bin"), NO, NO },
+          1,
+          SK_NOT_FOUND,
+          "'gone/w.bin' is missing" },
         { "absolute", { V("/etc/passwd"), NO, NO }, 1, SK_INVALID, "not a plain relative name" },
         { "parent", { V("../outside.bin"), NO, NO }, 1, SK_INVALID, "not a plain relative name" },
-        { "parent within", { V("sub/../w.bin"), NO, NO }, 1, SK_INVALID, "not a plain relative name" },
-        { "parent at the end", { V("sub/.."), NO, NO }, 1, SK_INVALID, "not a plain relative name" },
+        { "parent within",
+          { V("sub/../w.bin"), NO, NO },
+          1,
+          SK_INVALID,
+          "not a plain relative name" },
+        { "parent at the end",
+          { V("sub/.."), NO, NO },
+          1,
+          SK_INVALID,
+          "not a plain relative name" },
         { "dot", { V("./w.bin"), NO, NO }, 1, SK_INVALID, "not a plain relative name" },
-        { "two slashes", { V("sub//deep/w.bin"), NO, NO }, 1, SK_INVALID, "not a plain relative name" },
+        { "two slashes",
+          { V("sub//deep/w.bin"), NO, NO },
+          1,
+          SK_INVALID,
+          "not a plain relative name" },
         { "slash at the end", { V("w.bin/"), NO, NO }, 1, SK_INVALID, "not a plain relative name" },
-        { "backslash", { V("..\\outside.bin"), NO, NO }, 1, SK_INVALID, "not a plain relative name" },
+        { "backslash",
+          { V("..\\outside.bin"), NO, NO },
+          1,
+          SK_INVALID,
+          "not a plain relative name" },
         { "NUL", { V("w.bin\0x"), NO, NO }, 1, SK_INVALID, "NUL" },
         { "link", { V("link.bin"), NO, NO }, 1, SK_INVALID, "a link" },
         { "link outside", { V("out.bin"), NO, NO }, 1, SK_INVALID, "a link" },
@@ -111,19 +143,49 @@ static void locations(void **state)
         { "folder", { V("sub"), NO, NO }, 1, SK_INVALID, "not a regular file" },
         { "fifo", { V("fifo"), NO, NO }, 1, SK_INVALID, "not a regular file" },
         { "through a file", { V("w.bin/x"), NO, NO }, 1, SK_IO, "w.bin/x" },
-        { "memory address", { V("*/_ORT_MEM_ADDR_/x"), NO, NO }, 1, SK_INVALID, "an address in memory" },
-        { "one byte too long", { V("w.bin"), V("41"), V("60") }, 60, SK_CORRUPT,
+        { "memory address",
+          { V("*/_ORT_MEM_ADDR_/x"), NO, NO },
+          1,
+          SK_INVALID,
+          "an address in memory" },
+        { "one byte too long",
+          { V("w.bin"), V("41"), V("60") },
+          60,
+          SK_CORRUPT,
           "60 bytes from 41 are wanted, the file has 100" },
-        { "tensor longer than length", { V("w.bin"), V("90"), V("4") }, 60, SK_CORRUPT, "60 bytes from 90" },
+        { "tensor longer than length",
+          { V("w.bin"), V("90"), V("4") },
+          60,
+          SK_CORRUPT,
+          "60 bytes from 90" },
         { "offset beyond", { V("w.bin"), V("101"), V("0") }, 0, SK_CORRUPT, "0 bytes from 101" },
-        { "negative offset", { V("w.bin"), V("-1"), NO }, 1, SK_CORRUPT, "the offset '-1' is not a number" },
-        { "negative length", { V("w.bin"), NO, V("-5") }, 1, SK_CORRUPT, "the length '-5' is not a number" },
+        { "negative offset",
+          { V("w.bin"), V("-1"), NO },
+          1,
+          SK_CORRUPT,
+          "the offset '-1' is not a number" },
+        { "negative length",
+          { V("w.bin"), NO, V("-5") },
+          1,
+          SK_CORRUPT,
+          "the length '-5' is not a number" },
         { "hexadecimal", { V("w.bin"), V("0x10"), NO }, 1, SK_CORRUPT, "not a number" },
         { "empty offset", { V("w.bin"), V(""), NO }, 1, SK_CORRUPT, "the offset is empty" },
-        { "largest", { V("w.bin"), V("9223372036854775807"), V("9223372036854775807") }, 1, SK_CORRUPT,
+        { "largest",
+          { V("w.bin"), V("9223372036854775807"), V("9223372036854775807") },
+          1,
+          SK_CORRUPT,
           "9223372036854775807 bytes from 9223372036854775807" },
-        { "overflow", { V("w.bin"), V("9223372036854775808"), NO }, 1, SK_CORRUPT, "not a number from 0 to 2^63-1" },
-        { "long overflow", { V("w.bin"), V("99999999999999999999999999"), NO }, 1, SK_CORRUPT, "not a number" },
+        { "overflow",
+          { V("w.bin"), V("9223372036854775808"), NO },
+          1,
+          SK_CORRUPT,
+          "not a number from 0 to 2^63-1" },
+        { "long overflow",
+          { V("w.bin"), V("99999999999999999999999999"), NO },
+          1,
+          SK_CORRUPT,
+          "not a number" },
     };
 
     (void)state;
@@ -135,7 +197,8 @@ static void locations(void **state)
         assert_int_equal(sk_onnx_external_init(&x, folder, &err), 0);
         rc = sk_onnx_external_check(&x, &rows[i].at, rows[i].tensor_bytes, &err);
         if ((rc == 0) != (rows[i].code == SK_OK) || (rc < 0 && err.code != rows[i].code))
-            fail_msg("row '%s': %s: %s", rows[i].name, sk_code_name(err.code), rc < 0 ? err.text : "accepted");
+            fail_msg("row '%s': %s: %s", rows[i].name, sk_code_name(err.code),
+                     rc < 0 ? err.text : "accepted");
         if (rc < 0 && !strstr(err.text, rows[i].text))
             fail_msg("row '%s': %s", rows[i].name, err.text);
     }
@@ -175,7 +238,10 @@ static void without_a_folder(void **state)
 static void files_are_counted_once(void **state)
 {
     static const struct sk_onnx_location at[] = {
-        { V("w.bin"), NO, NO }, { V("sub/deep/w.bin"), NO, NO }, { V("w.bin"), V("50"), NO }, { V("sub/deep/w.bin"), NO, NO },
+        { V("w.bin"), NO, NO },
+        { V("sub/deep/w.bin"), NO, NO },
+        { V("w.bin"), V("50"), NO },
+        { V("sub/deep/w.bin"), NO, NO },
     };
     SK_AUTO(sk_onnx_external_done) struct sk_onnx_external x = { .folder_fd = -1 };
     struct sk_err err = SK_ERR_INIT;

@@ -1,4 +1,5 @@
-/* test_onnx.c - whole files: what is read out of good ones, what is said about others, and every cut of one. */
+/* test_onnx.c - whole files: what is read out of good ones, what is said about others, and every
+ * cut of one. */
 #include "onnx/onnx.h"
 
 #include "base/file.h"
@@ -93,7 +94,8 @@ static void files_that_are_not_onnx(void **state)
         const char *text;
     } rows[] = {
         { "", 0, "the file is empty" },
-        { "version https://git-lfs.github.com/spec/v1\n", 43, "Git LFS pointer (run `git lfs pull`" },
+        { "version https://git-lfs.github.com/spec/v1\n", 43,
+          "Git LFS pointer (run `git lfs pull`" },
         { "\x18\0\0\0ORTM\0\0", 10, ".ort file" },
         { "PK\003\004rest", 8, "a zip archive such as a PyTorch checkpoint" },
         { "\x89HDF\r\n", 6, "an HDF5 file" },
@@ -103,7 +105,9 @@ static void files_that_are_not_onnx(void **state)
         { "<!DOCTYPE html>", 15, "an HTML or XML page" },
         { "{\"a\": 1}", 8, "a JSON text" },
         { "\x08\x08", 2, "not a sound ONNX model: it has no graph" },
-        { "\x08\x08\x3a\x05" "ab", 6, "not a sound ONNX model: field 7 at byte 3 wants 5 bytes, 2 are left" },
+        { "\x08\x08\x3a\x05"
+          "ab",
+          6, "not a sound ONNX model: field 7 at byte 3 wants 5 bytes, 2 are left" },
     };
 
     (void)state;
@@ -118,7 +122,8 @@ static void files_that_are_not_onnx(void **state)
     }
 }
 
-/* Every beginning of a model is refused or is a model; with a text, without reading beyond its end (ASan). */
+/* Every beginning of a model is refused or is a model; with a text, without reading beyond its end
+ * (ASan). */
 static void every_cut(void **state)
 {
     SK_AUTO(sk_map_close) struct sk_map map = { 0 };
@@ -132,7 +137,8 @@ static void every_cut(void **state)
         struct sk_err why = SK_ERR_INIT;
 
         memcpy(copy, map.ptr, len);
-        if (sk_onnx_inspect_bytes(copy, len, NULL, &info, &why) < 0 && (why.code != SK_CORRUPT || why.text[0] == '\0'))
+        if (sk_onnx_inspect_bytes(copy, len, NULL, &info, &why) < 0 &&
+            (why.code != SK_CORRUPT || why.text[0] == '\0'))
             fail_msg("cut at %zu: %s", len, why.text);
     }
 }
@@ -222,7 +228,8 @@ static int inspect_all(void *ctx, struct sk_err *err)
 static void memory_may_run_out(void **state)
 {
     const char *names[] = { "tests/data/models/types.onnx", "tests/data/models/external.onnx",
-                            "tests/data/models/old_inputs.onnx", "tests/data/models/slow.onnx", NULL };
+                            "tests/data/models/old_inputs.onnx", "tests/data/models/slow.onnx",
+                            NULL };
 
     (void)state;
     assert_true(sk_alloc_sweep("inspect", inspect_all, names, 0) > 50);
@@ -231,9 +238,15 @@ static void memory_may_run_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_classifier), cmocka_unit_test(other_models),         cmocka_unit_test(files_that_are_not_onnx),
-        cmocka_unit_test(every_cut),    cmocka_unit_test(random_bytes),         cmocka_unit_test(errors_name_the_file),
-        cmocka_unit_test(a_bare_name),  cmocka_unit_test(metadata),             cmocka_unit_test(memory_may_run_out),
+        cmocka_unit_test(a_classifier),
+        cmocka_unit_test(other_models),
+        cmocka_unit_test(files_that_are_not_onnx),
+        cmocka_unit_test(every_cut),
+        cmocka_unit_test(random_bytes),
+        cmocka_unit_test(errors_name_the_file),
+        cmocka_unit_test(a_bare_name),
+        cmocka_unit_test(metadata),
+        cmocka_unit_test(memory_may_run_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

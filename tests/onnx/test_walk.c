@@ -1,5 +1,6 @@
 /*
- * test_walk.c - every way through a model to a tensor, and every limit on the way. Models are written field by field (pb.h).
+ * test_walk.c - every way through a model to a tensor, and every limit on the way. Models are
+ * written field by field (pb.h).
  */
 #include "onnx/onnx.h"
 
@@ -36,7 +37,8 @@ static void add_sparse(struct sk_buf *b, unsigned field, unsigned part)
 }
 
 /* A node with one attribute that holds `what` in `field`. */
-static void add_attribute_node(struct sk_buf *graph, unsigned node_field, unsigned field, struct sk_buf *what)
+static void add_attribute_node(struct sk_buf *graph, unsigned node_field, unsigned field,
+                               struct sk_buf *what)
 {
     BUF(node);
     BUF(attribute);
@@ -169,7 +171,8 @@ static void hide_in_training(struct sk_buf *model)
     pb_message(model, 20, &training);
 }
 
-/* data_location says "here", but there are entries: a parser that ignores data_location would follow them. */
+/* data_location says "here", but there are entries: a parser that ignores data_location would
+ * follow them. */
 static void hide_behind_default_location(struct sk_buf *model)
 {
     BUF(graph);
@@ -374,7 +377,8 @@ static const struct {
     enum sk_code code;
     const char *text;
 } rows[] = {
-    { "initializer", hide_in_initializer, SK_INVALID, "tensor 'weights': external data '../../etc/passwd'" },
+    { "initializer", hide_in_initializer, SK_INVALID,
+      "tensor 'weights': external data '../../etc/passwd'" },
     { "sparse values", hide_in_sparse_values, SK_INVALID, "external data" },
     { "sparse indices", hide_in_sparse_indices, SK_INVALID, "external data" },
     { "attribute", hide_in_attribute, SK_INVALID, "external data" },
@@ -420,7 +424,8 @@ static void models(void **state)
         assert_true(sk_buf_ok(&model));
         rc = sk_onnx_inspect_bytes(model.data, model.len, NULL, &info, &err);
         if ((rc == 0) != (rows[i].code == SK_OK) || (rc < 0 && err.code != rows[i].code))
-            fail_msg("row '%s': %s: %s", rows[i].name, sk_code_name(err.code), rc < 0 ? err.text : "accepted");
+            fail_msg("row '%s': %s: %s", rows[i].name, sk_code_name(err.code),
+                     rc < 0 ? err.text : "accepted");
         if (rc < 0 && !strstr(err.text, rows[i].text))
             fail_msg("row '%s': %s", rows[i].name, err.text);
     }
