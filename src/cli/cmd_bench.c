@@ -327,6 +327,15 @@ static void add_json(const struct args *a, const struct sk_bench_target *t, size
     sk_buf_str(out, "]}\n");
 }
 
+/* Prints what is there now, for someone waits for it, and empties the buffer. */
+static int flush(struct sk_buf *out, struct sk_err *err)
+{
+    if (sk_cli_print(out, err) < 0)
+        return -1;
+    sk_buf_clear(out);
+    return fflush(stdout) == 0 ? 0 : sk_fail_errno(err, "standard output");
+}
+
 /* Prints each row as soon as it is known, unless the output is JSON. */
 static int run_all(const struct args *a, const struct sk_bench_target *t,
                    const struct sk_buf *request, struct outcome *runs, size_t count,
@@ -337,21 +346,16 @@ static int run_all(const struct args *a, const struct sk_bench_target *t,
     if (!a->json)
         print_head(a, t, request->len, &out);
     for (size_t i = 0; i < count; i++) {
-        if (run_one(a, t, request, &runs[i], err) < 0)
+        if (flush(&out, err) < 0 || run_one(a, t, request, &runs[i], err) < 0)
             return -1;
-        if (a->json)
-            continue;
-        print_row(&runs[i], &out);
-        if (sk_cli_print(&out, err) < 0)
-            return -1;
-        (void)fflush(stdout);
-        sk_buf_clear(&out);
+        if (!a->json)
+            print_row(&runs[i], &out);
     }
     if (a->json)
         add_json(a, t, request->len, runs, count, &out);
     else
         print_stages(runs, count, &out);
-    return sk_cli_print(&out, err);
+    return flush(&out, err);
 }
 
 static int run(const void *args, char **operands, unsigned count, struct sk_err *err)
