@@ -32,7 +32,17 @@ enum {
     PATH_PARTS_MAX = 4
 };
 
+/* AddressSanitizer and ThreadSanitizer reserve terabytes of addresses. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CHILD_MEMORY_BYTES (RLIM_INFINITY / 8)
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define CHILD_MEMORY_BYTES (RLIM_INFINITY / 8)
+#endif
+#endif
+#ifndef CHILD_MEMORY_BYTES
 #define CHILD_MEMORY_BYTES (2ull << 30)
+#endif
 
 extern char **environ;
 
