@@ -125,6 +125,8 @@ struct sk_kernels {
 extern const struct sk_kernels sk_kernels_c;
 #if defined(__x86_64__)
 extern const struct sk_kernels sk_kernels_avx2, sk_kernels_avx512vnni;
+#elif defined(__aarch64__)
+extern const struct sk_kernels sk_kernels_neon;
 #endif
 /* Those in use, for good from the first call on unless a test selects others. */
 const struct sk_kernels *sk_kernels(void);

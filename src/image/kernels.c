@@ -37,6 +37,8 @@ static const struct candidate {
 #if defined(__x86_64__)
     { &sk_kernels_avx2, has_avx2 },
     { &sk_kernels_avx512vnni, has_avx512vnni },
+#elif defined(__aarch64__)
+    { &sk_kernels_neon, always },
 #endif
 };
 

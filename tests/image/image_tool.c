@@ -7,15 +7,11 @@
  *       GREY16: clip, high_byte, min_max; EXIF: 0, 1; MAX_PIXELS 0: default; FAST 1: by way of
  *       jpeg_fast.c, as the server decodes
  *   probe LENGTH\n  LENGTH bytes
- *   resize SRC_W SRC_H OUT_W OUT_H FILTER X Y W H KERNELS\n  SRC_W * SRC_H * 3 bytes of RGB
- *       W 0: no window
  *   fused LENGTH EXIF OUT_W OUT_H FILTER X Y W H THREADS\n  LENGTH bytes
- *       decodes and resizes in one go; THREADS: 1, 2
- *   kernels\n
- *       answers with their names, one line
+ *       decodes and resizes in one go; W 0: no window; THREADS: 1, 2
  *
  *   ok WIDTH HEIGHT FORMAT ORIENTATION GREY16_CLIPPED\n  WIDTH * HEIGHT * 3 bytes of RGB
- *       none for probe; FORMAT is "rgb" for resize
+ *       none for probe
  *   error CODE TEXT\n
  *
  * The tool leaves with status 2 when a request makes no sense, with 0 at the end of input.
@@ -124,32 +120,6 @@ static int run_probe(const char *line)
     return 0;
 }
 
-static int run_resize(const char *line, struct sk_image *dst)
-{
-    struct sk_image src = { 0 };
-    struct sk_resize to = { 0 };
-    char filter[16], kernels[16];
-    if (sscanf(line, "resize %u %u %u %u %15s %u %u %u %u %15s", &src.width, &src.height, &to.out_w,
-               &to.out_h, filter, &to.x, &to.y, &to.w, &to.h, kernels) != 10)
-        return bad_request(line);
-    struct sk_err err = SK_ERR_INIT;
-    to.filter = sk_filter_parse(filter);
-    src.cap_bytes = (size_t)src.width * src.height * 3 + SK_BAND_SLACK;
-    SK_AUTO(free_cleanup) uint8_t *pixels = calloc(src.cap_bytes, 1);
-    if (!pixels ||
-        fread(pixels, 3, (size_t)src.width * src.height, stdin) != (size_t)src.width * src.height)
-        return bad_request(line);
-    src.pixels = pixels;
-    if (sk_image_kernels_select(kernels, &err) < 0 || sk_image_resize(&src, &to, dst, &err) < 0) {
-        answer_error(&err);
-        return 0;
-    }
-    answer_info(&(struct sk_image_info){ .format = "rgb", .orientation = 1 }, dst->width,
-                dst->height, false);
-    (void)fwrite(dst->pixels, 3, (size_t)dst->width * dst->height, stdout);
-    return 0;
-}
-
 static int answer_plan(void *ctx, uint32_t src_w, uint32_t src_h, struct sk_resize *out,
                        struct sk_err *err)
 {
@@ -184,26 +154,16 @@ static int run_fused(const char *line, struct sk_image_work *work, struct sk_ima
     return 0;
 }
 
-/* The kernels that this CPU runs, one line. */
-static int list_kernels(void)
-{
-    for (const char *const *name = sk_image_kernels_available(); *name; name++)
-        (void)printf("%s%s", *name, name[1] ? " " : "\n");
-    return 0;
-}
-
 int main(void)
 {
     SK_AUTO(sk_image_done) struct sk_image img = { 0 };
     SK_OWN(sk_image_work_free) struct sk_image_work *work = sk_image_work_new();
     char line[LINE_BYTES];
     while (fgets(line, sizeof line, stdin)) {
-        int status = strncmp(line, "decode ", 7) == 0   ? run_decode(line, &img)
-                     : strncmp(line, "probe ", 6) == 0  ? run_probe(line)
-                     : strncmp(line, "resize ", 7) == 0 ? run_resize(line, &img)
-                     : strncmp(line, "fused ", 6) == 0  ? run_fused(line, work, &img)
-                     : strcmp(line, "kernels\n") == 0   ? list_kernels()
-                                                        : bad_request(line);
+        int status = strncmp(line, "decode ", 7) == 0  ? run_decode(line, &img)
+                     : strncmp(line, "probe ", 6) == 0 ? run_probe(line)
+                     : strncmp(line, "fused ", 6) == 0 ? run_fused(line, work, &img)
+                                                       : bad_request(line);
         if (status != 0)
             return status;
         (void)fflush(stdout);

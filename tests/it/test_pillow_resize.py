@@ -1,6 +1,7 @@
-"""Resizing against the installed Pillow, byte for byte, for every kernel that this CPU runs.
+"""Resizing against the installed Pillow, byte for byte: every kernel that this CPU runs, and those of 64-bit ARM in
+an emulator (which also shows that its compiler and libm give the same weights).
 
-The cases come from a fixed seed; image_tool answers all of them in one process per kernel. Beside random sizes they hold
+The cases come from a fixed seed; resize_tool answers all of them in one process per kernel. Beside random sizes they hold
 the corners: sides of one pixel, one axis unchanged, strong up and down, the border between Pillow's two orders of passes,
 black-and-white noise (the extremes of every sum), windows, and the sizes that models use.
 
@@ -25,13 +26,30 @@ SEED = 20260711
 WIDTHS = (1, 2, 3, 4, 5, 7, 15, 16, 17, 63, 64, 65)
 
 
-def tool():
-    folder = os.path.dirname(program.binary())
-    return os.environ.get("SKERRY_IMAGE_TOOL", os.path.join(folder, "tests", "image", "image_tool"))
+ARM = "aarch64-linux-gnu"
+# What resize_tool needs of the program.
+ARM_SOURCES = ["base/err.c", "base/str.c", "image/exif.c", "image/image.c", "image/kernels.c", "image/kernels_c.c",
+               "image/kernels_neon.c", "image/resize.c", "image/taps.c"]
 
 
-def kernels():
-    done = subprocess.run([tool()], input=b"kernels\n", capture_output=True, check=True)
+def tool(name):
+    return os.path.join(os.path.dirname(program.binary()), "tests", "image", name)
+
+
+@pytest.fixture(scope="module")
+def arm_tool(tmp_path_factory):
+    """The command that runs resize_tool for 64-bit ARM."""
+    out = str(tmp_path_factory.mktemp("arm") / "resize_tool")
+    source = os.path.join(program.ROOT, "src")
+    subprocess.run([f"{ARM}-gcc", "-std=c17", "-O2", "-static", "-D_GNU_SOURCE", "-ffp-contract=off", "-Werror",
+                    "-include", os.path.join(source, "base", "banned.h"), "-I", source, "-o", out,
+                    os.path.join(program.ROOT, "tests", "image", "resize_tool.c"),
+                    *(os.path.join(source, name) for name in ARM_SOURCES), "-lm"], check=True)
+    return ["qemu-aarch64", out]
+
+
+def kernels(command):
+    done = subprocess.run(command, input=b"kernels\n", capture_output=True, check=True)
     return done.stdout.decode().split()
 
 
@@ -126,10 +144,13 @@ def test_enough_cases(answers):
         assert sum(case[2] == name for case in answers) >= 100
 
 
-@pytest.mark.parametrize("kernel", kernels() if os.path.exists(tool()) else ["not built"])
-def test_resize_equals_pillow(answers, kernel):
+def test_arm_has_neon(arm_tool):
+    assert kernels(arm_tool) == ["c", "neon"]
+
+
+def check(command, kernel, answers):
     wrong = []
-    with subprocess.Popen([tool()], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         for picture, target, name, window, want in answers:
             got = ask(process, picture, target, name, window, kernel)
             if got.shape != want.shape or not (got == want).all():
@@ -137,6 +158,19 @@ def test_resize_equals_pillow(answers, kernel):
         process.stdin.close()
     assert process.returncode == 0
     assert not wrong, f"{len(wrong)} of {len(answers)} differ, the first: {wrong[:5]}"
+
+
+@pytest.mark.parametrize("kernel", ["c", "avx2", "avx512vnni"])
+def test_resize_equals_pillow(answers, kernel):
+    command = [tool("resize_tool")]
+    if kernel not in kernels(command):
+        pytest.skip(f"this CPU does not run the {kernel} kernels")
+    check(command, kernel, answers)
+
+
+@pytest.mark.parametrize("kernel", ["c", "neon"])
+def test_resize_on_arm_equals_pillow(answers, arm_tool, kernel):
+    check(arm_tool, kernel, answers)
 
 
 # Format, mode, and how Pillow saves it; the sizes make JPEG's bands end anywhere.
@@ -188,7 +222,7 @@ def fused_answers():
 @pytest.mark.parametrize("threads", [1, 2])
 def test_decode_and_resize_equals_pillow(fused_answers, threads):
     wrong = []
-    with subprocess.Popen([tool()], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([tool("image_tool")], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         for n, (data, turns, target, name, window, want) in enumerate(fused_answers):
             x, y, w, h = window or (0, 0, 0, 0)
             process.stdin.write(f"fused {len(data)} {int(turns)} {target[0]} {target[1]} {name} {x} {y} {w} {h} "
