@@ -75,7 +75,7 @@ static void test_status_and_closing(void **state)
 
         fake_start(&s, rows[i].answer, rows[i].flags);
         load(&s,
-             (struct sk_load){ .connections = 2, .duration_ns = 60 * ms, .timeout_ns = 5000 * ms },
+             (struct sk_load){ .connections = 2, .duration_ns = 400 * ms, .timeout_ns = 5000 * ms },
              &result);
         fake_stop(&s);
         assert_int_equal(result.answered > 0, rows[i].answered);
