@@ -248,7 +248,7 @@ def test_external_data(serve, home, tmp_path, china):
     assert "secret.bin" in refused("absolute", {"location": str(secret)})
     assert "model.onnx.data" in refused("link", {}, link=secret)
     assert "offset" in refused("offset", {"offset": "99999999999"})
-    assert "length" in refused("length", {"length": "99999999999"}) 
+    assert "length" in refused("length", {"length": "99999999999"})
     assert "offset" in refused("negative", {"offset": "-4"})
 
 
