@@ -60,7 +60,7 @@ struct sk_onnx_location {
 int sk_onnx_external_check(struct sk_onnx_external *x, const struct sk_onnx_location *l,
                            uint64_t tensor_bytes, struct sk_err *err) SK_CHECK;
 
-/* ---- walk.c ---- */
+/* ---- the state of a walk ---- */
 
 struct sk_onnx_walk {
     struct sk_onnx_info *info;
@@ -74,6 +74,44 @@ struct sk_onnx_walk {
     size_t input_cap, output_cap, metadata_cap, opset_cap, op_cap;
     bool has_graph;
 };
+
+/* ---- parts.c ---- */
+
+/* A copy of the text in *out (what was there is freed), within SK_ONNX_MAX_NAME_BYTES. */
+int sk_onnx_take_name(struct sk_onnx_walk *w, struct sk_view v, char **out,
+                      struct sk_err *err) SK_CHECK;
+/* Room for one more element; array is the address of the pointer to the first. The new element is
+ * zeroed and counted. NULL: err says why. */
+void *sk_onnx_grow(void *array, size_t *count, size_t *cap, size_t size, size_t max,
+                   const char *what, struct sk_err *err);
+/* Refuses the second occurrence of a message that may be there once. */
+int sk_onnx_once(bool *seen, const char *what, struct sk_err *err) SK_CHECK;
+/* StringStringEntryProto; what is absent stays as it was. */
+int sk_onnx_read_pair(struct sk_wire m, struct sk_view *key, struct sk_view *value,
+                      struct sk_err *err) SK_CHECK;
+
+/* ---- tensor.c ---- */
+
+struct sk_onnx_tensor {
+    uint64_t type, elements;
+    bool is_external;
+    struct sk_view name;
+    struct sk_onnx_location location;
+    bool has_location;
+};
+
+/* What its shape needs; 0 for strings and unknown types. */
+uint64_t sk_onnx_tensor_bytes(const struct sk_onnx_tensor *t);
+/* Reads one tensor and checks its external data. */
+int sk_onnx_read_tensor(struct sk_onnx_walk *w, struct sk_wire m, struct sk_onnx_tensor *t,
+                        struct sk_err *err) SK_CHECK;
+
+/* ---- value.c ---- */
+
+int sk_onnx_read_value(struct sk_onnx_walk *w, const struct sk_wire_field *outer,
+                       struct sk_onnx_value *v, struct sk_err *err) SK_CHECK;
+
+/* ---- walk.c, all of a model ---- */
 
 int sk_onnx_walk_model(struct sk_onnx_walk *w, struct sk_wire file, struct sk_err *err) SK_CHECK;
 

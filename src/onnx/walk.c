@@ -25,212 +25,28 @@ struct place {
 static int walk_graph(struct sk_onnx_walk *w, struct sk_wire m, struct place p, struct sk_err *err);
 static int walk_node(struct sk_onnx_walk *w, struct sk_wire m, struct place p, struct sk_err *err);
 
-/* ---- names and growing arrays ---- */
-
-static int take_name(struct sk_onnx_walk *w, struct sk_view v, char **out, struct sk_err *err)
-{
-    char *copy;
-
-    if (v.len > SK_ONNX_MAX_NAME_BYTES - w->name_bytes)
-        return sk_fail(err, SK_LIMIT, "names and metadata exceed %d bytes", SK_ONNX_MAX_NAME_BYTES);
-    copy = strndup(v.ptr ? v.ptr : "", v.len);
-    if (!copy)
-        return sk_nomem(err);
-    w->name_bytes += v.len;
-    free(*out);
-    *out = copy;
-    return 0;
-}
-
-/* Room for one more; the new element is zeroed. NULL: err says why. */
-static void *grow(void *array, size_t *count, size_t *cap, size_t size, size_t max,
-                  const char *what, struct sk_err *err)
-{
-    char *a;
-
-    memcpy(&a, array, sizeof(a)); /* array is the address of a pointer of any type */
-    if (*count == max) {
-        (void)sk_fail(err, SK_LIMIT, "more than %zu %s", max, what);
-        return NULL;
-    }
-    if (*count == *cap) {
-        size_t bigger = *cap ? *cap * 2 : 8;
-        char *moved = realloc(a, bigger * size);
-
-        if (!moved) {
-            (void)sk_nomem(err);
-            return NULL;
-        }
-        a = moved;
-        memcpy(array, &a, sizeof(a));
-        *cap = bigger;
-    }
-    memset(a + *count * size, 0, size);
-    return a + (*count)++ * size;
-}
-
-/* Refuses the second occurrence of a message that may be there once. */
-static int once(bool *seen, const char *what, struct sk_err *err)
-{
-    if (*seen)
-        return sk_fail(err, SK_CORRUPT, "%s occurs twice", what);
-    *seen = true;
-    return 0;
-}
-
-static int read_pair(struct sk_wire m, struct sk_view *key, struct sk_view *value,
-                     struct sk_err *err)
-{
-    struct sk_wire_field f;
-    int rc;
-
-    while ((rc = sk_wire_next(&m, &f, err)) > 0) {
-        if (f.number > 2)
-            continue;
-        if (sk_wire_want(&f, SK_WIRE_BYTES, err) < 0)
-            return -1;
-        *(f.number == 1 ? key : value) = sk_wire_text(&f);
-    }
-    return rc;
-}
-
-/* ---- tensors ---- */
-
-/* Bits of an element by TensorProto.DataType; 0: not of a fixed size, or unknown. */
-static unsigned element_bits(uint64_t type)
-{
-    static const unsigned char bits[] = { 0,   32, 8, 8, 16, 16, 32, 64, 0, 8, 16, 64, 32, 64, 64,
-                                          128, 16, 8, 8, 8,  8,  4,  4,  4, 8, 2,  2,  6,  6 };
-
-    return type < sizeof(bits) ? bits[type] : 0;
-}
-
-struct tensor {
-    uint64_t type, elements;
-    bool is_external;
-    struct sk_view name;
-    struct sk_onnx_location location;
-    bool has_location;
-};
-
-static int add_dim(struct tensor *t, uint64_t dim, struct sk_err *err)
-{
-    uint64_t product;
-
-    if (dim > INT64_MAX)
-        return sk_fail(err, SK_CORRUPT, "a tensor has a negative dimension");
-    if (__builtin_mul_overflow(t->elements, dim, &product) || product > INT64_MAX / 16)
-        return sk_fail(err, SK_CORRUPT, "the size of a tensor overflows");
-    t->elements = product;
-    return 0;
-}
-
-static int read_dims(struct tensor *t, const struct sk_wire_field *f, struct sk_err *err)
-{
-    struct sk_wire packed = f->body;
-    uint64_t dim;
-    int rc;
-
-    if (f->type == SK_WIRE_VARINT)
-        return add_dim(t, f->value, err);
-    if (sk_wire_want(f, SK_WIRE_BYTES, err) < 0)
-        return -1;
-    while ((rc = sk_wire_number(&packed, &dim, err)) > 0) {
-        if (add_dim(t, dim, err) < 0)
-            return -1;
-    }
-    return rc;
-}
-
-static int read_external(struct tensor *t, const struct sk_wire_field *f, struct sk_err *err)
-{
-    struct sk_view key = { NULL, 0 }, value = { "", 0 };
-    struct sk_view *slot;
-
-    if (sk_wire_want(f, SK_WIRE_BYTES, err) < 0 || read_pair(f->body, &key, &value, err) < 0)
-        return -1;
-    slot = sk_view_eq(key, "location") ? &t->location.location
-           : sk_view_eq(key, "offset") ? &t->location.offset
-           : sk_view_eq(key, "length") ? &t->location.length
-                                       : NULL;
-    t->has_location = true;
-    if (!slot)
-        return 0;
-    if (slot->ptr)
-        return sk_fail(err, SK_CORRUPT, "external data with two values for '%.*s'", (int)key.len,
-                       key.ptr);
-    *slot = value;
-    return 0;
-}
-
-static int read_tensor_field(struct tensor *t, const struct sk_wire_field *f, struct sk_err *err)
-{
-    switch (f->number) {
-    case 1: /* dims */
-        return read_dims(t, f, err);
-    case 2: /* data_type */
-        t->type = f->value;
-        return sk_wire_want(f, SK_WIRE_VARINT, err);
-    case 8: /* name */
-        if (sk_wire_want(f, SK_WIRE_BYTES, err) < 0)
-            return -1;
-        t->name = sk_wire_text(f);
-        return 0;
-    case 13: /* external_data */
-        return read_external(t, f, err);
-    case 14: /* data_location: 1 is EXTERNAL */
-        t->is_external = f->value == 1;
-        return sk_wire_want(f, SK_WIRE_VARINT, err);
-    default:
-        return 0;
-    }
-}
-
-/* Checks one tensor. Entries about external data are checked even when data_location does not
- * mention them. */
-static int read_tensor(struct sk_onnx_walk *w, struct sk_wire m, struct tensor *t,
-                       struct sk_err *err)
-{
-    struct sk_wire_field f = { 0 };
-    int rc;
-
-    *t = (struct tensor){ .elements = 1 };
-    while ((rc = sk_wire_next(&m, &f, err)) > 0) {
-        if (read_tensor_field(t, &f, err) < 0)
-            return -1;
-        f.value = 0;
-    }
-    if (rc < 0)
-        return -1;
-    if (!t->is_external && !t->has_location)
-        return 0;
-    if (sk_onnx_external_check(&w->external, &t->location,
-                               (t->elements * element_bits(t->type) + 7) / 8, err) < 0)
-        return sk_wrap(err, "tensor '%.*s'", (int)(t->name.len > 64 ? 64 : t->name.len),
-                       t->name.ptr ? t->name.ptr : "");
-    return 0;
-}
+/* ---- tensors and values ---- */
 
 static int walk_tensor(struct sk_onnx_walk *w, const struct sk_wire_field *f, struct sk_err *err)
 {
-    struct tensor t;
+    struct sk_onnx_tensor t;
 
-    return sk_wire_want(f, SK_WIRE_BYTES, err) < 0 ? -1 : read_tensor(w, f->body, &t, err);
+    return sk_wire_want(f, SK_WIRE_BYTES, err) < 0 ? -1 : sk_onnx_read_tensor(w, f->body, &t, err);
 }
 
-static int count_initializer(struct sk_onnx_walk *w, const struct tensor *t, struct place p,
+static int count_initializer(struct sk_onnx_walk *w, const struct sk_onnx_tensor *t, struct place p,
                              struct sk_err *err)
 {
     struct sk_view *name;
 
     w->info->parameter_count += t->elements;
-    w->info->weight_bytes += (t->elements * element_bits(t->type) + 7) / 8;
+    w->info->weight_bytes += sk_onnx_tensor_bytes(t);
     if (++w->initializer_total > SK_ONNX_MAX_NODES)
         return sk_fail(err, SK_LIMIT, "more than %d initializers", SK_ONNX_MAX_NODES);
     if (!p.is_main)
         return 0;
-    name = grow(&w->initializers, &w->initializer_count, &w->initializer_cap, sizeof(*name),
-                SK_ONNX_MAX_NODES, "initializers", err);
+    name = sk_onnx_grow(&w->initializers, &w->initializer_count, &w->initializer_cap, sizeof(*name),
+                        SK_ONNX_MAX_NODES, "initializers", err);
     if (!name)
         return -1;
     *name = t->name;
@@ -240,9 +56,9 @@ static int count_initializer(struct sk_onnx_walk *w, const struct tensor *t, str
 static int walk_initializer(struct sk_onnx_walk *w, const struct sk_wire_field *f, struct place p,
                             struct sk_err *err)
 {
-    struct tensor t;
+    struct sk_onnx_tensor t;
 
-    if (sk_wire_want(f, SK_WIRE_BYTES, err) < 0 || read_tensor(w, f->body, &t, err) < 0)
+    if (sk_wire_want(f, SK_WIRE_BYTES, err) < 0 || sk_onnx_read_tensor(w, f->body, &t, err) < 0)
         return -1;
     return count_initializer(w, &t, p, err);
 }
@@ -253,7 +69,7 @@ static int walk_sparse(struct sk_onnx_walk *w, const struct sk_wire_field *outer
 {
     struct sk_wire m = outer->body;
     struct sk_wire_field f = { 0 };
-    struct tensor t;
+    struct sk_onnx_tensor t;
     bool seen[3] = { false };
     int rc;
 
@@ -262,135 +78,10 @@ static int walk_sparse(struct sk_onnx_walk *w, const struct sk_wire_field *outer
     while ((rc = sk_wire_next(&m, &f, err)) > 0) {
         if (f.number > 2)
             continue;
-        if (once(&seen[f.number], "a part of a sparse tensor", err) < 0 ||
-            sk_wire_want(&f, SK_WIRE_BYTES, err) < 0 || read_tensor(w, f.body, &t, err) < 0)
+        if (sk_onnx_once(&seen[f.number], "a part of a sparse tensor", err) < 0 ||
+            sk_wire_want(&f, SK_WIRE_BYTES, err) < 0 || sk_onnx_read_tensor(w, f.body, &t, err) < 0)
             return -1;
         if (is_initializer && f.number == 1 && count_initializer(w, &t, p, err) < 0)
-            return -1;
-    }
-    return rc;
-}
-
-/* ---- values ---- */
-
-/* TensorShapeProto.Dimension: dim_value = 1, dim_param = 2. */
-static int read_dimension(struct sk_onnx_walk *w, struct sk_wire m, struct sk_onnx_value *v,
-                          struct sk_err *err)
-{
-    struct sk_wire_field f = { 0 };
-    unsigned axis = v->rank;
-    int rc;
-
-    if (axis == SK_LIMIT_RANK)
-        return sk_fail(err, SK_LIMIT, "value '%s' has more than %u dimensions", v->name,
-                       SK_LIMIT_RANK);
-    v->rank++;
-    v->dims[axis] = -1;
-    while ((rc = sk_wire_next(&m, &f, err)) > 0) {
-        if (f.number == 1) {
-            if (sk_wire_want(&f, SK_WIRE_VARINT, err) < 0)
-                return -1;
-            v->dims[axis] = f.value > INT64_MAX ? -1 : (int64_t)f.value;
-        } else if (f.number == 2) {
-            if (sk_wire_want(&f, SK_WIRE_BYTES, err) < 0 ||
-                take_name(w, sk_wire_text(&f), &v->dim_names[axis], err) < 0)
-                return -1;
-        }
-    }
-    if (rc == 0 && v->dim_names[axis] && (v->dims[axis] >= 0 || v->dim_names[axis][0] == '\0')) {
-        free(v->dim_names[axis]);
-        v->dim_names[axis] = NULL;
-    }
-    return rc;
-}
-
-static int read_shape(struct sk_onnx_walk *w, struct sk_wire m, struct sk_onnx_value *v,
-                      struct sk_err *err)
-{
-    struct sk_wire_field f = { 0 };
-    int rc;
-
-    v->has_shape = true;
-    while ((rc = sk_wire_next(&m, &f, err)) > 0) {
-        if (f.number == 1 &&
-            (sk_wire_want(&f, SK_WIRE_BYTES, err) < 0 || read_dimension(w, f.body, v, err) < 0))
-            return -1;
-    }
-    return rc;
-}
-
-static enum sk_dtype dtype_of(uint64_t type)
-{
-    static const unsigned char known[] = { SK_DT_COUNT, SK_DT_F32,  SK_DT_U8,    SK_DT_I8,
-                                           SK_DT_U16,   SK_DT_I16,  SK_DT_I32,   SK_DT_I64,
-                                           SK_DT_BYTES, SK_DT_BOOL, SK_DT_F16,   SK_DT_F64,
-                                           SK_DT_U32,   SK_DT_U64,  SK_DT_COUNT, SK_DT_COUNT,
-                                           SK_DT_BF16 };
-
-    return type < sizeof(known) ? (enum sk_dtype)known[type] : SK_DT_COUNT;
-}
-
-/* TypeProto.Tensor: elem_type = 1, shape = 2. */
-static int read_tensor_type(struct sk_onnx_walk *w, struct sk_wire m, struct sk_onnx_value *v,
-                            struct sk_err *err)
-{
-    struct sk_wire_field f = { 0 };
-    bool has_shape = false;
-    int rc;
-
-    while ((rc = sk_wire_next(&m, &f, err)) > 0) {
-        if (f.number == 1) {
-            if (sk_wire_want(&f, SK_WIRE_VARINT, err) < 0)
-                return -1;
-            v->dtype = dtype_of(f.value);
-        } else if (f.number == 2) {
-            if (sk_wire_want(&f, SK_WIRE_BYTES, err) < 0 ||
-                once(&has_shape, "the shape of a value", err) < 0 ||
-                read_shape(w, f.body, v, err) < 0)
-                return -1;
-        }
-    }
-    return rc;
-}
-
-/* TypeProto: tensor_type = 1; the others are not tensors. */
-static int read_type(struct sk_onnx_walk *w, struct sk_wire m, struct sk_onnx_value *v,
-                     struct sk_err *err)
-{
-    struct sk_wire_field f = { 0 };
-    bool has_tensor = false;
-    int rc;
-
-    while ((rc = sk_wire_next(&m, &f, err)) > 0) {
-        if (f.number == 1 && (sk_wire_want(&f, SK_WIRE_BYTES, err) < 0 ||
-                              once(&has_tensor, "the type of a value", err) < 0 ||
-                              read_tensor_type(w, f.body, v, err) < 0))
-            return -1;
-    }
-    return rc;
-}
-
-/* ValueInfoProto: name = 1, type = 2. */
-static int read_value(struct sk_onnx_walk *w, const struct sk_wire_field *outer,
-                      struct sk_onnx_value *v, struct sk_err *err)
-{
-    struct sk_wire m = outer->body;
-    struct sk_wire_field f = { 0 };
-    bool has_type = false;
-    int rc;
-
-    v->dtype = SK_DT_COUNT;
-    if (take_name(w, SK_VIEW(""), &v->name, err) < 0)
-        return -1;
-    while ((rc = sk_wire_next(&m, &f, err)) > 0) {
-        if (f.number != 1 && f.number != 2)
-            continue;
-        if (sk_wire_want(&f, SK_WIRE_BYTES, err) < 0)
-            return -1;
-        if (f.number == 1 && take_name(w, sk_wire_text(&f), &v->name, err) < 0)
-            return -1;
-        if (f.number == 2 &&
-            (once(&has_type, "the type of a value", err) < 0 || read_type(w, f.body, v, err) < 0))
             return -1;
     }
     return rc;
@@ -404,11 +95,11 @@ static int walk_value(struct sk_onnx_walk *w, const struct sk_wire_field *f, boo
 
     if (sk_wire_want(f, SK_WIRE_BYTES, err) < 0)
         return -1;
-    v = is_input ? grow(&info->inputs, &info->input_count, &w->input_cap, sizeof(*v),
-                        SK_ONNX_MAX_VALUES, "inputs", err)
-                 : grow(&info->outputs, &info->output_count, &w->output_cap, sizeof(*v),
-                        SK_ONNX_MAX_VALUES, "outputs", err);
-    return v ? read_value(w, f, v, err) : -1;
+    v = is_input ? sk_onnx_grow(&info->inputs, &info->input_count, &w->input_cap, sizeof(*v),
+                                SK_ONNX_MAX_VALUES, "inputs", err)
+                 : sk_onnx_grow(&info->outputs, &info->output_count, &w->output_cap, sizeof(*v),
+                                SK_ONNX_MAX_VALUES, "outputs", err);
+    return v ? sk_onnx_read_value(w, f, v, err) : -1;
 }
 
 /* ---- nodes ---- */
@@ -449,15 +140,15 @@ static int count_op(struct sk_onnx_walk *w, struct sk_view domain, struct sk_vie
             return 0;
         }
     }
-    op = grow(&info->ops, &info->op_count, &w->op_cap, sizeof(*op), SK_ONNX_MAX_OPS,
-              "different operators", err);
+    op = sk_onnx_grow(&info->ops, &info->op_count, &w->op_cap, sizeof(*op), SK_ONNX_MAX_OPS,
+                      "different operators", err);
     if (!op)
         return -1;
     w->op_slots[at] = (uint16_t)info->op_count;
     op->count = 1;
-    if (take_name(w, domain, &op->domain, err) < 0)
+    if (sk_onnx_take_name(w, domain, &op->domain, err) < 0)
         return -1;
-    return take_name(w, name, &op->name, err);
+    return sk_onnx_take_name(w, name, &op->name, err);
 }
 
 /* AttributeProto: t = 5, g = 6, tensors = 10, graphs = 11, sparse_tensor = 22, sparse_tensors = 23.
@@ -491,9 +182,10 @@ static int walk_attribute(struct sk_onnx_walk *w, const struct sk_wire_field *ou
     if (sk_wire_want(outer, SK_WIRE_BYTES, err) < 0)
         return -1;
     while ((rc = sk_wire_next(&m, &f, err)) > 0) {
-        if ((f.number == 5 && once(&has_tensor, "the tensor of an attribute", err) < 0) ||
-            (f.number == 6 && once(&has_graph, "the graph of an attribute", err) < 0) ||
-            (f.number == 22 && once(&has_sparse, "the sparse tensor of an attribute", err) < 0) ||
+        if ((f.number == 5 && sk_onnx_once(&has_tensor, "the tensor of an attribute", err) < 0) ||
+            (f.number == 6 && sk_onnx_once(&has_graph, "the graph of an attribute", err) < 0) ||
+            (f.number == 22 &&
+             sk_onnx_once(&has_sparse, "the sparse tensor of an attribute", err) < 0) ||
             walk_attribute_field(w, &f, p, err) < 0)
             return -1;
     }
@@ -534,7 +226,7 @@ static int walk_graph_field(struct sk_onnx_walk *w, const struct sk_wire_field *
             return 0;
         return sk_wire_want(f, SK_WIRE_BYTES, err) < 0
                    ? -1
-                   : take_name(w, sk_wire_text(f), &w->info->graph_name, err);
+                   : sk_onnx_take_name(w, sk_wire_text(f), &w->info->graph_name, err);
     case 5:
         return walk_initializer(w, f, p, err);
     case 11:
@@ -599,7 +291,7 @@ static int walk_training(struct sk_onnx_walk *w, const struct sk_wire_field *out
     while ((rc = sk_wire_next(&m, &f, err)) > 0) {
         if (f.number > 2)
             continue;
-        if (once(&seen[f.number], "a graph of the training information", err) < 0 ||
+        if (sk_onnx_once(&seen[f.number], "a graph of the training information", err) < 0 ||
             sk_wire_want(&f, SK_WIRE_BYTES, err) < 0 || walk_graph(w, f.body, p, err) < 0)
             return -1;
     }
@@ -609,21 +301,22 @@ static int walk_training(struct sk_onnx_walk *w, const struct sk_wire_field *out
 static int add_pair(struct sk_onnx_walk *w, struct sk_onnx_pair **list, size_t *count, size_t *cap,
                     struct sk_view key, struct sk_view value, struct sk_err *err)
 {
-    struct sk_onnx_pair *pair = grow(list, count, cap, sizeof(*pair), SK_ONNX_MAX_PAIRS, "entries",
-                                     err);
+    struct sk_onnx_pair *pair = sk_onnx_grow(list, count, cap, sizeof(*pair), SK_ONNX_MAX_PAIRS,
+                                             "entries", err);
 
     if (!pair)
         return -1;
-    if (take_name(w, key, &pair->key, err) < 0)
+    if (sk_onnx_take_name(w, key, &pair->key, err) < 0)
         return -1;
-    return take_name(w, value, &pair->value, err);
+    return sk_onnx_take_name(w, value, &pair->value, err);
 }
 
 static int walk_metadata(struct sk_onnx_walk *w, const struct sk_wire_field *f, struct sk_err *err)
 {
     struct sk_view key = { "", 0 }, value = { "", 0 };
 
-    if (sk_wire_want(f, SK_WIRE_BYTES, err) < 0 || read_pair(f->body, &key, &value, err) < 0)
+    if (sk_wire_want(f, SK_WIRE_BYTES, err) < 0 ||
+        sk_onnx_read_pair(f->body, &key, &value, err) < 0)
         return -1;
     return add_pair(w, &w->info->metadata, &w->info->metadata_count, &w->metadata_cap, key, value,
                     err);
@@ -669,9 +362,10 @@ static int walk_model_field(struct sk_onnx_walk *w, const struct sk_wire_field *
     case 2:
         return sk_wire_want(f, SK_WIRE_BYTES, err) < 0
                    ? -1
-                   : take_name(w, sk_wire_text(f), &w->info->producer, err);
+                   : sk_onnx_take_name(w, sk_wire_text(f), &w->info->producer, err);
     case 7:
-        if (sk_wire_want(f, SK_WIRE_BYTES, err) < 0 || once(&w->has_graph, "the graph", err) < 0)
+        if (sk_wire_want(f, SK_WIRE_BYTES, err) < 0 ||
+            sk_onnx_once(&w->has_graph, "the graph", err) < 0)
             return -1;
         return walk_graph(w, f->body, (struct place){ 0, true }, err);
     case 8:

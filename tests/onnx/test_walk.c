@@ -211,48 +211,6 @@ static void second_graph(struct sk_buf *model)
     pb_message(model, 7, &graph);
 }
 
-static void two_locations(struct sk_buf *model)
-{
-    BUF(graph);
-    BUF(tensor);
-
-    pb_pair(&tensor, 13, "location", "a");
-    pb_pair(&tensor, 13, "location", "b");
-    pb_message(&graph, 5, &tensor);
-    pb_message(model, 7, &graph);
-}
-
-static void negative_dimension(struct sk_buf *model)
-{
-    BUF(graph);
-    BUF(tensor);
-
-    pb_varint(&tensor, 1, (uint64_t)-1);
-    pb_message(&graph, 5, &tensor);
-    pb_message(model, 7, &graph);
-}
-
-static void overflowing_tensor(struct sk_buf *model)
-{
-    BUF(graph);
-    BUF(tensor);
-
-    pb_varint(&tensor, 1, UINT64_C(1) << 40);
-    pb_varint(&tensor, 1, UINT64_C(1) << 40);
-    pb_message(&graph, 5, &tensor);
-    pb_message(model, 7, &graph);
-}
-
-static void packed_overflow(struct sk_buf *model)
-{
-    BUF(graph);
-    BUF(tensor);
-
-    pb_bytes(&tensor, 1, "\xff\xff\xff\xff\x7f\xff\xff\xff\xff\x7f", 10);
-    pb_message(&graph, 5, &tensor);
-    pb_message(model, 7, &graph);
-}
-
 static void node_as_number(struct sk_buf *model)
 {
     BUF(graph);
@@ -264,15 +222,6 @@ static void node_as_number(struct sk_buf *model)
 static void no_graph(struct sk_buf *model)
 {
     pb_varint(model, 1, 8);
-}
-
-static void too_many_dimensions(struct sk_buf *model)
-{
-    const int64_t dims[9] = { 1, 1, 1, 1, 1, 1, 1, 1, 1 };
-    BUF(graph);
-
-    pb_value(&graph, 11, "x", 9, dims);
-    pb_message(model, 7, &graph);
 }
 
 static void nest(struct sk_buf *model, int depth)
@@ -392,13 +341,8 @@ static const struct {
     { "default location", hide_behind_default_location, SK_INVALID, "external data '/etc/passwd'" },
     { "halves", hide_in_halves, SK_CORRUPT, "the tensor of an attribute occurs twice" },
     { "second graph", second_graph, SK_CORRUPT, "the graph occurs twice" },
-    { "two locations", two_locations, SK_CORRUPT, "two values for 'location'" },
-    { "negative dimension", negative_dimension, SK_CORRUPT, "a negative dimension" },
-    { "overflow", overflowing_tensor, SK_CORRUPT, "the size of a tensor overflows" },
-    { "packed overflow", packed_overflow, SK_CORRUPT, "the size of a tensor overflows" },
     { "node as number", node_as_number, SK_CORRUPT, "field 1 has wire type 0" },
     { "no graph", no_graph, SK_CORRUPT, "it has no graph" },
-    { "9 dimensions", too_many_dimensions, SK_LIMIT, "more than 8 dimensions" },
     { "32 graphs deep", nested_32, SK_OK, NULL },
     { "33 graphs deep", nested_33, SK_LIMIT, "nested more than 32 deep" },
     { "512 operators", ops_512, SK_OK, NULL },
