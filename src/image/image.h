@@ -119,8 +119,8 @@ const char *sk_image_formats(void);
 struct sk_buf;
 void sk_image_codecs(struct sk_buf *out);
 
-/* Kernels: "c", "avx2", "avx512vnni", "neon". Chosen once; a name that this CPU lacks is SK_UNSUPPORTED.
- * For tests, benches and SKERRY_KERNELS. */
+/* Kernels: "c", "avx2", "avx512vnni", "neon". Chosen once; a name that this CPU lacks is
+ * SK_UNSUPPORTED. For tests, benches and SKERRY_KERNELS. */
 int sk_image_kernels_select(const char *name, struct sk_err *err) SK_CHECK;
 const char *sk_image_kernels_name(void);
 /* Names that this CPU can run, NULL-terminated. */

@@ -108,6 +108,7 @@ static void decode_then_resize(const struct file *f, const struct sk_resize *to,
     sk_image_done(&whole);
 }
 
+/* [image-52] */
 static void test_rows(void **state)
 {
     (void)state;
@@ -171,6 +172,7 @@ static const struct bad {
       SK_INVALID },
 };
 
+/* [image-52] */
 static void test_bad(void **state)
 {
     (void)state;

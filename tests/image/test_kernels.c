@@ -137,6 +137,7 @@ static void check_horizontal(const struct sk_kernels *kernels)
                                rows);
 }
 
+/* [image-54] */
 static void test_horizontal(void **state)
 {
     (void)state;

@@ -94,6 +94,7 @@ static const struct order {
     { "to one pixel", 33, 17, 1, 1, false },
 };
 
+/* [image-51] */
 static void test_orders(void **state)
 {
     (void)state;
@@ -143,7 +144,7 @@ static void test_nearest(void **state)
     sk_image_done(&dst);
 }
 
-/* A window of the result equals the same part of the whole result: every filter, both orders, sizes
+/* [image-50] A window of the result equals the same part of the whole result: every filter, both orders, sizes
  * that stay. */
 static void test_windows(void **state)
 {
@@ -321,6 +322,7 @@ static const struct bad {
       NULL },
 };
 
+/* [image-53] */
 static void test_bad(void **state)
 {
     (void)state;

@@ -162,6 +162,7 @@ def check(command, kernel, answers):
 
 @pytest.mark.parametrize("kernel", ["c", "avx2", "avx512vnni"])
 def test_resize_equals_pillow(answers, kernel):
+    """[image-50]"""
     command = [tool("resize_tool")]
     if kernel not in kernels(command):
         pytest.skip(f"this CPU does not run the {kernel} kernels")
@@ -170,6 +171,7 @@ def test_resize_equals_pillow(answers, kernel):
 
 @pytest.mark.parametrize("kernel", ["c", "neon"])
 def test_resize_on_arm_equals_pillow(answers, arm_tool, kernel):
+    """[image-50]"""
     check(arm_tool, kernel, answers)
 
 
@@ -221,6 +223,7 @@ def fused_answers():
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_decode_and_resize_equals_pillow(fused_answers, threads):
+    """[image-52]"""
     wrong = []
     with subprocess.Popen([tool("image_tool")], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         for n, (data, turns, target, name, window, want) in enumerate(fused_answers):
