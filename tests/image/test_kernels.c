@@ -9,6 +9,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -242,12 +244,38 @@ static void test_select(void **state)
     assert_string_equal(sk_image_kernels_available()[0], "c");
 }
 
+static bool env_gives(const char *value, const char *want)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)setenv("SKERRY_KERNELS", value, 1);
+        _exit(strcmp(sk_image_kernels_name(), want) != 0);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status == 0;
+}
+
+/* [image-54] The best of the CPU, unless the environment names others. Runs before anything is
+ * chosen, each time in a process of its own. */
+static void test_environment(void **state)
+{
+    (void)state;
+    const char *best = NULL;
+    for (const char *const *name = sk_image_kernels_available(); *name; name++) {
+        best = *name;
+        assert_true(env_gives(*name, *name));
+    }
+    assert_true(env_gives("", best));
+    assert_true(env_gives("mmx", best));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_horizontal),
-        cmocka_unit_test(test_vertical),
-        cmocka_unit_test(test_lut),
+        cmocka_unit_test(test_environment), cmocka_unit_test(test_horizontal),
+        cmocka_unit_test(test_vertical),    cmocka_unit_test(test_lut),
         cmocka_unit_test(test_select),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
