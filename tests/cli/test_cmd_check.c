@@ -17,6 +17,19 @@ static const struct {
     { "tests/data/models/nothing.onnx", 1 },
 };
 
+/* The command's memory limit leaves no room for the address space of AddressSanitizer: there only
+ * refusals are tested. */
+#if defined(__SANITIZE_ADDRESS__)
+#define IS_SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define IS_SANITIZED true
+#endif
+#endif
+#ifndef IS_SANITIZED
+#define IS_SANITIZED false
+#endif
+
 static char program[4096]; /* this test; with arguments it is skerry itself */
 
 static void test_check(void **state)
@@ -26,6 +39,8 @@ static void test_check(void **state)
         char command[8192];
         char text[1024] = "";
 
+        if (IS_SANITIZED && rows[i].status == 0)
+            continue;
         (void)snprintf(command, sizeof command, "cd '%s' && '%s' model check %s 2>&1",
                        sk_source_path(""), program, rows[i].model);
         FILE *f = popen(command, "r");
