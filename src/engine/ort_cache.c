@@ -171,20 +171,39 @@ static int describe(const char *folder, bool with_sums, struct sk_buf *identity,
     return 0;
 }
 
+/* In one step, but without waiting for the disk: a sync would write out the weights too, which
+ * takes seconds on a slow card. What a power loss does to the manifest is_sound finds out. */
+static int replace_file(const char *folder, const char *name, const struct sk_buf *text,
+                        struct sk_err *err)
+{
+    SK_AUTO(free_cleanup) char *temp = sk_path_join(folder, "manifest.XXXXXX");
+    SK_AUTO(free_cleanup) char *path = sk_path_join(folder, name);
+    SK_AUTO(sk_close) int fd = -1;
+
+    if (!temp || !path)
+        return sk_nomem(err);
+    fd = mkostemp(temp, O_CLOEXEC);
+    if (fd < 0)
+        return sk_fail_errno(err, "cannot make a file in '%s'", folder);
+    if (write(fd, text->data, text->len) != (ssize_t)text->len || rename(temp, path) != 0) {
+        (void)sk_fail_errno(err, "cannot write '%s'", path);
+        (void)unlink(temp);
+        return -1;
+    }
+    return 0;
+}
+
 static int write_manifest(const char *folder, struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf text = SK_BUF_INIT(MANIFEST_BYTES);
     SK_AUTO(sk_buf_done) struct sk_buf sums = SK_BUF_INIT(MANIFEST_BYTES);
-    SK_AUTO(free_cleanup) char *path = sk_path_join(folder, "manifest");
 
-    if (!path)
-        return sk_nomem(err);
     if (describe(folder, true, &text, &sums, err) < 0)
         return -1;
     sk_buf_add(&text, sums.data, sums.len);
     if (!sk_buf_ok(&text))
         return sk_buf_fail(&text, err);
-    return sk_file_write(path, text.data, text.len, 0600, err);
+    return replace_file(folder, "manifest", &text, err);
 }
 
 /* The entry is what its manifest says; a manifest of another boot is checked by the sums and
