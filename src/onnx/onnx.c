@@ -179,10 +179,10 @@ int sk_onnx_inspect_bytes(const void *bytes, size_t len, const char *folder,
                           struct sk_onnx_info **out, struct sk_err *err)
 {
     SK_AUTO(walk_done) struct sk_onnx_walk w = { .external.folder_fd = -1 };
-    struct sk_wire file = { bytes, bytes, (const uint8_t *)bytes + len };
 
-    if (len == 0)
+    if (len == 0) /* bytes may be NULL then */
         return sk_fail(err, SK_CORRUPT, "not an ONNX model: the file is empty");
+    const struct sk_wire file = { bytes, bytes, (const uint8_t *)bytes + len };
     w.info = calloc(1, sizeof(*w.info));
     if (!w.info)
         return sk_nomem(err);

@@ -94,6 +94,7 @@ static void files_that_are_not_onnx(void **state)
         const char *text;
     } rows[] = {
         { "", 0, "the file is empty" },
+        { NULL, 0, "the file is empty" }, /* the map of an empty file */
         { "version https://git-lfs.github.com/spec/v1\n", 43,
           "Git LFS pointer (run `git lfs pull`" },
         { "\x18\0\0\0ORTM\0\0", 10, ".ort file" },
