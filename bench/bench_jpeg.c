@@ -1,17 +1,21 @@
 /*
- * bench_jpeg.c - the baseline JPEG decoder beside libjpeg-turbo, whole and in parts: median and best of many runs.
+ * bench_jpeg.c - the baseline JPEG decoder beside libjpeg-turbo, whole and in parts: median and
+ * best of many runs.
  *
- *     bench_jpeg [FILE.jpg ...]        without files: a made 1920x1080 picture in 4:2:0 at quality 75 and 90
+ *     bench_jpeg [FILE.jpg ...]        without files: a made 1920x1080 picture in 4:2:0 at quality
+ * 75 and 90
  *
- * Rows of pixels are thrown away as they come, on both sides. "codes" is the Huffman decoder alone. Run it on one core
- * (taskset -c 1) for all but the line of two threads.
+ * Rows of pixels are thrown away as they come, on both sides. "codes" is the Huffman decoder alone.
+ * Run it on one core (taskset -c 1) for all but the line of two threads.
  */
 #include "../tests/image/jpeg_util.h"
 
 #include "base/clock.h"
 #include "base/file.h"
 
-enum { RUNS = 101 };
+enum {
+    RUNS = 101
+};
 
 static int ignore_begin(struct sk_sink *sink, uint32_t width, uint32_t height, struct sk_err *err)
 {
@@ -19,8 +23,8 @@ static int ignore_begin(struct sk_sink *sink, uint32_t width, uint32_t height, s
     return 0;
 }
 
-static int ignore_rows(struct sk_sink *sink, const uint8_t *rgb, size_t stride, uint32_t y, uint32_t count,
-                       struct sk_err *err)
+static int ignore_rows(struct sk_sink *sink, const uint8_t *rgb, size_t stride, uint32_t y,
+                       uint32_t count, struct sk_err *err)
 {
     (void)sink, (void)rgb, (void)stride, (void)y, (void)count, (void)err;
     return 0;
@@ -35,8 +39,8 @@ static int compare(const void *a, const void *b)
 static void report(const char *what, const char *kernels, uint64_t *ns)
 {
     qsort(ns, RUNS, sizeof *ns, compare);
-    (void)printf("  %-14s %-8s median %7.3f ms   best %7.3f ms\n", what, kernels, (double)ns[RUNS / 2] / 1e6,
-                 (double)ns[0] / 1e6);
+    (void)printf("  %-14s %-8s median %7.3f ms   best %7.3f ms\n", what, kernels,
+                 (double)ns[RUNS / 2] / 1e6, (double)ns[0] / 1e6);
 }
 
 static void run_libjpeg(struct jpeg j)
@@ -84,8 +88,8 @@ static void run_whole(struct jpeg j, const struct sk_jf_kernels *kernels, bool t
     sk_jpeg_fast_free(f);
 }
 
-static bool read_codes(struct sk_jf_scan *scan, const struct sk_jf_head *head, const struct sk_jf_kernels *kernels,
-                       struct sk_jf_block *blocks)
+static bool read_codes(struct sk_jf_scan *scan, const struct sk_jf_head *head,
+                       const struct sk_jf_kernels *kernels, struct sk_jf_block *blocks)
 {
     uint32_t mcus_x = (head->width + 8 * head->h - 1) / (8 * head->h);
     uint32_t mcus_y = (head->height + 8 * head->v - 1) / (8 * head->v);
@@ -105,7 +109,8 @@ static void run_codes(struct jpeg j, const struct sk_jf_kernels *kernels)
     uint64_t ns[RUNS];
     for (int i = 0; i < RUNS; i++) {
         uint64_t start = sk_now_ns();
-        if (!sk_jf_head_read(j.bytes, j.len, &head) || !sk_jf_scan_start(&scan, &head, j.bytes, j.len) ||
+        if (!sk_jf_head_read(j.bytes, j.len, &head) ||
+            !sk_jf_scan_start(&scan, &head, j.bytes, j.len) ||
             !read_codes(&scan, &head, kernels, blocks))
             return;
         ns[i] = sk_now_ns() - start;

@@ -1,6 +1,7 @@
 /*
- * fuzz_jpeg_fast.c - the baseline JPEG decoder beside libjpeg: whatever it accepts, libjpeg decodes to the same bytes without
- * a warning. The kernels take turns by the input's length; its parity chooses one thread or two.
+ * fuzz_jpeg_fast.c - the baseline JPEG decoder beside libjpeg: whatever it accepts, libjpeg decodes
+ * to the same bytes without a warning. The kernels take turns by the input's length; its parity
+ * chooses one thread or two.
  */
 #include "../tests/image/jpeg_util.h"
 

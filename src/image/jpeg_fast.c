@@ -1,17 +1,19 @@
 /*
- * jpeg_fast.c - our decoder for the JPEGs that cameras and libraries make: baseline, Huffman, 8 bit, YCbCr in 4:4:4, 4:2:2
- * or 4:2:0, or grey.
+ * jpeg_fast.c - our decoder for the JPEGs that cameras and libraries make: baseline, Huffman, 8
+ * bit, YCbCr in 4:4:4, 4:2:2 or 4:2:0, or grey.
  *
- * Written from ITU T.81 and JFIF; pixels equal those of libjpeg-turbo with its default settings, which are Pillow's. A
- * picture passes in spans of a few MCUs: Huffman codes become dequantised coefficients, those become samples while they
- * are in the L1 cache, and each completed row of MCUs becomes RGB rows for the sink. Memory is a few rows of
- * samples, whatever the picture's height.
+ * Written from ITU T.81 and JFIF; pixels equal those of libjpeg-turbo with its default settings,
+ * which are Pillow's. A picture passes in spans of a few MCUs: Huffman codes become dequantised
+ * coefficients, those become samples while they are in the L1 cache, and each completed row of MCUs
+ * becomes RGB rows for the sink. Memory is a few rows of samples, whatever the picture's height.
  *
- * With two threads a helper does the Huffman codes (jpeg_fast_pair.c); the sink is always called by the caller's thread.
+ * With two threads a helper does the Huffman codes (jpeg_fast_pair.c); the sink is always called by
+ * the caller's thread.
  *
- * The decoder decides nothing in doubt. Anything that libjpeg would warn about, repair or refuse ends in SK_FAST_NO, and
- * so does what is rare (progressive, 12 bit, 16-bit tables, odd sampling). SK_FAST_DONE means: libjpeg decodes this
- * file to the same bytes without a warning. fuzz/fuzz_jpeg_fast.c holds it to that.
+ * The decoder decides nothing in doubt. Anything that libjpeg would warn about, repair or refuse
+ * ends in SK_FAST_NO, and so does what is rare (progressive, 12 bit, 16-bit tables, odd sampling).
+ * SK_FAST_DONE means: libjpeg decodes this file to the same bytes without a warning.
+ * fuzz/fuzz_jpeg_fast.c holds it to that.
  */
 #include "image/jpeg_fast_pair.h"
 
@@ -19,7 +21,9 @@
 #include <string.h>
 
 /* Waking the helper costs as much as some hundred MCUs. */
-enum { PAIR_MCUS_MIN = 600 };
+enum {
+    PAIR_MCUS_MIN = 600
+};
 
 struct sk_jpeg_fast {
     const struct sk_jf_kernels *fixed; /* NULL: the best */
@@ -67,7 +71,8 @@ static bool decode_span(struct run *run, uint32_t x, uint32_t y)
     if (run->pair && !run->is_helped)
         run->is_helped = sk_jf_pair_hand_over(run->pair, x, y);
     if (!run->is_helped)
-        return sk_jf_scan_span(&f->scan, f->rows.kernels, mcus, f->span) && sk_jf_rows_put(&f->rows, x, mcus, f->span);
+        return sk_jf_scan_span(&f->scan, f->rows.kernels, mcus, f->span) &&
+               sk_jf_rows_put(&f->rows, x, mcus, f->span);
     struct sk_jf_block *blocks = sk_jf_pair_next(run->pair, run->span);
     if (!blocks || !sk_jf_rows_put(&f->rows, x, mcus, blocks))
         return false;
@@ -99,14 +104,15 @@ static struct sk_jf_pair *pair_of(struct sk_jpeg_fast *f)
     return f->pair;
 }
 
-enum sk_fast sk_jpeg_fast_decode(struct sk_jpeg_fast *f, const uint8_t *bytes, size_t len, bool two_threads,
-                                 struct sk_sink *sink, struct sk_err *err)
+enum sk_fast sk_jpeg_fast_decode(struct sk_jpeg_fast *f, const uint8_t *bytes, size_t len,
+                                 bool two_threads, struct sk_sink *sink, struct sk_err *err)
 {
     if (!sk_jf_head_read(bytes, len, &f->head) || !sk_jf_scan_start(&f->scan, &f->head, bytes, len))
         return SK_FAST_NO;
     if (sink->begin(sink, f->head.width, f->head.height, err) < 0)
         return SK_FAST_ERROR;
-    const struct sk_jf_kernels *kernels = f->fixed ? f->fixed : sk_jf_kernels_find(sk_kernels()->name);
+    const struct sk_jf_kernels *kernels = f->fixed ? f->fixed
+                                                   : sk_jf_kernels_find(sk_kernels()->name);
     if (sk_jf_rows_start(&f->rows, &f->head, kernels, err) < 0)
         return SK_FAST_ERROR;
     sk_jf_scan_prepare(&f->scan, &f->head, f->span, SK_JF_SPAN_MCUS);

@@ -1,18 +1,22 @@
 /*
  * jpeg_fast_avx2.c - the inner loops for AVX2 and BMI2.
  *
- * The algorithms are in jpeg_fast_idct_body.h and jpeg_fast_color_body.h; here is what depends on the vector's width.
+ * The algorithms are in jpeg_fast_idct_body.h and jpeg_fast_color_body.h; here is what depends on
+ * the vector's width.
  */
 #include "image/jpeg_fast_priv.h"
 
 #include <immintrin.h>
 
-enum { LANES = 2, BYTES = 32 };
+enum {
+    LANES = 2,
+    BYTES = 32
+};
 
-#define VEC                  __m256i
-#define V(op)                _mm256_##op
-#define VI(op)               _mm256_##op##_si256
-#define PICK_DWORDS(a, b, i) \
+#define VEC    __m256i
+#define V(op)  _mm256_##op
+#define VI(op) _mm256_##op##_si256
+#define PICK_DWORDS(a, b, i)                                                                       \
     _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), (i)))
 
 static inline VEC load(const void *p)
@@ -32,8 +36,9 @@ static inline VEC madd_to(VEC acc, VEC a, VEC k)
 
 static inline VEC load_lanes(const int16_t *const p[LANES], size_t at)
 {
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_load_si128((const void *)(p[0] + at))),
-                                   _mm_load_si128((const void *)(p[1] + at)), 1);
+    return _mm256_inserti128_si256(
+        _mm256_castsi128_si256(_mm_load_si128((const void *)(p[0] + at))),
+        _mm_load_si128((const void *)(p[1] + at)), 1);
 }
 
 static inline VEC load_all(const int16_t *p)
@@ -69,16 +74,18 @@ static inline void weigh_3_1(VEC near, VEC far, VEC *lo, VEC *hi)
 
 /* Where byte i of 48 bytes of pixels comes from if it is of channel c, else 0x80. */
 #define FROM(i, c) ((char)((i) % 3 == (c) ? ((i) / 3 % 2) * 8 + (i) / 6 : 0x80))
-#define ROW(i, c)                                                                                             \
-    FROM(i, c), FROM((i) + 1, c), FROM((i) + 2, c), FROM((i) + 3, c), FROM((i) + 4, c), FROM((i) + 5, c),     \
-        FROM((i) + 6, c), FROM((i) + 7, c), FROM((i) + 8, c), FROM((i) + 9, c), FROM((i) + 10, c),            \
-        FROM((i) + 11, c), FROM((i) + 12, c), FROM((i) + 13, c), FROM((i) + 14, c), FROM((i) + 15, c)
+#define ROW(i, c)                                                                                  \
+    FROM(i, c), FROM((i) + 1, c), FROM((i) + 2, c), FROM((i) + 3, c), FROM((i) + 4, c),            \
+        FROM((i) + 5, c), FROM((i) + 6, c), FROM((i) + 7, c), FROM((i) + 8, c), FROM((i) + 9, c),  \
+        FROM((i) + 10, c), FROM((i) + 11, c), FROM((i) + 12, c), FROM((i) + 13, c),                \
+        FROM((i) + 14, c), FROM((i) + 15, c)
 #define BOTH(i, c) _mm256_setr_epi8(ROW(i, c), ROW(i, c))
 
 static inline VEC merge(VEC r, VEC g, VEC b, VEC from_r, VEC from_g, VEC from_b)
 {
-    return _mm256_or_si256(_mm256_or_si256(_mm256_shuffle_epi8(r, from_r), _mm256_shuffle_epi8(g, from_g)),
-                           _mm256_shuffle_epi8(b, from_b));
+    return _mm256_or_si256(
+        _mm256_or_si256(_mm256_shuffle_epi8(r, from_r), _mm256_shuffle_epi8(g, from_g)),
+        _mm256_shuffle_epi8(b, from_b));
 }
 
 static inline void store_rgb(uint8_t *rgb, VEC r, VEC g, VEC b)

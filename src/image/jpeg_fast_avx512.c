@@ -1,18 +1,23 @@
 /*
- * jpeg_fast_avx512.c - the inner loops for AVX-512 with BW, VBMI and VNNI (Ice Lake, Zen 4 and later).
+ * jpeg_fast_avx512.c - the inner loops for AVX-512 with BW, VBMI and VNNI (Ice Lake, Zen 4 and
+ * later).
  *
- * The algorithms are in jpeg_fast_idct_body.h and jpeg_fast_color_body.h; here is what depends on the vector's width.
+ * The algorithms are in jpeg_fast_idct_body.h and jpeg_fast_color_body.h; here is what depends on
+ * the vector's width.
  */
 #include "image/jpeg_fast_priv.h"
 
 #include <immintrin.h>
 
-enum { LANES = 4, BYTES = 64 };
+enum {
+    LANES = 4,
+    BYTES = 64
+};
 
-#define VEC                  __m512i
-#define V(op)                _mm512_##op
-#define VI(op)               _mm512_##op##_si512
-#define PICK_DWORDS(a, b, i) \
+#define VEC    __m512i
+#define V(op)  _mm512_##op
+#define VI(op) _mm512_##op##_si512
+#define PICK_DWORDS(a, b, i)                                                                       \
     _mm512_castps_si512(_mm512_shuffle_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), (i)))
 
 static inline VEC load(const void *p)
@@ -72,8 +77,8 @@ static inline void weigh_3_1(VEC near, VEC far, VEC *lo, VEC *hi)
 }
 
 /* Where byte i of 192 bytes of pixels comes from, in its channel's vector. */
-#define FROM(i) (uint8_t)((i) / 48 * 16 + (i) / 3 % 2 * 8 + (i) / 6 % 8)
-#define FROM4(i) FROM(i), FROM((i) + 1), FROM((i) + 2), FROM((i) + 3)
+#define FROM(i)   (uint8_t)((i) / 48 * 16 + (i) / 3 % 2 * 8 + (i) / 6 % 8)
+#define FROM4(i)  FROM(i), FROM((i) + 1), FROM((i) + 2), FROM((i) + 3)
 #define FROM16(i) FROM4(i), FROM4((i) + 4), FROM4((i) + 8), FROM4((i) + 12)
 #define FROM64(i) FROM16(i), FROM16((i) + 16), FROM16((i) + 32), FROM16((i) + 48)
 

@@ -1,20 +1,29 @@
 /*
  * jpeg_fast_color_body.h - chroma upsampling and colour conversion for vectors.
  *
- * Compiled into jpeg_fast_avx2.c and jpeg_fast_avx512.c, which provide VEC, V and VI as for jpeg_fast_idct_body.h, and
+ * Compiled into jpeg_fast_avx2.c and jpeg_fast_avx512.c, which provide VEC, V and VI as for
+ * jpeg_fast_idct_body.h, and
  *
  *     BYTES                            bytes in a vector
  *     load(p), store(p, v)             unaligned
  *     widen(p)                         BYTES / 2 bytes as 16-bit values
- *     weigh_3_1(near, far, lo, hi)     3 * near + far of BYTES bytes, as two vectors of 16-bit values, in order
- *     store_rgb(rgb, r, g, b)          BYTES pixels; each lane of r, g, b has 8 even pixels, then 8 odd ones
+ *     weigh_3_1(near, far, lo, hi)     3 * near + far of BYTES bytes, as two vectors of 16-bit
+ * values, in order store_rgb(rgb, r, g, b)          BYTES pixels; each lane of r, g, b has 8 even
+ * pixels, then 8 odd ones
  *
- * Same results as jpeg_fast_color_c.c. BYTES pixels at a time are handled as two vectors of 16-bit values, even and odd
- * columns: that is how upsampling makes them. The products with 1.402 and 1.772 are x + x * 0.402 and x + x * 0.772 by
- * pmulhrsw (x * k + 2^14) >> 15; the factors were found by trying all k on all 256 values of x. Both factors of
- * green are even, so it takes them halved, in 32 bits.
+ * Same results as jpeg_fast_color_c.c. BYTES pixels at a time are handled as two vectors of 16-bit
+ * values, even and odd columns: that is how upsampling makes them. The products with 1.402
+ * and 1.772 are x + x * 0.402 and x + x * 0.772 by pmulhrsw (x * k + 2^14) >> 15; the factors were
+ * found by trying all k on all 256 values of x. Both factors of green are even, so it takes them
+ * halved, in 32 bits.
  */
-enum { K_0_402 = 13175, K_0_772 = 25297, K_0_344 = 11277, K_0_714 = 23401, CHUNK = 512 };
+enum {
+    K_0_402 = 13175,
+    K_0_772 = 25297,
+    K_0_344 = 11277,
+    K_0_714 = 23401,
+    CHUNK = 512
+};
 
 /* Even and odd columns. */
 struct columns {
@@ -48,7 +57,8 @@ static inline void put_pixels(uint8_t *rgb, VEC luma, struct columns cb, struct 
 {
     struct columns y = split(luma);
     struct rgb even = convert(y.even, cb.even, cr.even), odd = convert(y.odd, cb.odd, cr.odd);
-    store_rgb(rgb, V(packus_epi16)(even.r, odd.r), V(packus_epi16)(even.g, odd.g), V(packus_epi16)(even.b, odd.b));
+    store_rgb(rgb, V(packus_epi16)(even.r, odd.r), V(packus_epi16)(even.g, odd.g),
+              V(packus_epi16)(even.b, odd.b));
 }
 
 /* s[0], s[1], ...: column sums at the left neighbour of this column, this column, ... */
@@ -80,8 +90,8 @@ static inline void sum_columns(const uint8_t *near, const uint8_t *far, size_t c
     }
 }
 
-static void rgb_420(const uint8_t *y, const uint8_t *const cb[2], const uint8_t *const cr[2], uint8_t *rgb,
-                    size_t width)
+static void rgb_420(const uint8_t *y, const uint8_t *const cb[2], const uint8_t *const cr[2],
+                    uint8_t *rgb, size_t width)
 {
     _Alignas(64) int16_t b[CHUNK + 2 * BYTES], r[CHUNK + 2 * BYTES];
     for (size_t at = 0; 2 * at < width; at += CHUNK) {
@@ -95,7 +105,8 @@ static void rgb_420(const uint8_t *y, const uint8_t *const cb[2], const uint8_t 
     }
 }
 
-static void rgb_422(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, uint8_t *rgb, size_t width)
+static void rgb_422(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, uint8_t *rgb,
+                    size_t width)
 {
     for (size_t x = 0; x < width; x += BYTES)
         put_pixels(rgb + 3 * x, load(y + x), smooth_422(cb + x / 2), smooth_422(cr + x / 2));
@@ -108,7 +119,8 @@ static inline struct columns center(const uint8_t *c)
     return (struct columns){ V(sub_epi16)(s.even, half), V(sub_epi16)(s.odd, half) };
 }
 
-static void rgb_444(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, uint8_t *rgb, size_t width)
+static void rgb_444(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, uint8_t *rgb,
+                    size_t width)
 {
     for (size_t x = 0; x < width; x += BYTES)
         put_pixels(rgb + 3 * x, load(y + x), center(cb + x), center(cr + x));

@@ -1,17 +1,25 @@
 /*
  * jpeg_fast_color_c.c - chroma upsampling and YCbCr to RGB, reference version.
  *
- * Upsampling is a triangle filter: each new sample is 3/4 of the nearer and 1/4 of the farther source sample, in 4:2:0
- * in both directions at once. Halves are rounded up in even and down in odd columns, so that no bias builds up. At
- * the edges the neighbour is the edge sample itself. Conversion is that of JFIF with 16-bit fixed point factors:
+ * Upsampling is a triangle filter: each new sample is 3/4 of the nearer and 1/4 of the farther
+ * source sample, in 4:2:0 in both directions at once. Halves are rounded up in even and down in odd
+ * columns, so that no bias builds up. At the edges the neighbour is the edge sample itself.
+ * Conversion is that of JFIF with 16-bit fixed point factors:
  *
- *     R = Y + 1.402 Cr        G = Y - 0.34414 Cb - 0.71414 Cr        B = Y + 1.772 Cb        (Cb, Cr less 128)
+ *     R = Y + 1.402 Cr        G = Y - 0.34414 Cb - 0.71414 Cr        B = Y + 1.772 Cb        (Cb,
+ * Cr less 128)
  */
 #include "image/jpeg_fast_priv.h"
 
 #include <string.h>
 
-enum { F_1_402 = 91881, F_1_772 = 116130, F_0_344 = 22554, F_0_714 = 46802, HALF = 1 << 15 };
+enum {
+    F_1_402 = 91881,
+    F_1_772 = 116130,
+    F_0_344 = 22554,
+    F_0_714 = 46802,
+    HALF = 1 << 15
+};
 
 static uint8_t clamp(int v)
 {
@@ -36,7 +44,8 @@ static int column_sum(const uint8_t *const rows[2], ptrdiff_t x)
 static int smooth_420(const uint8_t *const rows[2], ptrdiff_t x)
 {
     int here = 3 * column_sum(rows, x >> 1);
-    return x & 1 ? (here + column_sum(rows, (x >> 1) + 1) + 7) >> 4 : (here + column_sum(rows, (x >> 1) - 1) + 8) >> 4;
+    return x & 1 ? (here + column_sum(rows, (x >> 1) + 1) + 7) >> 4
+                 : (here + column_sum(rows, (x >> 1) - 1) + 8) >> 4;
 }
 
 static int smooth_422(const uint8_t *row, ptrdiff_t x)
@@ -45,20 +54,22 @@ static int smooth_422(const uint8_t *row, ptrdiff_t x)
     return x & 1 ? (here + row[(x >> 1) + 1] + 2) >> 2 : (here + row[(x >> 1) - 1] + 1) >> 2;
 }
 
-static void rgb_420(const uint8_t *y, const uint8_t *const cb[2], const uint8_t *const cr[2], uint8_t *rgb,
-                    size_t width)
+static void rgb_420(const uint8_t *y, const uint8_t *const cb[2], const uint8_t *const cr[2],
+                    uint8_t *rgb, size_t width)
 {
     for (size_t x = 0; x < width; x++)
         put_rgb(rgb + 3 * x, y[x], smooth_420(cb, (ptrdiff_t)x), smooth_420(cr, (ptrdiff_t)x));
 }
 
-static void rgb_422(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, uint8_t *rgb, size_t width)
+static void rgb_422(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, uint8_t *rgb,
+                    size_t width)
 {
     for (size_t x = 0; x < width; x++)
         put_rgb(rgb + 3 * x, y[x], smooth_422(cb, (ptrdiff_t)x), smooth_422(cr, (ptrdiff_t)x));
 }
 
-static void rgb_444(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, uint8_t *rgb, size_t width)
+static void rgb_444(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, uint8_t *rgb,
+                    size_t width)
 {
     for (size_t x = 0; x < width; x++)
         put_rgb(rgb + 3 * x, y[x], cb[x], cr[x]);

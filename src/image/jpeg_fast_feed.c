@@ -1,9 +1,11 @@
 /*
- * jpeg_fast_feed.c - the entropy-coded bytes of a scan, with the stuffed zeros taken out (T.81, B.1.1.5).
+ * jpeg_fast_feed.c - the entropy-coded bytes of a scan, with the stuffed zeros taken out (T.81,
+ * B.1.1.5).
  *
- * FF occurs once in about 256 bytes, so whole stretches are copied between two finds of memchr. The Huffman decoder
- * then reads plain memory: it asks once per span for the most that the span can take and needs no check inside.
- * Invariant: where the source ends, zeros follow as far as the reader may run, so what it reads is always defined.
+ * FF occurs once in about 256 bytes, so whole stretches are copied between two finds of memchr. The
+ * Huffman decoder then reads plain memory: it asks once per span for the most that the span can
+ * take and needs no check inside. Invariant: where the source ends, zeros follow as far as the
+ * reader may run, so what it reads is always defined.
  */
 #include "image/jpeg_fast_priv.h"
 

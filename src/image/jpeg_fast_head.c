@@ -1,10 +1,10 @@
 /*
  * jpeg_fast_head.c - the markers of a JPEG up to its scan (ITU T.81, annex B).
  *
- * Accepts only what needs no judgement: each table defined once, lengths that add up, one baseline frame, one scan with
- * all components in frame order. Whatever libjpeg would warn about, guess or refuse is answered with false, and
- * libjpeg then decides. Colour is YCbCr by the rules that libjpeg has: JFIF marker, else Adobe transform 1, else
- * component names other than 'R','G','B'.
+ * Accepts only what needs no judgement: each table defined once, lengths that add up, one baseline
+ * frame, one scan with all components in frame order. Whatever libjpeg would warn about, guess or
+ * refuse is answered with false, and libjpeg then decides. Colour is YCbCr by the rules that
+ * libjpeg has: JFIF marker, else Adobe transform 1, else component names other than 'R','G','B'.
  */
 #include "image/jpeg_fast_priv.h"
 
@@ -83,7 +83,8 @@ static bool read_frame(struct part p, struct seen *seen, struct sk_jf_head *h)
     h->height = be16(p.at + 1);
     h->width = be16(p.at + 3);
     h->components = p.at[5];
-    if (p.at[0] != 8 || (h->components != 1 && h->components != 3) || p.len != 6 + 3 * (size_t)h->components)
+    if (p.at[0] != 8 || (h->components != 1 && h->components != 3) ||
+        p.len != 6 + 3 * (size_t)h->components)
         return false;
     if (h->width == 0 || h->height == 0 || h->width > SIDE_MAX || h->height > SIDE_MAX)
         return false;
@@ -115,8 +116,8 @@ static bool read_scan(struct part p, const struct seen *seen, struct sk_jf_head 
     for (unsigned i = 0; i < h->components; i++) {
         const uint8_t *c = p.at + 1 + 2 * i;
         unsigned dc = c[1] >> 4, ac = c[1] & 15;
-        if (c[0] != h->component[i].id || dc > 3 || ac > 3 || !h->dc[dc].is_set || !h->ac[ac].is_set ||
-            !h->has_quant[h->component[i].quant])
+        if (c[0] != h->component[i].id || dc > 3 || ac > 3 || !h->dc[dc].is_set ||
+            !h->ac[ac].is_set || !h->has_quant[h->component[i].quant])
             return false;
         h->component[i].dc = (uint8_t)dc;
         h->component[i].ac = (uint8_t)ac;

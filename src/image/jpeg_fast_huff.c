@@ -1,16 +1,22 @@
 /*
- * jpeg_fast_huff.c - tables that turn the next bits of a scan into coefficients (T.81, annex C and F.2.2).
+ * jpeg_fast_huff.c - tables that turn the next bits of a scan into coefficients (T.81, annex C and
+ * F.2.2).
  *
- * An entry takes one symbol or, where the bits of its key hold the first one with its value and the code of a second, two. The
- * value of the last symbol is cut out of the bit stream by the reader, so its bits need not lie within the key.
- * Codes longer than the key, keys that start no code, and the run of 16 zeros, which is no coefficient, are left
- * to the slow way.
+ * An entry takes one symbol or, where the bits of its key hold the first one with its value and the
+ * code of a second, two. The value of the last symbol is cut out of the bit stream by the reader,
+ * so its bits need not lie within the key. Codes longer than the key, keys that start no code, and
+ * the run of 16 zeros, which is no coefficient, are left to the slow way.
  */
 #include "image/jpeg_fast_priv.h"
 
 #include <string.h>
 
-enum { DC_SIZE_MAX = 11, AC_SIZE_MAX = 10, ZRL = 0xF0, KEYS = 1 << SK_JF_LOOKUP_BITS };
+enum {
+    DC_SIZE_MAX = 11,
+    AC_SIZE_MAX = 10,
+    ZRL = 0xF0,
+    KEYS = 1 << SK_JF_LOOKUP_BITS
+};
 
 /* The code that a key starts with; length 0: none that is complete. */
 struct start {
@@ -50,7 +56,8 @@ static void set_entry(struct sk_jf_table *t, unsigned key, const struct start *a
     if (!is_dc && size > 0 && bits < SK_JF_LOOKUP_BITS) {
         struct start b = at[(key << bits) & (KEYS - 1)]; /* the bits shifted in are not known */
         if (b.length != 0 && bits + b.length <= SK_JF_LOOKUP_BITS && b.symbol != ZRL) {
-            rest.value = (int16_t)sk_jf_extend((key >> (SK_JF_LOOKUP_BITS - bits)) & ((1u << size) - 1), size);
+            rest.value = (int16_t)sk_jf_extend(
+                (key >> (SK_JF_LOOKUP_BITS - bits)) & ((1u << size) - 1), size);
             last = b;
             before = bits;
             steps = rest.first;

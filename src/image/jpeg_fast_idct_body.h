@@ -4,15 +4,16 @@
  * Compiled into jpeg_fast_avx2.c (VEC of 2 lanes) and jpeg_fast_avx512.c (4 lanes), which provide
  *
  *     VEC, LANES, V(op)                  vector type, lanes in it, intrinsic of that width
- *     VI(op)                             the same for intrinsics named after the whole register (and_si256)
- *     madd_to(acc, a, k)                 acc + pairwise sum of products, modulo 2^32
+ *     VI(op)                             the same for intrinsics named after the whole register
+ * (and_si256) madd_to(acc, a, k)                 acc + pairwise sum of products, modulo 2^32
  *     load_lanes(p[LANES], at)           eight values from each address, from index `at` on
  *     load_all(p)                        the same 16 bytes in each lane
- *     store_lanes(v, dst[LANES], at, stride)   two rows of 8 bytes to each address, from index `at` on
+ *     store_lanes(v, dst[LANES], at, stride)   two rows of 8 bytes to each address, from index `at`
+ * on
  *
- * Same arithmetic as jpeg_fast_idct_c.c, see there. A pass has its eight inputs or outputs in eight vectors, eight
- * independent transforms side by side in each lane. After the first pass the 8x8 matrix of 16-bit values is
- * transposed; after the second, when results are bytes, that of bytes.
+ * Same arithmetic as jpeg_fast_idct_c.c, see there. A pass has its eight inputs or outputs in eight
+ * vectors, eight independent transforms side by side in each lane. After the first pass the 8x8
+ * matrix of 16-bit values is transposed; after the second, when results are bytes, that of bytes.
  */
 enum {
     F_0_298 = 2446,
@@ -69,8 +70,10 @@ static inline void butterfly(struct wide b, struct wide a, int shift, VEC *sum, 
 static inline struct wide scale_up(VEC x, VEC round)
 {
     VEC zero = VI(setzero)();
-    return (struct wide){ V(add_epi32)(V(srai_epi32)(V(unpacklo_epi16)(zero, x), 16 - CONST_BITS), round),
-                          V(add_epi32)(V(srai_epi32)(V(unpackhi_epi16)(zero, x), 16 - CONST_BITS), round) };
+    return (struct wide){
+        V(add_epi32)(V(srai_epi32)(V(unpacklo_epi16)(zero, x), 16 - CONST_BITS), round),
+        V(add_epi32)(V(srai_epi32)(V(unpackhi_epi16)(zero, x), 16 - CONST_BITS), round)
+    };
 }
 
 static ALWAYS_INLINE void pass(VEC v[8], int shift)
@@ -144,8 +147,8 @@ static ALWAYS_INLINE void put_columns(const VEC v[8], uint8_t *const dst[LANES],
 }
 
 /* One block per lane; a last group that is not full does its last block again. */
-static ALWAYS_INLINE void take_jobs(const struct sk_jf_job *jobs, size_t left, const int16_t *coef[LANES],
-                             uint8_t *dst[LANES])
+static ALWAYS_INLINE void take_jobs(const struct sk_jf_job *jobs, size_t left,
+                                    const int16_t *coef[LANES], uint8_t *dst[LANES])
 {
     UNROLL
     for (size_t l = 0; l < LANES; l++) {
@@ -155,7 +158,8 @@ static ALWAYS_INLINE void take_jobs(const struct sk_jf_job *jobs, size_t left, c
     }
 }
 
-static ALWAYS_INLINE VEC load_row(const int16_t *const coef[LANES], size_t row, const int16_t *quant)
+static ALWAYS_INLINE VEC load_row(const int16_t *const coef[LANES], size_t row,
+                                  const int16_t *quant)
 {
     return V(mullo_epi16)(load_lanes(coef, 8 * row), load_all(quant + 8 * row));
 }
@@ -178,12 +182,14 @@ static void idct(const struct sk_jf_job *jobs, size_t count, size_t stride, cons
 }
 
 /*
- * With four inputs each output is one product sum of (in0, in2) and one of (in1, in3). x02 and x13 hold such pairs for four
- * transforms per lane.
+ * With four inputs each output is one product sum of (in0, in2) and one of (in1, in3). x02 and x13
+ * hold such pairs for four transforms per lane.
  */
 static ALWAYS_INLINE void pass_4(VEC x02, VEC x13, int shift, VEC sum[4], VEC difference[4])
 {
-    enum { ONE = 1 << CONST_BITS };
+    enum {
+        ONE = 1 << CONST_BITS
+    };
 
     static const int16_t even[4][2] = {
         { ONE, F_0_541 + F_0_765 }, { ONE, F_0_541 }, { ONE, -F_0_541 }, { ONE, -F_0_541 - F_0_765 }
@@ -209,7 +215,8 @@ static inline VEC pick_pairs(VEC a, VEC b, const int which)
     return which ? PICK_DWORDS(a, b, 0xDD) : PICK_DWORDS(a, b, 0x88);
 }
 
-static void idct_4x4(const struct sk_jf_job *jobs, size_t count, size_t stride, const int16_t *quant)
+static void idct_4x4(const struct sk_jf_job *jobs, size_t count, size_t stride,
+                     const int16_t *quant)
 {
     for (size_t i = 0; i < count; i += LANES) {
         const int16_t *coef[LANES];
@@ -217,7 +224,8 @@ static void idct_4x4(const struct sk_jf_job *jobs, size_t count, size_t stride, 
         take_jobs(jobs + i, count - i, coef, dst);
         VEC in[4], s[4], d[4];
         UNROLL
-        for (size_t row = 0; row < 4; row++) /* columns in the order 0 2 1 3: pairs for the second pass */
+        for (size_t row = 0; row < 4; row++) /* columns in the order 0 2 1 3: pairs for the second
+                                                pass */
             in[row] = V(shufflelo_epi16)(load_row(coef, row, quant), 0xD8);
         pass_4(V(unpacklo_epi16)(in[0], in[2]), V(unpacklo_epi16)(in[1], in[3]), SHIFT_1, s, d);
         VEC r01 = V(packs_epi32)(s[0], s[1]), r23 = V(packs_epi32)(s[2], s[3]);

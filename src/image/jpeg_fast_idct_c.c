@@ -1,10 +1,11 @@
 /*
  * jpeg_fast_idct_c.c - the inverse DCT, reference version.
  *
- * Loeffler, Ligtenberg and Moschytz (ICASSP 1989) with 12 multiplications per 8 points, in 13-bit fixed point: columns
- * first, keeping 2 extra bits, then rows; both sqrt(8) factors go into the last shift. This is the "islow" of the IJG
- * code, in the form that SIMD gives it: sums of two inputs wrap at 16 bits, results of a pass saturate at 16 bits, and a
- * block without any coefficient below row 0 takes its columns as input << 2. Within the range of real pictures all
+ * Loeffler, Ligtenberg and Moschytz (ICASSP 1989) with 12 multiplications per 8 points, in 13-bit
+ * fixed point: columns first, keeping 2 extra bits, then rows; both sqrt(8) factors go into the
+ * last shift. This is the "islow" of the IJG code, in the form that SIMD gives it: sums of two
+ * inputs wrap at 16 bits, results of a pass saturate at 16 bits, and a block without any
+ * coefficient below row 0 takes its columns as input << 2. Within the range of real pictures all
  * forms agree; with extreme quantisation tables this one is what libjpeg-turbo computes on x86.
  *
  *     b  = even part (in0, in2, in4, in6)     out[i] = b[i] + a[i]     i = 0..3
@@ -104,7 +105,8 @@ void sk_jf_idct_c(const struct sk_jf_job *jobs, size_t count, size_t stride, con
     }
 }
 
-void sk_jf_idct_row0(const struct sk_jf_job *jobs, size_t count, size_t stride, const int16_t *quant)
+void sk_jf_idct_row0(const struct sk_jf_job *jobs, size_t count, size_t stride,
+                     const int16_t *quant)
 {
     for (const struct sk_jf_job *j = jobs; j < jobs + count; j++) {
         int16_t t[8];

@@ -1,8 +1,9 @@
 /*
  * jpeg_fast_kernels.c - which version of the inner loops runs.
  *
- * The names are those of sk_kernels(). A set may ask for more than that table does (AVX2 here comes with BMI2, AVX-512
- * with VBMI and VNNI), so the CPU is asked again. Invariant: what is returned runs on this CPU.
+ * The names are those of sk_kernels(). A set may ask for more than that table does (AVX2 here comes
+ * with BMI2, AVX-512 with VBMI and VNNI), so the CPU is asked again. Invariant: what is returned
+ * runs on this CPU.
  */
 #include "image/jpeg_fast_priv.h"
 
@@ -12,7 +13,8 @@
 
 static bool has_avx2(void)
 {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+           __builtin_cpu_supports("bmi2");
 }
 
 static bool has_avx512(void)

@@ -1,8 +1,10 @@
 /*
- * jpeg_fast_pair.c - the second thread of a lone request: it reads the Huffman codes while the caller makes pixels.
+ * jpeg_fast_pair.c - the second thread of a lone request: it reads the Huffman codes while the
+ * caller makes pixels.
  *
- * The caller offers the scan and starts on it alone, so a helper that is slow to wake costs nothing. When the helper has
- * claimed the offer, the caller hands over the scan between two spans; from then on spans travel through a ring:
+ * The caller offers the scan and starts on it alone, so a helper that is slow to wake costs
+ * nothing. When the helper has claimed the offer, the caller hands over the scan between two spans;
+ * from then on spans travel through a ring:
  *
  *     helper  decodes span n into slot n % SLOTS    produced = n + 1
  *     caller  transforms and pushes it              consumed = n + 1
@@ -10,11 +12,12 @@
  *                 caller offers            helper claims            caller hands over
  *          IDLE ----------------> OFFERED ---------------> CLAIMED -------------------> WORKING
  *            ^                       |  caller is done        |  caller is done            |
- *            +-----------------------+------------------------+----------------------------+ helper is done
+ *            +-----------------------+------------------------+----------------------------+ helper
+ * is done
  *
- * Invariants: the scan belongs to the helper in WORKING and to the caller otherwise; a slot belongs to the helper from
- * consumed to produced - SLOTS, to the caller from produced on. All that is shared changes hands by a sequentially
- * consistent store, which the other side has loaded.
+ * Invariants: the scan belongs to the helper in WORKING and to the caller otherwise; a slot belongs
+ * to the helper from consumed to produced - SLOTS, to the caller from produced on. All that is
+ * shared changes hands by a sequentially consistent store, which the other side has loaded.
  */
 #include "image/jpeg_fast_pair.h"
 
@@ -26,9 +29,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS = 48, SPINS = 400 };
+enum {
+    SLOTS = 48,
+    SPINS = 400
+};
 
-enum state { IDLE, OFFERED, CLAIMED, WORKING, QUIT };
+enum state {
+    IDLE,
+    OFFERED,
+    CLAIMED,
+    WORKING,
+    QUIT
+};
 
 struct sk_jf_pair {
     pthread_t thread;
@@ -119,7 +131,8 @@ static void produce(struct sk_jf_pair *p)
             await(p, has_room, n);
             if (atomic_load(&p->is_stopped))
                 return;
-            if (!sk_jf_scan_span(p->scan, p->kernels, sk_jf_span_mcus(p->mcus_x, x), p->slot[n % SLOTS])) {
+            if (!sk_jf_scan_span(p->scan, p->kernels, sk_jf_span_mcus(p->mcus_x, x),
+                                 p->slot[n % SLOTS])) {
                 atomic_store(&p->has_failed, true);
                 return;
             }

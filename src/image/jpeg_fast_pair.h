@@ -1,8 +1,9 @@
 /*
  * jpeg_fast_pair.h - a second thread that reads Huffman codes for the first one.
  *
- * For one picture: offer; hand_over between spans until it says true; next and give_back for each span from there on; end,
- * whatever happened. Threads: all calls by the thread that owns the decoder; the helper is inside.
+ * For one picture: offer; hand_over between spans until it says true; next and give_back for each
+ * span from there on; end, whatever happened. Threads: all calls by the thread that owns the
+ * decoder; the helper is inside.
  */
 #ifndef SK_IMAGE_JPEG_FAST_PAIR_H
 #define SK_IMAGE_JPEG_FAST_PAIR_H

@@ -6,9 +6,10 @@
  *     row 0          P . last row of the MCU row before . P
  *     rows 1 .. 8v   P . samples of this MCU row        . P
  *
- * In 4:2:0 an RGB row needs the nearer and the farther chroma row: after MCU row i those of lines 16i - 1 to 16i + 14
- * are known; the last MCU row adds its last line. Beyond the picture's edges the edge sample repeats: rows by
- * choosing the row again, columns by writing the sample into the padding.
+ * In 4:2:0 an RGB row needs the nearer and the farther chroma row: after MCU row i those of lines
+ * 16i - 1 to 16i + 14 are known; the last MCU row adds its last line. Beyond the picture's edges
+ * the edge sample repeats: rows by choosing the row again, columns by writing the sample into the
+ * padding.
  */
 #include "image/jpeg_fast_priv.h"
 
@@ -17,7 +18,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BAND_ROWS = 8, ALIGN = 64, KIND_COUNT = 4, DC_MAX = 32767 };
+enum {
+    BAND_ROWS = 8,
+    ALIGN = 64,
+    KIND_COUNT = 4,
+    DC_MAX = 32767
+};
 
 static size_t round_up(size_t n)
 {
@@ -40,8 +46,8 @@ static void set_places(struct sk_jf_rows *r)
     r->units = n;
 }
 
-int sk_jf_rows_start(struct sk_jf_rows *r, const struct sk_jf_head *head, const struct sk_jf_kernels *kernels,
-                     struct sk_err *err)
+int sk_jf_rows_start(struct sk_jf_rows *r, const struct sk_jf_head *head,
+                     const struct sk_jf_kernels *kernels, struct sk_err *err)
 {
     r->kernels = kernels;
     memset(r->dc, 0, sizeof(r->dc));
@@ -75,7 +81,7 @@ int sk_jf_rows_start(struct sk_jf_rows *r, const struct sk_jf_head *head, const 
     r->band = r->memory + band_at;
     for (unsigned c = 0; c < r->components; c++)
         for (unsigned i = 0; i < SK_JF_BLOCK; i++)
-            r->quant[c][i + 1 < SK_JF_BLOCK ? sk_jf_zigzag[i + 1] : 63] = head->quant[head->component[c].quant][i];
+            r->quant[c][sk_jf_zigzag[i]] = head->quant[head->component[c].quant][i];
     set_places(r);
     return 0;
 }
@@ -87,7 +93,8 @@ void sk_jf_rows_done(struct sk_jf_rows *r)
     r->cap_bytes = 0;
 }
 
-/* Turns the DC difference into the value. False: beyond the 16 bits that libjpeg keeps, which no encoder makes. */
+/* Turns the DC difference into the value. False: beyond the 16 bits that libjpeg keeps, which no
+ * encoder makes. */
 static inline bool sum_dc(struct sk_jf_rows *r, struct sk_jf_block *block)
 {
     int32_t dc = r->dc[block->component] += block->coef[0];
@@ -98,14 +105,20 @@ static inline bool sum_dc(struct sk_jf_rows *r, struct sk_jf_block *block)
 /* Sorts the blocks by what they need, so that each transform runs over several without branches. */
 bool sk_jf_rows_put(struct sk_jf_rows *r, uint32_t x, unsigned mcus, struct sk_jf_block *blocks)
 {
-    enum { DC, ROW0, SMALL, FULL };
+    enum {
+        DC,
+        ROW0,
+        SMALL,
+        FULL
+    };
 
     /* By union of natural positions: none; 1..7; bits 2 and 5 clear; else. */
     static const uint8_t kind_of[SK_JF_BLOCK] = {
-        DC,    ROW0,  ROW0,  ROW0,  ROW0, ROW0, ROW0, ROW0, SMALL, SMALL, SMALL, SMALL, FULL, FULL, FULL, FULL,
-        SMALL, SMALL, SMALL, SMALL, FULL, FULL, FULL, FULL, SMALL, SMALL, SMALL, SMALL, FULL, FULL, FULL, FULL,
-        FULL,  FULL,  FULL,  FULL,  FULL, FULL, FULL, FULL, FULL,  FULL,  FULL,  FULL,  FULL, FULL, FULL, FULL,
-        FULL,  FULL,  FULL,  FULL,  FULL, FULL, FULL, FULL, FULL,  FULL,  FULL,  FULL,  FULL, FULL, FULL, FULL,
+        DC,    ROW0,  ROW0, ROW0,  ROW0,  ROW0,  ROW0,  ROW0, SMALL, SMALL, SMALL, SMALL, FULL,
+        FULL,  FULL,  FULL, SMALL, SMALL, SMALL, SMALL, FULL, FULL,  FULL,  FULL,  SMALL, SMALL,
+        SMALL, SMALL, FULL, FULL,  FULL,  FULL,  FULL,  FULL, FULL,  FULL,  FULL,  FULL,  FULL,
+        FULL,  FULL,  FULL, FULL,  FULL,  FULL,  FULL,  FULL, FULL,  FULL,  FULL,  FULL,  FULL,
+        FULL,  FULL,  FULL, FULL,  FULL,  FULL,  FULL,  FULL, FULL,  FULL,  FULL,  FULL,
     };
     struct sk_jf_job jobs[3][KIND_COUNT][SK_JF_SPAN_MCUS * 4];
     size_t count[3][KIND_COUNT] = { { 0 } };

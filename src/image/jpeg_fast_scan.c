@@ -1,37 +1,41 @@
 /*
- * jpeg_fast_scan.c - the scan from its first MCU to the end of image: tables, restart markers, spans of MCUs.
+ * jpeg_fast_scan.c - the scan from its first MCU to the end of image: tables, restart markers,
+ * spans of MCUs.
  *
- * The loop over codes is in jpeg_fast_scan_body.h. A span asks the feed for the most that its MCUs can take, decodes
- * unchecked, and looks afterwards whether it stayed within the data; what it decoded from beyond is thrown away.
+ * The loop over codes is in jpeg_fast_scan_body.h. A span asks the feed for the most that its MCUs
+ * can take, decodes unchecked, and looks afterwards whether it stayed within the data; what it
+ * decoded from beyond is thrown away.
  */
 #include "image/jpeg_fast_scan_body.h"
 
 /* T.81, figure A.6. */
-const int8_t sk_jf_zigzag[SK_JF_STEPS] = {
-    0, /* not used */
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5,
-    12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
-    35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
-    58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62,
-    /* 64 to 80: the last coefficient, and beyond the block */
-    -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-    /* 81 to 159: behind an end of block */
-    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
-    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
-    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
-    64, 64, 64, 64, 64, 64, 64,
-    /* 160 to 223: no entry */
-    -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-    -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-    -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-};
+const uint8_t sk_jf_zigzag[SK_JF_BLOCK] = { 0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18,
+                                            11, 4,  5,  12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
+                                            13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43,
+                                            36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45,
+                                            38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63 };
+
+/* Of the indexes in the loop, 1 + zigzag index. */
+static void set_positions(int8_t *position)
+{
+    for (int i = 0; i < SK_JF_POSITIONS; i++) {
+        position[i] = SK_JF_RARE;
+        if (i > 0 && i < SK_JF_BLOCK) /* the 64th ends a block, though nothing says so */
+            position[i] = (int8_t)sk_jf_zigzag[i - 1];
+        else if (i > SK_JF_STEP_END && i < SK_JF_STEP_RARE)
+            position[i] = SK_JF_BLOCK;
+    }
+}
 
 bool sk_jf_scan_c(struct sk_jf_scan *scan, struct sk_jf_block *block)
 {
     return scan_body(scan, block);
 }
 
-enum { RST0 = 0xD0, EOI = 0xD9 };
+enum {
+    RST0 = 0xD0,
+    EOI = 0xD9
+};
 
 static void set_extended(int16_t *extended)
 {
@@ -41,7 +45,8 @@ static void set_extended(int16_t *extended)
             extended[(1u << size) + bits] = (int16_t)sk_jf_extend(bits, size);
 }
 
-bool sk_jf_scan_start(struct sk_jf_scan *scan, const struct sk_jf_head *head, const uint8_t *bytes, size_t len)
+bool sk_jf_scan_start(struct sk_jf_scan *scan, const struct sk_jf_head *head, const uint8_t *bytes,
+                      size_t len)
 {
     bool has_dc[4] = { false }, has_ac[4] = { false };
     scan->units = 0;
@@ -59,18 +64,19 @@ bool sk_jf_scan_start(struct sk_jf_scan *scan, const struct sk_jf_head *head, co
     scan->first_dc = &scan->dc_table[head->component[0].dc];
     sk_jf_table_clear(&scan->stop);
     set_extended(scan->extended);
-    memcpy(scan->zigzag, sk_jf_zigzag, sizeof(scan->zigzag));
+    set_positions(scan->position);
     scan->restart_mcus = scan->until_restart = head->restart_mcus;
     scan->next_restart = 0;
     sk_jf_feed_start(&scan->feed, bytes + head->scan_at, bytes + len);
     return true;
 }
 
-void sk_jf_scan_prepare(const struct sk_jf_scan *scan, const struct sk_jf_head *head, struct sk_jf_block *blocks,
-                        size_t mcus)
+void sk_jf_scan_prepare(const struct sk_jf_scan *scan, const struct sk_jf_head *head,
+                        struct sk_jf_block *blocks, size_t mcus)
 {
     for (size_t i = 0; i < mcus * scan->units; i++) {
-        unsigned c = scan->component[i % scan->units], next = scan->component[(i + 1) % scan->units];
+        unsigned c = scan->component[i % scan->units],
+                 next = scan->component[(i + 1) % scan->units];
         blocks[i].component = (uint8_t)c;
         blocks[i].ac = &scan->ac_table[head->component[c].ac];
         blocks[i].next_dc = &scan->dc_table[head->component[next].dc];

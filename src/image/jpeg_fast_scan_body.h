@@ -1,31 +1,35 @@
 /*
- * jpeg_fast_scan_body.h - the loop over Huffman codes. Compiled twice, into jpeg_fast_scan.c and, with the shift
- * instructions of BMI2, into jpeg_fast_scan_bmi2.c.
+ * jpeg_fast_scan_body.h - the loop over Huffman codes. Compiled twice, into jpeg_fast_scan.c and,
+ * with the shift instructions of BMI2, into jpeg_fast_scan_bmi2.c.
  *
- * Where a block ends cannot be predicted; a branch on it costs as much as half of the block's codes. So there is none: one
- * loop runs over table lookups, of DC and AC alike, through all blocks of a span. Each takes what the table says
- * (struct sk_jf_table), stores two coefficients (a lone one twice, an end of block to the block's spare place) and
- * chooses the next table and block by what the table holds for that. DC differences are summed up afterwards.
+ * Where a block ends cannot be predicted; a branch on it costs as much as half of the block's
+ * codes. So there is none: one loop runs over table lookups, of DC and AC alike, through all blocks
+ * of a span. Each takes what the table says (struct sk_jf_table), stores two coefficients (a lone
+ * one twice, an end of block to the block's spare place) and chooses the next table and block by
+ * what the table holds for that. DC differences are summed up afterwards.
  *
- * The critical path is: index from acc, load from the table, shift acc or choose the next table. Fields of an entry are
- * loaded one by one, because loads are cheaper here than shifts. One branch catches all that is rare, before anything
- * is stored: positions with SK_JF_RARE set stand for indexes at which a block ends without an end of block or runs
- * over, and entries for long codes, bad codes and runs of 16 zeros lead there by their steps.
+ * The critical path is: index from acc, load from the table, shift acc or choose the next table.
+ * Fields of an entry are loaded one by one, because loads are cheaper here than shifts. One branch
+ * catches all that is rare, before anything is stored: the position SK_JF_RARE stands for indexes
+ * at which a block ends without an end of block or runs over, and keys of long codes, bad codes and
+ * runs of 16 zeros lead there by their steps, as do those of the table behind the last block.
  *
- * `acc` holds the next bits at its upper end; at least `bits` of them are right. A reload tops it up to 56 or more
- * without a branch: it reads eight bytes from where the known bits end and moves on by whole bytes. That is enough for
- * one lookup and whatever comes after it: SK_JF_LOOKUP_BITS + 11, then at most 27.
+ * `acc` holds the next bits at its upper end; at least `bits` of them are right. A reload tops it
+ * up to 56 or more without a branch: it reads eight bytes from where the known bits end and moves
+ * on by whole bytes. That is enough for one lookup and whatever comes after it: SK_JF_LOOKUP_BITS +
+ * 11, then at most 27.
  */
 #include "image/jpeg_fast_priv.h"
 
 #include <string.h>
 
-/* State of the loop. In the loop itself it is in locals, for the sake of registers; take_slowly gets it in here. */
+/* State of the loop. In the loop itself it is in locals, for the sake of registers; take_slowly
+ * gets it in here. */
 struct loop {
     uint64_t acc;
-    const uint8_t *at; /* of the first bit behind those that are known */
-    unsigned bits;     /* known in acc */
-    uint64_t index;    /* 1 + zigzag index of the last coefficient; 0: DC is next */
+    const uint8_t *at;               /* of the first bit behind those that are known */
+    unsigned bits;                   /* known in acc */
+    uint64_t index;                  /* 1 + zigzag index of the last coefficient; 0: DC is next */
     const struct sk_jf_table *table; /* for the next lookup */
     struct sk_jf_block *block;
 };
@@ -63,7 +67,7 @@ static __attribute__((noinline, cold)) bool take_slowly(struct loop *l)
         ends = l->index == SK_JF_BLOCK;
     }
     if (size > 0) {
-        unsigned pos = sk_jf_zigzag[l->index] & (SK_JF_BLOCK - 1);
+        unsigned pos = sk_jf_zigzag[l->index - 1];
         l->block->coef[pos] = (int16_t)sk_jf_extend((unsigned)(l->acc >> (64 - size)), size);
         l->block->extent |= (uint8_t)pos;
         l->acc <<= size;
@@ -94,7 +98,7 @@ static inline bool scan_body(struct sk_jf_scan *s, struct sk_jf_block *block)
             const struct sk_jf_rest *rest = &table->rest[key];
             const struct sk_jf_turn *turn = &table->turn[key];
             uint64_t last = index + (uint8_t)(step >> 8);
-            int64_t pos1 = s->zigzag[index + rest->first], pos = s->zigzag[last];
+            int64_t pos1 = s->position[index + rest->first], pos = s->position[last];
             if (__builtin_expect((pos1 | pos) < 0, 0)) {
                 if (table == &s->stop)
                     goto stop;

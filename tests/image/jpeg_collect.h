@@ -1,5 +1,6 @@
 /*
- * jpeg_collect.h - a sink that keeps the whole picture, for the tests and the fuzzer of the baseline JPEG decoder.
+ * jpeg_collect.h - a sink that keeps the whole picture, for the tests and the fuzzer of the
+ * baseline JPEG decoder.
  */
 #ifndef SK_TESTS_IMAGE_JPEG_COLLECT_H
 #define SK_TESTS_IMAGE_JPEG_COLLECT_H
@@ -18,7 +19,8 @@ struct collect {
     uint32_t fail_at; /* rows() fails from this row on; 0: never */
 };
 
-static inline int collect_begin(struct sk_sink *sink, uint32_t width, uint32_t height, struct sk_err *err)
+static inline int collect_begin(struct sk_sink *sink, uint32_t width, uint32_t height,
+                                struct sk_err *err)
 {
     struct collect *c = (struct collect *)(void *)sink;
     if ((uint64_t)width * height > c->max_pixels)
@@ -31,8 +33,8 @@ static inline int collect_begin(struct sk_sink *sink, uint32_t width, uint32_t h
     return c->rgb ? 0 : sk_nomem(err);
 }
 
-static inline int collect_rows(struct sk_sink *sink, const uint8_t *rgb, size_t stride, uint32_t y, uint32_t count,
-                               struct sk_err *err)
+static inline int collect_rows(struct sk_sink *sink, const uint8_t *rgb, size_t stride, uint32_t y,
+                               uint32_t count, struct sk_err *err)
 {
     struct collect *c = (struct collect *)(void *)sink;
     if (c->fail_at && y + count > c->fail_at)

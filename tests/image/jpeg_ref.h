@@ -1,6 +1,7 @@
 /*
- * jpeg_ref.h - libjpeg-turbo as the reference for our JPEG decoder: decode with its defaults, and encode with any tables,
- * sampling and restart interval. Shared by the tests, the fuzzer and the bench.
+ * jpeg_ref.h - libjpeg-turbo as the reference for our JPEG decoder: decode with its defaults, and
+ * encode with any tables, sampling and restart interval. Shared by the tests, the fuzzer and the
+ * bench.
  */
 #ifndef SK_TESTS_IMAGE_JPEG_REF_H
 #define SK_TESTS_IMAGE_JPEG_REF_H
@@ -129,6 +130,7 @@ static inline bool ref_encode(const struct ref_encode *o, const uint8_t *pixels,
             const uint8_t *read;
             JSAMPROW row;
         } u = { pixels + (size_t)c.next_scanline * o->width * o->components };
+
         jpeg_write_scanlines(&c, &u.row, 1);
     }
     jpeg_finish_compress(&c);
@@ -142,8 +144,8 @@ static inline bool ref_encode(const struct ref_encode *o, const uint8_t *pixels,
 typedef void ref_block_fn(void *ctx, JCOEF *block);
 
 /*
- * The same picture with other coefficients, each block from `set`, and quantisation steps `quant` (64 in natural order):
- * what no encoder makes of pixels. *out: free().
+ * The same picture with other coefficients, each block from `set`, and quantisation steps `quant`
+ * (64 in natural order): what no encoder makes of pixels. *out: free().
  */
 static inline bool ref_recode(const uint8_t *bytes, size_t bytes_len, ref_block_fn *set, void *ctx,
                               const uint8_t *quant, uint8_t **out, size_t *len)

@@ -1,5 +1,6 @@
 /*
- * jpeg_util.h - pictures to code, and the question that all tests of the baseline decoder ask: does libjpeg agree?
+ * jpeg_util.h - pictures to code, and the question that all tests of the baseline decoder ask: does
+ * libjpeg agree?
  */
 #ifndef SK_TESTS_IMAGE_JPEG_UTIL_H
 #define SK_TESTS_IMAGE_JPEG_UTIL_H
@@ -8,7 +9,9 @@
 #include "jpeg_collect.h"
 #include "jpeg_ref.h"
 
-enum { JPEG_PIXELS_MAX = 1 << 22 };
+enum {
+    JPEG_PIXELS_MAX = 1 << 22
+};
 
 static inline uint32_t jpeg_random(uint32_t *state)
 {
@@ -17,9 +20,18 @@ static inline uint32_t jpeg_random(uint32_t *state)
     return *state ^= *state << 5;
 }
 
-enum jpeg_kind { JPEG_NOISE, JPEG_RAMP, JPEG_TILES, JPEG_EXTREMES, JPEG_CALM, JPEG_CURVES, JPEG_KINDS };
+enum jpeg_kind {
+    JPEG_NOISE,
+    JPEG_RAMP,
+    JPEG_TILES,
+    JPEG_EXTREMES,
+    JPEG_CALM,
+    JPEG_CURVES,
+    JPEG_KINDS
+};
 
-static inline uint8_t jpeg_pixel(enum jpeg_kind kind, unsigned x, unsigned y, unsigned c, uint32_t *state)
+static inline uint8_t jpeg_pixel(enum jpeg_kind kind, unsigned x, unsigned y, unsigned c,
+                                 uint32_t *state)
 {
     switch (kind) {
     case JPEG_NOISE:
@@ -52,7 +64,8 @@ struct jpeg {
     size_t len;
 };
 
-static inline struct jpeg jpeg_make(const struct ref_encode *o, enum jpeg_kind kind, uint32_t *state)
+static inline struct jpeg jpeg_make(const struct ref_encode *o, enum jpeg_kind kind,
+                                    uint32_t *state)
 {
     struct jpeg j = { NULL, 0 };
     uint8_t *pixels = malloc((size_t)o->width * o->height * o->components);
@@ -65,9 +78,10 @@ static inline struct jpeg jpeg_make(const struct ref_encode *o, enum jpeg_kind k
     return j;
 }
 
-/* NULL: libjpeg gives the same picture and has nothing to remark, or we said that it is not for us. */
-static inline const char *jpeg_disagree(struct sk_jpeg_fast *f, const uint8_t *bytes, size_t len, bool two_threads,
-                                        enum sk_fast *result)
+/* NULL: libjpeg gives the same picture and has nothing to remark, or we said that it is not for us.
+ */
+static inline const char *jpeg_disagree(struct sk_jpeg_fast *f, const uint8_t *bytes, size_t len,
+                                        bool two_threads, enum sk_fast *result)
 {
     struct sk_err err = SK_ERR_INIT;
     struct collect c = collect_init(JPEG_PIXELS_MAX);
@@ -79,7 +93,8 @@ static inline const char *jpeg_disagree(struct sk_jpeg_fast *f, const uint8_t *b
             complaint = "libjpeg refuses it";
         else if (p.warnings)
             complaint = "libjpeg warns";
-        else if (p.width != c.width || p.height != c.height || c.next_row != c.height || c.out_of_order)
+        else if (p.width != c.width || p.height != c.height || c.next_row != c.height ||
+                 c.out_of_order)
             complaint = "the size or the rows differ";
         else if (memcmp(p.rgb, c.rgb, (size_t)p.width * p.height * 3) != 0)
             complaint = "the pixels differ";

@@ -1,6 +1,7 @@
 /*
- * test_jpeg_fast.c - the baseline JPEG decoder as a whole: whatever it accepts, libjpeg decodes to the same bytes without a
- * warning; what is not for it, it refuses; two threads give what one gives.
+ * test_jpeg_fast.c - the baseline JPEG decoder as a whole: whatever it accepts, libjpeg decodes to
+ * the same bytes without a warning; what is not for it, it refuses; two threads give what one
+ * gives.
  */
 #include "harness/alloc_fail.h"
 #include "jpeg_util.h"
@@ -10,7 +11,11 @@
 
 #include <cmocka.h>
 
-enum { SEED = 20260101, PICTURES = 700, FLIPS = 40 };
+enum {
+    SEED = 20260101,
+    PICTURES = 700,
+    FLIPS = 40
+};
 
 static const struct ref_encode plain = { 61, 45, 3, 2, 2, 85, false, false, 0, 0 };
 
@@ -19,7 +24,8 @@ static struct ref_encode any_options(uint32_t *state)
 {
     static const unsigned factors[3][2] = { { 1, 1 }, { 2, 1 }, { 2, 2 } };
     const unsigned *f = factors[jpeg_random(state) % 3];
-    struct ref_encode o = { .width = 1 + jpeg_random(state) % 70, .height = 1 + jpeg_random(state) % 70 };
+    struct ref_encode o = { .width = 1 + jpeg_random(state) % 70,
+                            .height = 1 + jpeg_random(state) % 70 };
     o.components = jpeg_random(state) % 5 ? 3 : 1;
     o.h = f[0];
     o.v = f[1];
@@ -32,8 +38,10 @@ static struct ref_encode any_options(uint32_t *state)
 
 static void describe(char *text, size_t size, const struct ref_encode *o, enum jpeg_kind kind)
 {
-    (void)snprintf(text, size, "%ux%u, %u components, %ux%u, quality %d, restart %u, quant %u, kind %d", o->width,
-                   o->height, o->components, o->h, o->v, o->quality, o->restart_mcus, o->quant, (int)kind);
+    (void)snprintf(text, size,
+                   "%ux%u, %u components, %ux%u, quality %d, restart %u, quant %u, kind %d",
+                   o->width, o->height, o->components, o->h, o->v, o->quality, o->restart_mcus,
+                   o->quant, (int)kind);
 }
 
 static void any_picture(void **unused)
@@ -77,13 +85,15 @@ static void every_size(void **unused)
     for (unsigned size = 5; size <= 70; size++) {
         for (unsigned v = 1; v <= 2; v++) {
             const struct ref_encode o[2] = { { size, 75 - size, 3, 2, v, 92, true, false, 0, 0 },
-                                             { 16 * size + 1, 17, 3, 2, v, 60, true, false, 0, 0 } };
+                                             { 16 * size + 1, 17, 3, 2, v, 60, true, false, 0,
+                                               0 } };
             for (size_t i = 0; i < 2; i++) {
                 struct jpeg j = jpeg_make(&o[i], JPEG_CURVES, &state);
                 enum sk_fast result;
                 const char *complaint = jpeg_disagree(f, j.bytes, j.len, false, &result);
                 if (complaint || result != SK_FAST_DONE)
-                    fail_msg("%ux%u: %s", o[i].width, o[i].height, complaint ? complaint : "not done");
+                    fail_msg("%ux%u: %s", o[i].width, o[i].height,
+                             complaint ? complaint : "not done");
                 free(j.bytes);
             }
         }
@@ -238,7 +248,8 @@ static void failing_sink(void **unused)
         struct sk_err err = SK_ERR_INIT;
         struct collect c = collect_init(i == 19 ? 10 : JPEG_PIXELS_MAX);
         c.fail_at = 1 + i * 15;
-        assert_int_equal(sk_jpeg_fast_decode(f, j.bytes, j.len, i % 2, &c.base, &err), SK_FAST_ERROR);
+        assert_int_equal(sk_jpeg_fast_decode(f, j.bytes, j.len, i % 2, &c.base, &err),
+                         SK_FAST_ERROR);
         assert_int_equal(err.code, i == 19 ? SK_LIMIT : SK_CANCELLED);
         free(c.rgb);
     }
@@ -272,9 +283,10 @@ static void without_memory(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(any_picture), cmocka_unit_test(every_size),   cmocka_unit_test(wild_coefficients),
-        cmocka_unit_test(flipped_bits), cmocka_unit_test(cut_short),   cmocka_unit_test(two_threads),
-        cmocka_unit_test(failing_sink), cmocka_unit_test(without_memory),
+        cmocka_unit_test(any_picture),       cmocka_unit_test(every_size),
+        cmocka_unit_test(wild_coefficients), cmocka_unit_test(flipped_bits),
+        cmocka_unit_test(cut_short),         cmocka_unit_test(two_threads),
+        cmocka_unit_test(failing_sink),      cmocka_unit_test(without_memory),
     };
     return cmocka_run_group_tests_name("image/jpeg_fast", tests, NULL, NULL);
 }
