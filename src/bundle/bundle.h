@@ -66,6 +66,9 @@ bool sk_bundle_is(const char *path);
  * inode, size and change time, so an unchanged model is not read again. out: SK_SHA256_HEX bytes.
  */
 int sk_bundle_digest(const struct sk_bundle *b, char *out, struct sk_err *err) SK_CHECK;
+/* The same for a model that was inspected without a bundle. */
+int sk_bundle_digest_files(const char *model_path, const struct sk_onnx_info *onnx, char *out,
+                           struct sk_err *err) SK_CHECK;
 
 /* A cheap signature of all files (name, size, inode, mtime), to notice changes. */
 uint64_t sk_bundle_signature(const char *path);

@@ -107,22 +107,23 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int list_external(const struct sk_bundle *b, struct sk_buf *list, struct sk_err *err)
+static int list_external(const char *model_path, const struct sk_onnx_info *onnx,
+                         struct sk_buf *list, struct sk_err *err)
 {
-    SK_AUTO(free_cleanup) const char **names = calloc(b->onnx->external_count, sizeof(*names));
-    const char *slash = strrchr(b->model_path, '/');
-    int folder_len = slash ? (int)(slash - b->model_path) + 1 : 0;
+    SK_AUTO(free_cleanup) const char **names = calloc(onnx->external_count, sizeof(*names));
+    const char *slash = strrchr(model_path, '/');
+    int folder_len = slash ? (int)(slash - model_path) + 1 : 0;
     char hex[SK_SHA256_HEX];
 
     if (!names)
         return sk_nomem(err);
-    for (size_t i = 0; i < b->onnx->external_count; i++)
-        names[i] = b->onnx->external_files[i];
-    qsort(names, b->onnx->external_count, sizeof(*names), compare_names);
-    for (size_t i = 0; i < b->onnx->external_count; i++) {
+    for (size_t i = 0; i < onnx->external_count; i++)
+        names[i] = onnx->external_files[i];
+    qsort(names, onnx->external_count, sizeof(*names), compare_names);
+    for (size_t i = 0; i < onnx->external_count; i++) {
         SK_AUTO(free_cleanup) char *path = NULL;
 
-        if (asprintf(&path, "%.*s%s", folder_len, b->model_path, names[i]) < 0) {
+        if (asprintf(&path, "%.*s%s", folder_len, model_path, names[i]) < 0) {
             path = NULL;
             return sk_nomem(err);
         }
@@ -133,23 +134,29 @@ static int list_external(const struct sk_bundle *b, struct sk_buf *list, struct 
     return 0;
 }
 
-int sk_bundle_digest(const struct sk_bundle *b, char *out, struct sk_err *err)
+int sk_bundle_digest_files(const char *model_path, const struct sk_onnx_info *onnx, char *out,
+                           struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf list = SK_BUF_INIT(16 << 20);
     char hex[SK_SHA256_HEX];
 
-    if (file_digest(b->model_path, hex, err) < 0)
+    if (file_digest(model_path, hex, err) < 0)
         return -1;
-    if (b->onnx->external_count == 0) {
+    if (onnx->external_count == 0) {
         memcpy(out, hex, sizeof(hex));
         return 0;
     }
     sk_buf_fmt(&list, "%s  model\n", hex);
-    if (list_external(b, &list, err) < 0)
+    if (list_external(model_path, onnx, &list, err) < 0)
         return -1;
     if (!sk_buf_ok(&list))
         return sk_buf_fail(&list, err);
     return sk_sha256_hex(list.data, list.len, out, err);
+}
+
+int sk_bundle_digest(const struct sk_bundle *b, char *out, struct sk_err *err)
+{
+    return sk_bundle_digest_files(b->model_path, b->onnx, out, err);
 }
 
 /* ---- the signature ---- */

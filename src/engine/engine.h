@@ -70,8 +70,8 @@ struct sk_net_info {
     bool from_cache;
 };
 
-/* digest names the model in the cache (bundle's digest), NULL: no cache. narrow_only: no wide
- * session (one core). */
+/* digest: sk_bundle_digest's, names the model in the cache; NULL: no cache. SK_CORRUPT also when
+ * the model's files changed since the digest was taken. */
 int sk_net_load(struct sk_engine *e, const char *model_path, const char *digest,
                 struct sk_net **out, struct sk_err *err) SK_CHECK;
 void sk_net_free(struct sk_net *n);

@@ -13,6 +13,8 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "bundle/bundle.h"
+#include "crypto/crypto.h"
 #include "engine/ort_priv.h"
 #include "onnx/onnx.h"
 
@@ -26,6 +28,12 @@ enum {
 enum opening {
     OPEN_OPTIMISE,
     OPEN_AS_IS
+};
+
+/* A model to load. */
+struct source {
+    const char *path, *digest; /* digest NULL: not to be cached */
+    const struct sk_onnx_info *onnx;
 };
 
 static struct sk_ort_net *net_of(struct sk_net *n)
@@ -125,7 +133,20 @@ static int open_sessions(const struct sk_ort_engine *e, struct sk_ort_net *n, co
 
 /* ---- the saved graph ---- */
 
-static int save_graph(const struct sk_ort_engine *e, const char *model_path, const char *key,
+/* What was optimised must be what the digest says: a file that was replaced in between would be
+ * kept under the name of the old one, and served when that comes back. */
+static int check_unchanged(const struct source *m, struct sk_err *err)
+{
+    char now[SK_SHA256_HEX];
+
+    if (sk_bundle_digest_files(m->path, m->onnx, now, err) < 0)
+        return -1;
+    if (strcmp(now, m->digest) != 0)
+        return sk_fail(err, SK_CORRUPT, "'%s' changed while it was being loaded", m->path);
+    return 0;
+}
+
+static int save_graph(const struct sk_ort_engine *e, const struct source *m, const char *key,
                       char **graph, struct sk_err *err)
 {
     SK_AUTO(free_cleanup) char *folder = NULL;
@@ -138,39 +159,39 @@ static int save_graph(const struct sk_ort_engine *e, const char *model_path, con
     path = sk_path_join(folder, SK_ORT_CACHE_GRAPH);
     if (!path)
         return sk_nomem(err);
-    rc = open_session(e, model_path, 1, OPEN_OPTIMISE, path, &session, err);
+    rc = open_session(e, m->path, 1, OPEN_OPTIMISE, path, &session, err);
     if (rc == 0) {
         e->api.ReleaseSession(session); /* it holds the weights in memory of its own */
-        rc = sk_ort_cache_commit(folder, key, graph, err);
+        rc = check_unchanged(m, err);
     }
+    if (rc == 0)
+        rc = sk_ort_cache_commit(folder, key, graph, err);
     if (rc < 0)
         sk_ort_cache_remove(folder);
     return rc;
 }
 
-static bool is_worth_caching(const struct sk_ort_engine *e, const char *digest,
-                             const struct sk_onnx_info *onnx)
+static bool is_worth_caching(const struct sk_ort_engine *e, const struct source *m)
 {
-    return e->use_cache && digest && strcmp(e->base.device, "cpu") == 0 &&
-           (onnx->file_bytes >= CACHE_BYTES || onnx->external_bytes >= CACHE_BYTES ||
-            onnx->node_count >= CACHE_NODES);
+    return e->use_cache && m->digest && strcmp(e->base.device, "cpu") == 0 &&
+           (m->onnx->file_bytes >= CACHE_BYTES || m->onnx->external_bytes >= CACHE_BYTES ||
+            m->onnx->node_count >= CACHE_NODES);
 }
 
 /* False: nothing is open, load directly. */
-static bool open_cached(const struct sk_ort_engine *e, struct sk_ort_net *n, const char *model_path,
-                        const char *digest)
+static bool open_cached(const struct sk_ort_engine *e, struct sk_ort_net *n, const struct source *m)
 {
     SK_AUTO(free_cleanup) char *graph = NULL;
     struct sk_err why = SK_ERR_INIT;
     char key[SK_ORT_KEY_TEXT];
 
-    if (sk_ort_cache_key(e, digest, key, &why) < 0)
+    if (sk_ort_cache_key(e, m->digest, key, &why) < 0)
         return false;
     graph = sk_ort_cache_find(key);
     n->base.info.from_cache = graph != NULL;
-    if (!graph && save_graph(e, model_path, key, &graph, &why) < 0) {
+    if (!graph && save_graph(e, m, key, &graph, &why) < 0) {
         sk_log(SK_DEBUG, "graph_not_cached",
-               "model=\"%s\" error=\"%s\" next=\"loading it directly\"", model_path, why.text);
+               "model=\"%s\" error=\"%s\" next=\"loading it directly\"", m->path, why.text);
         return false;
     }
     if (open_sessions(e, n, graph, OPEN_AS_IS, &why) < 0) {
@@ -349,24 +370,33 @@ static void free_net_cleanup(struct sk_ort_net **n)
         sk_ort_net_free(&(*n)->base);
 }
 
+static int open_source(const struct sk_ort_engine *e, struct sk_ort_net *n, const struct source *m,
+                       struct sk_err *err)
+{
+    if (is_worth_caching(e, m) && open_cached(e, n, m))
+        return 0;
+    if (open_sessions(e, n, m->path, OPEN_OPTIMISE, err) < 0)
+        return sk_wrap(err, "%s refuses the model", e->name);
+    return m->digest ? check_unchanged(m, err) : 0;
+}
+
 int sk_ort_net_load(struct sk_engine *base, const char *model_path, const char *digest,
                     struct sk_net **out, struct sk_err *err)
 {
     struct sk_ort_engine *e = sk_ort_engine_of(base);
     SK_AUTO(free_net_cleanup) struct sk_ort_net *n = calloc(1, sizeof(*n));
     SK_OWN(sk_onnx_free) struct sk_onnx_info *onnx = NULL;
+    struct source m = { .path = model_path, .digest = digest };
 
     if (!n)
         return sk_nomem(err);
     n->base.engine = base;
     n->base.info.platform = "onnxruntime_onnx";
-    if (sk_onnx_inspect(model_path, &onnx, err) < 0) /* external data must be sound before the
-                                                        library opens it */
+    /* External data must be sound before the library opens it. */
+    if (sk_onnx_inspect(model_path, &onnx, err) < 0)
         return -1;
-    if ((!is_worth_caching(e, digest, onnx) || !open_cached(e, n, model_path, digest)) &&
-        open_sessions(e, n, model_path, OPEN_OPTIMISE, err) < 0)
-        return sk_wrap(err, "%s refuses the model", e->name);
-    if (read_tensors(e, n, err) < 0)
+    m.onnx = onnx;
+    if (open_source(e, n, &m, err) < 0 || read_tensors(e, n, err) < 0)
         return -1;
     *out = &SK_TAKE(n)->base;
     return 0;

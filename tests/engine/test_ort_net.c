@@ -3,6 +3,7 @@
 #include "engine/engine.h"
 
 #include "base/str.h"
+#include "crypto/crypto.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -118,17 +119,21 @@ static int run_chain(struct sk_net *net, bool wide, unsigned char *out, struct s
 
 struct chain_case {
     char *folder, *path;
-    const char *digest;
+    char digest[SK_SHA256_HEX];
 };
 
 static struct chain_case chain;
 
 static int make_chain(void **state)
 {
+    struct sk_err err = SK_ERR_INIT;
+
     chain.folder = sk_test_dir();
     chain.path = sk_path_join(chain.folder, "chain.onnx");
-    chain.digest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-    return open_engine(state) < 0 || chain_write(chain.path, 8) < 0 ? -1 : 0;
+    return open_engine(state) < 0 || chain_write(chain.path, 8) < 0 ||
+                   sk_sha256_file(chain.path, chain.digest, &err) < 0
+               ? -1
+               : 0;
 }
 
 static int drop_chain(void **state)
@@ -261,6 +266,30 @@ static void without_a_cache_folder_it_loads_directly(void **state)
     assert_int_equal(setenv("SKERRY_CACHE_DIR", cache_folder, 1), 0);
 }
 
+/* [engine-26] A digest of other contents: nothing is kept under it, and the model is not loaded. */
+static void a_changed_model_is_not_kept(void **state)
+{
+    static const char *const models[] = { "large", "small" };
+    char digest[SK_SHA256_HEX];
+
+    (void)state;
+    memcpy(digest, chain.digest, sizeof(digest));
+    digest[0] = digest[0] == '0' ? '1' : '0';
+    for (int i = 0; i < 2; i++) {
+        struct sk_net *net = NULL;
+        struct sk_err err = SK_ERR_INIT;
+        const char *path = i == 0 ? chain.path : sk_source_path("tests/data/models/scores.onnx");
+        SK_AUTO(free_cleanup) char *entry = NULL;
+
+        if (sk_net_load(engine, path, digest, &net, &err) == 0)
+            fail_msg("row '%s': loaded", models[i]);
+        assert_int_equal(err.code, SK_CORRUPT);
+        assert_non_null(strstr(err.text, "changed while it was being loaded"));
+        entry = entry_file("manifest"); /* asserts that the one entry is that of the tests before */
+        assert_non_null(entry);
+    }
+}
+
 static int load_cached(void *ctx, struct sk_err *err)
 {
     SK_OWN(sk_net_free) struct sk_net *net = NULL;
@@ -283,6 +312,7 @@ int main(void)
         cmocka_unit_test(the_cached_graph_gives_the_same_bits),
         cmocka_unit_test(a_damaged_entry_is_made_again),
         cmocka_unit_test(without_a_cache_folder_it_loads_directly),
+        cmocka_unit_test(a_changed_model_is_not_kept),
         cmocka_unit_test(memory_may_run_out),
     };
 
