@@ -10,6 +10,8 @@
  * With two threads a helper does the Huffman codes (jpeg_fast_pair.c); the sink is always called by
  * the caller's thread.
  *
+ * The C kernels are the reference for tests; where nothing better runs, all is left to libjpeg.
+ *
  * The decoder decides nothing in doubt. Anything that libjpeg would warn about, repair or refuse
  * ends in SK_FAST_NO, and so does what is rare (progressive, 12 bit, 16-bit tables, odd sampling).
  * SK_FAST_DONE means: libjpeg decodes this file to the same bytes without a warning.
@@ -93,6 +95,13 @@ static enum sk_fast decode_rows(struct run *run, struct sk_sink *sink, struct sk
     return SK_FAST_DONE;
 }
 
+/* NULL: only the reference in C would run, and libjpeg-turbo with its SIMD is faster than that. */
+static const struct sk_jf_kernels *best_kernels(void)
+{
+    const struct sk_jf_kernels *k = sk_jf_kernels_find(sk_kernels()->name);
+    return k == &sk_jf_kernels_c ? NULL : k;
+}
+
 /* The helper, when it is worth waking and can be had. */
 static struct sk_jf_pair *pair_of(struct sk_jpeg_fast *f)
 {
@@ -107,12 +116,12 @@ static struct sk_jf_pair *pair_of(struct sk_jpeg_fast *f)
 enum sk_fast sk_jpeg_fast_decode(struct sk_jpeg_fast *f, const uint8_t *bytes, size_t len,
                                  bool two_threads, struct sk_sink *sink, struct sk_err *err)
 {
-    if (!sk_jf_head_read(bytes, len, &f->head) || !sk_jf_scan_start(&f->scan, &f->head, bytes, len))
+    const struct sk_jf_kernels *kernels = f->fixed ? f->fixed : best_kernels();
+    if (!kernels || !sk_jf_head_read(bytes, len, &f->head) ||
+        !sk_jf_scan_start(&f->scan, &f->head, bytes, len))
         return SK_FAST_NO;
     if (sink->begin(sink, f->head.width, f->head.height, err) < 0)
         return SK_FAST_ERROR;
-    const struct sk_jf_kernels *kernels = f->fixed ? f->fixed
-                                                   : sk_jf_kernels_find(sk_kernels()->name);
     if (sk_jf_rows_start(&f->rows, &f->head, kernels, err) < 0)
         return SK_FAST_ERROR;
     sk_jf_scan_prepare(&f->scan, &f->head, f->span, SK_JF_SPAN_MCUS);

@@ -66,9 +66,9 @@ static void set_entry(struct sk_jf_table *t, unsigned key, const struct start *a
     before += last.length;
     size = last.symbol & 15u;
     bits = before + size;
-    bool ends = last.symbol == 0 && !is_dc;
-    t->step[key] = bits | (steps + steps_of(last.symbol, is_dc)) << 8 | (uint32_t)ends << 31;
-    t->turn[key] = (struct sk_jf_turn){ ends ? 0 : 0xFF, ends ? sizeof(struct sk_jf_block) : 0 };
+    t->step[key] = bits | (steps + steps_of(last.symbol, is_dc)) << 8;
+    if (last.symbol == 0 && !is_dc)
+        t->step[key] |= (uint32_t)sizeof(struct sk_jf_block) << 16 | 1u << 31;
     rest.base = (int32_t)(1u << size) - (int32_t)(key >> (SK_JF_LOOKUP_BITS - before) << size);
     rest.shift = (uint8_t)(64 - bits);
     t->rest[key] = rest;

@@ -64,18 +64,16 @@ enum {
 };
 
 /*
- * What a key, the next SK_JF_LOOKUP_BITS bits of the scan, stands for: one symbol or two. The parts
- * lie apart by when they are needed. step[], for which the next lookup waits:
+ * What a key, the next SK_JF_LOOKUP_BITS bits of the scan, stands for: one symbol or two. In step[]
+ * is what the next lookup waits for:
  *
  *     bits  0..7    bits that are used up
  *     bits  8..15   steps to the last coefficient in zigzag order: zeros skipped + 1, summed
+ *     bits 16..23   bytes to the next block; 0: this one goes on
  *     bit  31       the block ends
+ *
+ * and the coefficients are here:
  */
-struct sk_jf_turn {
-    uint8_t keep;    /* 0: the block ends, else 0xFF */
-    uint8_t advance; /* bytes to the next block; 0: it goes on */
-};
-
 struct sk_jf_rest {
     int32_t base;  /* the last value is extended[base + (acc >> shift)]: base takes the bits before
                       it away */
@@ -86,7 +84,6 @@ struct sk_jf_rest {
 
 struct sk_jf_table {
     uint32_t step[1u << SK_JF_LOOKUP_BITS];
-    struct sk_jf_turn turn[1u << SK_JF_LOOKUP_BITS];
     struct sk_jf_rest rest[1u << SK_JF_LOOKUP_BITS];
     uint32_t limit[17]; /* limit[n]: first 16-bit window beyond the codes of n bits */
     int32_t offset[17]; /* symbol index = offset[n] + (window >> (16 - n)) */

@@ -16,8 +16,9 @@
  *
  * `acc` holds the next bits at its upper end; at least `bits` of them are right. A reload tops it
  * up to 56 or more without a branch: it reads eight bytes from where the known bits end and moves
- * on by whole bytes. That is enough for one lookup and whatever comes after it: SK_JF_LOOKUP_BITS +
- * 11, then at most 27.
+ * on by whole bytes. Two lookups take at most 2 * (SK_JF_LOOKUP_BITS + SK_JF_SIZE_MAX) of them; a
+ * symbol taken slowly, at most 27, has as many left after one lookup. A key needs only
+ * SK_JF_LOOKUP_BITS, so it can be had before the reload.
  */
 #include "image/jpeg_fast_priv.h"
 
@@ -42,6 +43,14 @@ static inline uint64_t load_be64(const uint8_t *at)
     w = __builtin_bswap64(w);
 #endif
     return w;
+}
+
+/* Tops acc up to 56 or more known bits. */
+static inline void reload(uint64_t *acc, const uint8_t **at, uint64_t *bits)
+{
+    *acc |= load_be64(*at) >> (*bits & 63);
+    *at += (~*bits & 63) >> 3;
+    *bits |= 56;
 }
 
 /* One symbol without the help of the table. False: no such code, or a run beyond the block. */
@@ -88,15 +97,12 @@ static inline bool scan_body(struct sk_jf_scan *s, struct sk_jf_block *block)
     uint64_t index = 0;
     const struct sk_jf_table *table = s->first_dc;
     for (;;) {
-        acc |= load_be64(at) >> (bits & 63);
-        at += (~bits & 63) >> 3;
-        bits |= 56;
+        uint64_t key = acc >> (64 - SK_JF_LOOKUP_BITS);
+        reload(&acc, &at, &bits); /* after key, which does not wait for it */
 #pragma GCC unroll 2
         for (int i = 0; i < 2; i++) {
-            uint64_t key = acc >> (64 - SK_JF_LOOKUP_BITS);
             uint32_t step = table->step[key];
             const struct sk_jf_rest *rest = &table->rest[key];
-            const struct sk_jf_turn *turn = &table->turn[key];
             uint64_t last = index + (uint8_t)(step >> 8);
             int64_t pos1 = s->position[index + rest->first], pos = s->position[last];
             if (__builtin_expect((pos1 | pos) < 0, 0)) {
@@ -111,17 +117,19 @@ static inline bool scan_body(struct sk_jf_scan *s, struct sk_jf_block *block)
                 index = l.index;
                 table = l.table;
                 block = l.block;
+                reload(&acc, &at, &bits);
                 break;
             }
             uint64_t was = acc;
             acc <<= step & 63;
             bits -= step;
             table = (int32_t)step < 0 ? block->next_dc : block->ac;
-            index = last & turn->keep;
+            index = (int32_t)step < 0 ? 0 : last;
             block->coef[pos1] = rest->value;
             block->coef[pos] = s->extended[(int64_t)(was >> rest->shift) + rest->base];
             block->extent |= (uint8_t)(pos1 | pos);
-            block = (struct sk_jf_block *)((char *)block + turn->advance);
+            block = (struct sk_jf_block *)((char *)block + (uint8_t)(step >> 16));
+            key = acc >> (64 - SK_JF_LOOKUP_BITS);
         }
     }
 stop:
