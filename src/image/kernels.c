@@ -48,12 +48,22 @@ enum {
 
 static _Atomic(const struct sk_kernels *) chosen;
 
+/* NULL: this CPU does not run them. */
 static const struct sk_kernels *find(const char *name)
 {
-    for (int i = CANDIDATES - 1; i >= 0; i--)
-        if (candidates[i].runs() && (!name || strcmp(name, candidates[i].kernels->name) == 0))
+    for (int i = 0; i < CANDIDATES; i++)
+        if (candidates[i].runs() && strcmp(name, candidates[i].kernels->name) == 0)
             return candidates[i].kernels;
     return NULL;
+}
+
+static const struct sk_kernels *best(void)
+{
+    const struct sk_kernels *k = &sk_kernels_c;
+    for (int i = 0; i < CANDIDATES; i++)
+        if (candidates[i].runs())
+            k = candidates[i].kernels;
+    return k;
 }
 
 const struct sk_kernels *sk_kernels(void)
@@ -62,8 +72,8 @@ const struct sk_kernels *sk_kernels(void)
     if (k)
         return k;
     const char *name = getenv("SKERRY_KERNELS");
-    k = name && *name ? find(name) : NULL;
-    k = k ? k : find(NULL);
+    k = name ? find(name) : NULL;
+    k = k ? k : best();
     atomic_store_explicit(&chosen, k, memory_order_relaxed); /* every thread finds the same one */
     return k;
 }

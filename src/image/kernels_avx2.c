@@ -43,16 +43,15 @@ static uint32_t pack_stride(uint32_t ksize, bool rows)
 static void pack(const struct sk_taps *taps, int32_t *packed)
 {
     memset(packed, 0, (size_t)taps->axis.outputs * taps->pack_stride * sizeof *packed);
-    for (uint32_t i = 0; i < taps->axis.outputs; i++) {
-        const int32_t *k = taps->k + (size_t)i * taps->ksize;
-        uint16_t *words = (uint16_t *)(packed + (size_t)i * taps->pack_stride);
+    for (size_t i = 0; i < taps->axis.outputs; i++) {
+        const int32_t *k = taps->k + i * taps->ksize;
+        uint32_t *w = (uint32_t *)(packed + i * taps->pack_stride);
         for (uint32_t x = 0; x < taps->count[i]; x++) {
             uint32_t at = x + taps->start[i] % CELL_PIXELS;
-            uint16_t *lo = taps->axis.rows
-                               ? words + x / 2 * 4 + x % 2
-                               : words + at / 4 * (2 * CELL_WORDS) + at % 2 * 4 + at % 4 / 2;
-            lo[0] = (uint16_t)(k[x] & ((1 << LOW_BITS) - 1));
-            lo[2] = (uint16_t)(k[x] >> LOW_BITS);
+            size_t pair = taps->axis.rows ? x / 2 : at / 4 * 2 + at % 2;
+            uint32_t shift = 16 * (taps->axis.rows ? x % 2 : at % 4 / 2);
+            w[2 * pair] |= (uint32_t)(k[x] & ((1 << LOW_BITS) - 1)) << shift;
+            w[2 * pair + 1] |= (uint32_t)(uint16_t)(k[x] >> LOW_BITS) << shift;
         }
     }
 }
@@ -82,7 +81,7 @@ static __attribute__((noinline)) void rearrange(const uint8_t *const *src, uint3
     const __m256i by_channel = _mm256_broadcastsi128_si256(
         _mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1));
     for (uint32_t g = first; g < end; g++) {
-        size_t at = (size_t)g * (CELL_PIXELS * 3);
+        size_t at = (size_t)g * CELL_PIXELS * 3;
         __m256i a = _mm256_shuffle_epi8(load_rows(src, at), by_channel);
         __m256i b = _mm256_shuffle_epi8(load_rows(src + 1, at), by_channel);
         __m256i c = _mm256_shuffle_epi8(load_rows(src + 2, at), by_channel);

@@ -43,16 +43,17 @@ static uint32_t pack_stride(uint32_t ksize, bool rows)
 static void pack(const struct sk_taps *taps, int32_t *packed)
 {
     memset(packed, 0, (size_t)taps->axis.outputs * taps->pack_stride * sizeof *packed);
-    for (uint32_t i = 0; i < taps->axis.outputs; i++) {
-        const int32_t *k = taps->k + (size_t)i * taps->ksize;
-        uint8_t *digits = (uint8_t *)(packed + (size_t)i * taps->pack_stride);
-        uint32_t shift = taps->axis.rows ? 0 : taps->start[i] % CELL_PIXELS;
+    for (size_t i = 0; i < taps->axis.outputs; i++) {
+        const int32_t *k = taps->k + i * taps->ksize;
+        uint8_t *digits = (uint8_t *)(packed + i * taps->pack_stride);
         for (uint32_t x = 0; x < taps->count[i]; x++) {
-            uint8_t *d = digits + (x + shift) / 4 * (4 * DIGITS) + (x + shift) % 4;
-            int32_t d0 = (int8_t)k[x], c1 = (k[x] - d0) >> 8, d1 = (int8_t)c1, d2 = (c1 - d1) >> 8;
-            d[0] = (uint8_t)d0;
-            d[4] = (uint8_t)d1;
-            d[8] = (uint8_t)d2;
+            size_t at = x + (taps->axis.rows ? 0 : taps->start[i] % CELL_PIXELS);
+            uint8_t *d = digits + at / 4 * 4 * DIGITS + at % 4;
+            /* Each digit is the low byte of what remains, as a signed one; c1, c2: the rest. */
+            int32_t c1 = (k[x] + 128) >> 8, c2 = (c1 + 128) >> 8;
+            d[0] = (uint8_t)k[x];
+            d[4] = (uint8_t)c1;
+            d[8] = (uint8_t)c2;
         }
     }
 }
@@ -79,7 +80,7 @@ static __attribute__((noinline)) void rearrange(const uint8_t *const *src, uint3
     const __m512i by_channel = _mm512_broadcast_i32x4(
         _mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1));
     for (uint32_t g = first; g < end; g++) {
-        size_t at = (size_t)g * (CELL_PIXELS * 3);
+        size_t at = (size_t)g * CELL_PIXELS * 3;
         __m512i a = _mm512_shuffle_epi8(load_rows(src, at), by_channel);
         __m512i b = _mm512_shuffle_epi8(load_rows(src + 1, at), by_channel);
         __m512i c = _mm512_shuffle_epi8(load_rows(src + 2, at), by_channel);
@@ -236,12 +237,12 @@ static void vertical(const struct sk_taps *taps, uint32_t i, const uint8_t *src,
                                 column(w, taps->count[i], src + x, stride));
 }
 
-/* The 16 pixels at rgb as one vector of table positions per channel; reads 64 bytes. */
+/* The 16 pixels at rgb as one vector of table positions per channel; reads 52 bytes. */
 static inline void channels(const uint8_t *rgb, __m512i out[3])
 {
     const __m128i pick = _mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1);
     __m128i p[4];
-    for (int q = 0; q < 4; q++)
+    for (size_t q = 0; q < 4; q++)
         p[q] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(rgb + q * 12)), pick);
     __m128i ab = _mm_unpacklo_epi32(p[0], p[1]), cd = _mm_unpacklo_epi32(p[2], p[3]);
     __m128i ef = _mm_unpackhi_epi32(p[0], p[1]), gh = _mm_unpackhi_epi32(p[2], p[3]);
@@ -253,7 +254,7 @@ static inline void channels(const uint8_t *rgb, __m512i out[3])
 static void lut_chw(const uint8_t *rgb, size_t pixels, const float lut[3][256], float *dst)
 {
     size_t i = 0;
-    for (; i + 22 <= pixels; i += 16) { /* 22: the fourth load reads into the next pixels */
+    for (; i + 18 <= pixels; i += 16) { /* 18: the fourth load reads into the next two */
         __m512i at[3];
         channels(rgb + i * 3, at);
         for (size_t c = 0; c < 3; c++)

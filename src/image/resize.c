@@ -304,6 +304,7 @@ static int nearest_begin(struct sk_resizer *r, const struct sk_axis *x, const st
 {
     if (make_room(&r->picks, (size_t)r->w + r->h, sizeof(uint32_t), err) < 0)
         return -1;
+    assert(r->picks.bytes);
     r->row_at = (uint32_t *)(void *)r->picks.bytes;
     r->column_at = r->row_at + r->h;
     pick(x, r->column_at);

@@ -177,6 +177,7 @@ int sk_taps_init(struct sk_taps *taps, const struct sk_axis *axis, const struct 
         free(w);
         return sk_nomem(err);
     }
+    assert(t.k);
     bool fits = true;
     for (uint32_t i = 0; i < axis->outputs; i++)
         fits = fill_output(&t, i, w) <= SK_WEIGHT_SUM_MAX && fits;

@@ -171,8 +171,8 @@ def test_resize_equals_pillow(answers, kernel):
 
 @pytest.mark.parametrize("kernel", ["c", "neon"])
 def test_resize_on_arm_equals_pillow(answers, arm_tool, kernel):
-    """[image-50]"""
-    check(arm_tool, kernel, answers)
+    """[image-50] Every other case: the emulator takes its time."""
+    check(arm_tool, kernel, answers[::2])
 
 
 # Format, mode, and how Pillow saves it; the sizes make JPEG's bands end anywhere.
