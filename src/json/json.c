@@ -49,8 +49,8 @@ int sk_json_parse(const char *text, size_t len, const struct sk_json_limits *lim
         lim.max_values = SK_LIMIT_JSON_VALUES;
     if (lim.max_depth == 0)
         lim.max_depth = SK_LIMIT_JSON_DEPTH;
-    if (len >= 3 &&
-        memcmp(text, "\xEF\xBB\xBF", 3) == 0) { /* a byte order mark may be ignored: 8.1 */
+    /* A byte order mark may be ignored (8.1). */
+    if (len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
         text += 3;
         len -= 3;
     }

@@ -63,8 +63,8 @@ static int make_tables(struct sk_prep *p, struct sk_err *err)
     bool is_half = p->input.dtype == SK_DT_F16;
 
     for (unsigned c = 0; c < 3; c++) {
-        unsigned source =
-            p->flip.is_on ? 2 - c : c; /* the picture's channel, which mean and std belong to */
+        /* The picture's channel, which mean and std belong to. */
+        unsigned source = p->flip.is_on ? 2 - c : c;
 
         for (unsigned byte = 0; byte < 256; byte++) {
             float v = (float)byte;

@@ -95,9 +95,8 @@ static void hand_over(void **unused)
         assert_true(decode(p, kernels, at[i], SPANS, sums));
         assert_true(sk_jf_scan_end(&scan)); /* the scan is ours again */
         start(&j);
-        assert_true(decode(p, kernels, at[i], at[i] == UINT32_MAX ? 3 : at[i] / 2 + 1, sums)); /* stopped
-                                                                                                  early
-                                                                                                */
+        /* Stopped early. */
+        assert_true(decode(p, kernels, at[i], at[i] == UINT32_MAX ? 3 : at[i] / 2 + 1, sums));
     }
     sk_jf_pair_free(p);
     free(j.bytes);

@@ -144,8 +144,8 @@ static void test_nearest(void **state)
     sk_image_done(&dst);
 }
 
-/* [image-50] A window of the result equals the same part of the whole result: every filter, both orders, sizes
- * that stay. */
+/* [image-50] A window of the result equals the same part of the whole result: every filter, both
+ * orders, sizes that stay. */
 static void test_windows(void **state)
 {
     (void)state;
