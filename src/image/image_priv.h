@@ -74,7 +74,9 @@ int sk_image_orient(struct sk_image *img, int orientation, struct sk_image *tmp,
  * libjpeg-turbo's islow IDCT, fancy upsampling and colour conversion. It answers SK_FAST_NO before
  * the first row for anything else, and for anything irregular (stray markers, bad codes, a short
  * end): then libjpeg-turbo decides from the start. Rows that were pushed before the irregularity
- * was seen must be thrown away by the caller (the sink's begin is called again).
+ * was seen must be thrown away by the caller (the sink's begin is called again). With two_threads a
+ * helper reads the codes; the sink is always called by the calling thread. Without AVX2 the answer
+ * is SK_FAST_NO: libjpeg-turbo's SIMD is faster than our C.
  */
 enum sk_fast {
     SK_FAST_DONE,

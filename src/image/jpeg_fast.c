@@ -3,9 +3,9 @@
  * bit, YCbCr in 4:4:4, 4:2:2 or 4:2:0, or grey.
  *
  * Written from ITU T.81 and JFIF; pixels equal those of libjpeg-turbo with its default settings,
- * which are Pillow's. A picture passes in spans of a few MCUs: Huffman codes become dequantised
- * coefficients, those become samples while they are in the L1 cache, and each completed row of MCUs
- * becomes RGB rows for the sink. Memory is a few rows of samples, whatever the picture's height.
+ * which are Pillow's. A picture passes in spans of a few MCUs: Huffman codes become coefficients,
+ * those become samples while they are in the L1 cache, and each completed row of MCUs becomes RGB
+ * rows for the sink. Memory is a few rows of samples, whatever the picture's height.
  *
  * With two threads a helper does the Huffman codes (jpeg_fast_pair.c); the sink is always called by
  * the caller's thread.

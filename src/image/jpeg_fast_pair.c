@@ -9,11 +9,10 @@
  *     helper  decodes span n into slot n % SLOTS    produced = n + 1
  *     caller  transforms and pushes it              consumed = n + 1
  *
- *                 caller offers            helper claims            caller hands over
- *          IDLE ----------------> OFFERED ---------------> CLAIMED -------------------> WORKING
- *            ^                       |  caller is done        |  caller is done            |
- *            +-----------------------+------------------------+----------------------------+ helper
- * is done
+ *             caller offers           helper claims           caller hands over
+ *     IDLE ------------------> OFFERED -------------> CLAIMED ------------------> WORKING
+ *       ^   caller needs none     |   caller needs none   |     helper is done      |
+ *       +-------------------------+-----------------------+-------------------------+
  *
  * Invariants: the scan belongs to the helper in WORKING and to the caller otherwise; a slot belongs
  * to the helper from consumed to produced - SLOTS, to the caller from produced on. All that is

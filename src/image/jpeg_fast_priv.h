@@ -4,8 +4,8 @@
  *
  *     head   markers up to the scan                      -> struct sk_jf_head
  *     feed   entropy-coded bytes without their stuffing  -> struct sk_jf_feed
- *     scan   Huffman codes to coefficients               -> struct sk_jf_block, some MCUs of one
- * row rows   inverse DCT, upsampling, colour             -> RGB rows into the sink
+ *     scan   Huffman codes to coefficients               -> struct sk_jf_block
+ *     rows   inverse DCT, upsampling, colour             -> RGB rows into the sink
  *
  * The inner loops exist in C and in versions for AVX2 and AVX-512, collected in struct
  * sk_jf_kernels.
@@ -127,8 +127,7 @@ void sk_jf_feed_start(struct sk_jf_feed *f, const uint8_t *at, const uint8_t *en
 void sk_jf_feed_fill(struct sk_jf_feed *f, size_t need);
 /* The reader has stayed within the bytes that exist. */
 bool sk_jf_feed_ok(const struct sk_jf_feed *f);
-/* All bytes are used up, padding bits aside, and the marker FF `code` follows; then goes behind it.
- */
+/* All bytes are used up, padding bits aside, and marker FF `code` follows; then goes behind it. */
 bool sk_jf_feed_marker(struct sk_jf_feed *f, uint8_t code);
 
 /* ---- coefficients (jpeg_fast_scan.c) ---- */
