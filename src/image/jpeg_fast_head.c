@@ -75,6 +75,25 @@ static bool read_huffman(struct part p, struct sk_jf_head *h)
     return p.len == 0;
 }
 
+/* Component i of the frame, from its three bytes. */
+static bool read_component(const uint8_t *c, unsigned i, struct sk_jf_head *h)
+{
+    unsigned hs = c[1] >> 4, vs = c[1] & 15;
+    if (hs < 1 || hs > 4 || vs < 1 || vs > 4 || c[2] > 3)
+        return false;
+    for (unsigned j = 0; j < i; j++)
+        if (h->component[j].id == c[0])
+            return false;
+    h->component[i].id = c[0];
+    h->component[i].quant = c[2];
+    if (i > 0)
+        return hs == 1 && vs == 1;
+    /* A single component is never subsampled against another, whatever its factors say. */
+    h->h = h->components == 1 ? 1 : hs;
+    h->v = h->components == 1 ? 1 : vs;
+    return (h->h == 1 && h->v == 1) || (h->h == 2 && h->v <= 2);
+}
+
 static bool read_frame(struct part p, struct seen *seen, struct sk_jf_head *h)
 {
     if (seen->frame || p.len < 6)
@@ -88,33 +107,19 @@ static bool read_frame(struct part p, struct seen *seen, struct sk_jf_head *h)
         return false;
     if (h->width == 0 || h->height == 0 || h->width > SIDE_MAX || h->height > SIDE_MAX)
         return false;
-    for (unsigned i = 0; i < h->components; i++) {
-        const uint8_t *c = p.at + 6 + 3 * i;
-        unsigned hs = c[1] >> 4, vs = c[1] & 15;
-        if (hs < 1 || hs > 4 || vs < 1 || vs > 4 || c[2] > 3)
+    const uint8_t *c = p.at + 6;
+    for (unsigned i = 0; i < h->components; i++, c += 3)
+        if (!read_component(c, i, h))
             return false;
-        h->component[i].id = c[0];
-        h->component[i].quant = c[2];
-        if (i == 0) {
-            /* A single component is never subsampled against another, whatever its factors say. */
-            h->h = h->components == 1 ? 1 : hs;
-            h->v = h->components == 1 ? 1 : vs;
-        } else if (hs != 1 || vs != 1) {
-            return false;
-        }
-        for (unsigned j = 0; j < i; j++)
-            if (h->component[j].id == c[0])
-                return false;
-    }
-    return (h->h == 1 && h->v == 1) || (h->h == 2 && h->v == 1) || (h->h == 2 && h->v == 2);
+    return true;
 }
 
 static bool read_scan(struct part p, const struct seen *seen, struct sk_jf_head *h)
 {
     if (!seen->frame || p.len != 4 + 2 * (size_t)h->components || p.at[0] != h->components)
         return false;
-    for (unsigned i = 0; i < h->components; i++) {
-        const uint8_t *c = p.at + 1 + 2 * i;
+    const uint8_t *c = p.at + 1;
+    for (unsigned i = 0; i < h->components; i++, c += 2) {
         unsigned dc = c[1] >> 4, ac = c[1] & 15;
         if (c[0] != h->component[i].id || dc > 3 || ac > 3 || !h->dc[dc].is_set ||
             !h->ac[ac].is_set || !h->has_quant[h->component[i].quant])
