@@ -10,6 +10,7 @@ cd "$(dirname "$0")/../.."
 demo=examples/demo
 work=${DEMO_WORK:-build/demo}
 requests=${DEMO_REQUESTS:-200}
+bench_time=${DEMO_BENCH_TIME:-2s}
 skerry=${SKERRY:-$PWD/build/skerry}
 python=build/venv/bin/python
 export SKERRY_ONNXRUNTIME=${SKERRY_ONNXRUNTIME:-$PWD/build/lib/libonnxruntime.so.1}
