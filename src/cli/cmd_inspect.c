@@ -53,6 +53,14 @@ static struct sk_prep *plan_of(const struct sk_bundle *b, struct sk_err *why)
 
 /* ---- text ---- */
 
+/* One line, whatever the text holds: it comes out of a model from elsewhere, and control characters
+ * would break the table or move a terminal's cursor. */
+static void add_flat(struct sk_buf *out, const char *text)
+{
+    for (; *text; text++)
+        sk_buf_chr(out, (unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text);
+}
+
 static void add_shape(struct sk_buf *out, const struct sk_onnx_value *v)
 {
     sk_buf_fmt(out, "%s [", sk_dtype_name(v->dtype));
@@ -61,7 +69,7 @@ static void add_shape(struct sk_buf *out, const struct sk_onnx_value *v)
         if (v->dims[i] >= 0)
             sk_buf_i64(out, v->dims[i]);
         else
-            sk_buf_str(out, v->dim_names[i] ? v->dim_names[i] : "?");
+            add_flat(out, v->dim_names[i] ? v->dim_names[i] : "?");
     }
     sk_buf_str(out, "]");
 }
@@ -70,7 +78,9 @@ static void add_values(struct sk_buf *out, const char *what, const struct sk_onn
                        size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        sk_buf_fmt(out, "%-14s%s  ", i ? "" : what, values[i].name);
+        sk_buf_fmt(out, "%-14s", i ? "" : what);
+        add_flat(out, values[i].name);
+        sk_buf_str(out, "  ");
         add_shape(out, &values[i]);
         sk_buf_chr(out, '\n');
     }
@@ -121,9 +131,13 @@ static void add_operators(struct sk_buf *out, const struct sk_onnx_info *o)
                    o->opsets[i].value);
     sk_buf_fmt(out, " (IR %lld)\noperators     %llu nodes of %zu kinds\n", (long long)o->ir_version,
                (unsigned long long)o->node_count, o->op_count);
-    for (size_t i = 0; i < o->op_count; i++)
-        sk_buf_fmt(out, "              %6llu %s%s%s\n", (unsigned long long)o->ops[i].count,
-                   o->ops[i].domain, *o->ops[i].domain ? "." : "", o->ops[i].name);
+    for (size_t i = 0; i < o->op_count; i++) {
+        sk_buf_fmt(out, "              %6llu ", (unsigned long long)o->ops[i].count);
+        add_flat(out, o->ops[i].domain);
+        sk_buf_str(out, *o->ops[i].domain ? "." : "");
+        add_flat(out, o->ops[i].name);
+        sk_buf_chr(out, '\n');
+    }
 }
 
 /* Lines of text, each behind the margin of the second column. */
@@ -147,8 +161,10 @@ static void add_labels(struct sk_buf *out, const struct sk_bundle *b)
         return;
     }
     sk_buf_fmt(out, "labels        %zu: ", b->label_count);
-    for (size_t i = 0; i < b->label_count && i < SHOWN; i++)
-        sk_buf_fmt(out, "%s%s", i ? ", " : "", b->labels[i]);
+    for (size_t i = 0; i < b->label_count && i < SHOWN; i++) {
+        sk_buf_str(out, i ? ", " : "");
+        add_flat(out, b->labels[i]);
+    }
     sk_buf_str(out, b->label_count > SHOWN ? ", ...\n" : "\n");
 }
 
@@ -162,8 +178,11 @@ static int add_text(struct sk_buf *out, const struct sk_bundle *b, const struct 
     if (b->description)
         add_lines(out, "description", b->description);
     sk_buf_fmt(out, "model         %s\n", b->model_path);
-    if (o->producer && *o->producer)
-        sk_buf_fmt(out, "producer      %s\n", o->producer);
+    if (o->producer && *o->producer) {
+        sk_buf_str(out, "producer      ");
+        add_flat(out, o->producer);
+        sk_buf_chr(out, '\n');
+    }
     add_files(out, o);
     add_values(out, "inputs", o->inputs, o->input_count);
     add_values(out, "outputs", o->outputs, o->output_count);
@@ -179,9 +198,13 @@ static int add_text(struct sk_buf *out, const struct sk_bundle *b, const struct 
                activation_name(b->activation), b->multi_label ? ", several labels at once" : "");
     add_labels(out, b);
     add_operators(out, o);
-    for (size_t i = 0; i < o->metadata_count; i++)
-        sk_buf_fmt(out, "%-14s%s = %s\n", i ? "" : "metadata", o->metadata[i].key,
-                   o->metadata[i].value);
+    for (size_t i = 0; i < o->metadata_count; i++) {
+        sk_buf_fmt(out, "%-14s", i ? "" : "metadata");
+        add_flat(out, o->metadata[i].key);
+        sk_buf_str(out, " = ");
+        add_flat(out, o->metadata[i].value);
+        sk_buf_chr(out, '\n');
+    }
     if (b->warnings)
         add_lines(out, "warnings", b->warnings);
     return 0;
