@@ -273,3 +273,15 @@ def test_page_is_self_contained(server):
     assert r.status_code == 200 and r.headers["Content-Type"].startswith("text/html")
     assert "default-src 'none'" in r.headers["Content-Security-Policy"]
     assert not re.search(r"(src|href)\s*=\s*[\"']?(https?:)?//", r.text)
+
+
+def test_models_without_a_picture_input_say_where_to_ask(serve, tmp_path, china):
+    root = tmp_path / "models"
+    models.bundle(root / "two", make=models.sum_and_difference)
+    models.bundle(root / "words", make=models.join_strings)
+    models.bundle(root / "numbers", make=models.identity)
+    server = serve(root)
+    for name in ("two", "words", "numbers"):
+        r = server.post(f"/predict?model={name}", data=china, headers=JPEG)
+        assert r.status_code == 422, (name, r.text)
+        assert r.json()["v2"] == f"/v2/models/{name}/infer" and r.json()["outputs"] and r.json()["error"]
