@@ -38,8 +38,6 @@ static int parse_address(struct sk_http_req *req, struct address *out, struct sk
         if (!out->version)
             return sk_nomem(err);
         rest += len;
-        if (!*out->version || strspn(out->version, "0123456789") != strlen(out->version))
-            return sk_fail(err, SK_INVALID, "version '%.40s' is not a number", out->version);
     }
     if (!out->model)
         return sk_nomem(err);

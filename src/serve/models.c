@@ -3,8 +3,8 @@
  *
  * Two locks. `mutex` guards the table and is held for moments only: lookups of requests take it.
  * `loading` is held for the whole of a load, unload or rescan, so they happen one after the other;
- * it is always taken first. What only loads read and write (place, signature) is guarded by
- * `loading`.
+ * it is always taken first. What only loads read and write (place, signature, the last scan) is
+ * guarded by `loading`. A path belongs to one entry at most.
  *
  * Slots are never removed: metrics keep their counters, the index keeps the reason why a model is
  * gone.
@@ -32,16 +32,16 @@ struct entry {
     struct sk_loaded *loaded; /* one reference; NULL: none */
 
     /* guarded by `loading` */
-    char *path;              /* where it comes from; NULL: an upload, or gone */
-    uint64_t signature;      /* of what is loaded, or of what failed to load */
-    uint64_t seen_signature; /* of the last scan, to see whether a change has settled */
-    bool is_unloaded;        /* by the API: a rescan does not bring it back unless it changes */
+    char *path;         /* where it comes from; NULL: an upload, or gone */
+    uint64_t signature; /* of what was loaded from there, or failed to load, or was unloaded */
 };
 
 struct sk_models {
     struct sk_models_options opts;
-    pthread_mutex_t loading;
-    pthread_mutex_t mutex;
+    pthread_mutex_t loading; /* guards seen */
+    struct sk_sources seen;  /* what the last scan found, to see whether a change has settled */
+
+    pthread_mutex_t mutex;  /* guards the rest; entries come only under `loading` as well */
     struct entry **entries; /* sorted by name, then version as a number */
     size_t count;
 };
@@ -127,7 +127,7 @@ static void entry_free(struct entry *e)
     free(e);
 }
 
-/* Finds or makes the slot; its state becomes LOADING when nothing is loaded in it. */
+/* Finds or makes the slot. */
 static int claim(struct sk_models *m, const char *name, const char *version, struct entry **out,
                  struct sk_err *err)
 {
@@ -158,10 +158,16 @@ static int claim(struct sk_models *m, const char *name, const char *version, str
         m->entries[at] = e;
         m->count++;
     }
-    if (!e->loaded)
-        e->state = SK_SLOT_LOADING;
     *out = e;
     return 0;
+}
+
+/* Something is being loaded for the slot. */
+static void expect(struct sk_models *m, struct entry *e)
+{
+    SK_LOCK(&m->mutex);
+    if (!e->loaded)
+        e->state = SK_SLOT_LOADING;
 }
 
 /* Puts a new instance (or none) in place and lets the old one go when its last request ends. */
@@ -220,52 +226,6 @@ static int claim_for(struct sk_models *m, const char *const names[3], const char
     return sk_fail(err, SK_EXISTS, "'%s': the name is taken", path);
 }
 
-/* Under loading: remembers where a slot's model comes from. */
-static int settle(struct entry *e, const char *path, uint64_t signature, struct sk_err *err)
-{
-    char *copy = strdup(path);
-
-    if (!copy)
-        return sk_nomem(err);
-    free(e->path);
-    e->path = copy;
-    e->signature = signature;
-    return 0;
-}
-
-/* Under loading. A source without a name is called what its bundle says. An upload has no place of
- * its own: `path` stays with what the folders hold, so that a rescan compares with that. */
-static int load_into(struct sk_models *m, const struct sk_source *src, char *upload_folder,
-                     struct sk_err *err)
-{
-    SK_OWN(sk_loaded_unref) struct sk_loaded *l = NULL;
-    SK_OWN(free) char *folder = sk_path_name(src->path);
-    struct sk_err claim_err = SK_ERR_INIT;
-    uint64_t start = sk_now_ns();
-    struct entry *e = NULL;
-
-    int rc = load_instance(m, src->path, &l, err);
-    const char *own = src->name ? src->name : l ? sk_classifier_bundle(l->classifier)->name : NULL;
-    const char *const names[3] = { own, folder, src->path };
-    if (claim_for(m, names, src->version, upload_folder ? NULL : src->path, &e, &claim_err) < 0 ||
-        (!upload_folder && settle(e, src->path, src->signature, &claim_err) < 0))
-        return rc < 0 ? -1 : sk_fail(err, claim_err.code, "%s", claim_err.text);
-    e->is_unloaded = false;
-    if (rc < 0) {
-        keep(m, e, err);
-        sk_log(SK_ERROR, "model_failed", "name=%s version=%s kept_old=%s error=\"%s\"",
-               e->slot.name, e->slot.version, e->loaded ? "yes" : "no", err->text);
-        return -1;
-    }
-    atomic_store(&e->slot.stats.load_ns, sk_now_ns() - start);
-    log_loaded(e, l, sk_now_ns() - start);
-    l->upload_folder = upload_folder;
-    place(m, e, SK_TAKE(l), "");
-    return 0;
-}
-
-/* ---- the world outside: scans ---- */
-
 /* Under loading. */
 static struct entry *entry_of_path(struct sk_models *m, const char *path)
 {
@@ -275,20 +235,88 @@ static struct entry *entry_of_path(struct sk_models *m, const char *path)
     return NULL;
 }
 
+/* Under loading. What a source is called: by the one who named it, by its bundle, and when that
+ * cannot be read as before or as its folder. NULL: out of memory. */
+static char *name_of(const struct sk_models *m, const struct sk_source *src,
+                     const struct entry *before)
+{
+    SK_OWN(sk_bundle_free) struct sk_bundle *b = NULL;
+    struct sk_err unsaid = SK_ERR_INIT; /* the load will say it */
+
+    if (src->name)
+        return strdup(src->name);
+    if (sk_bundle_open(src->path, m->opts.labels_file, &b, &unsaid) == 0)
+        return SK_TAKE(b->name);
+    return before ? strdup(before->slot.name) : sk_path_name(src->path);
+}
+
+/* Under loading. The place has no model any more, or another slot's. */
+static void retire(struct sk_models *m, struct entry *e, const char *reason)
+{
+    sk_log(SK_INFO, "model_removed", "name=%s version=%s reason=\"%s\"", e->slot.name,
+           e->slot.version, reason);
+    free(SK_TAKE(e->path));
+    place(m, e, NULL, reason);
+}
+
+/* Under loading. A model that cannot be loaded leaves what its place gave before, under the name
+ * that it had. An upload has no place of its own: `path` stays with what the folders hold, so that
+ * a rescan compares with that. */
+static int load_into(struct sk_models *m, const struct sk_source *src, char *upload_folder,
+                     struct sk_err *err)
+{
+    SK_OWN(sk_loaded_unref) struct sk_loaded *l = NULL;
+    struct entry *before = upload_folder ? NULL : entry_of_path(m, src->path);
+    SK_OWN(free) char *own = name_of(m, src, before);
+    SK_OWN(free) char *folder = sk_path_name(src->path);
+    SK_OWN(free) char *path = strdup(src->path);
+    const char *const names[3] = { own, folder, src->path };
+    uint64_t start = sk_now_ns();
+    struct entry *e = NULL;
+
+    if (!own || !folder || !path)
+        return sk_nomem(err);
+    if (claim_for(m, names, src->version, upload_folder ? NULL : path, &e, err) < 0)
+        return -1;
+    expect(m, e);
+    int rc = load_instance(m, path, &l, err);
+    if (!upload_folder) {
+        struct entry *holder = rc < 0 && before ? before : e;
+        free(holder->path);
+        holder->path = SK_TAKE(path);
+        holder->signature = src->signature;
+    }
+    if (rc < 0) {
+        keep(m, e, err);
+        if (before && before != e)
+            keep(m, before, err);
+        sk_log(SK_ERROR, "model_failed", "name=%s version=%s kept_old=%s error=\"%s\"",
+               e->slot.name, e->slot.version,
+               e->loaded || (before && before->loaded) ? "yes" : "no", err->text);
+        return -1;
+    }
+    atomic_store(&e->slot.stats.load_ns, sk_now_ns() - start);
+    log_loaded(e, l, sk_now_ns() - start);
+    l->upload_folder = upload_folder;
+    place(m, e, SK_TAKE(l), "");
+    if (before && before != e)
+        retire(m, before, "its place has a model of another name now");
+    return 0;
+}
+
+/* ---- the world outside: scans ---- */
+
 /* Under loading: one source that is there. True when something changed. */
 static bool follow(struct sk_models *m, const struct sk_source *src, bool settled)
 {
+    const struct entry *e = entry_of_path(m, src->path);
+    const struct sk_source *before = sk_sources_find(&m->seen, src->path);
     struct sk_err err = SK_ERR_INIT;
-    struct entry *e = entry_of_path(m, src->path);
 
-    if (e && e->signature == src->signature &&
-        (e->loaded || e->is_unloaded || e->state == SK_SLOT_UNAVAILABLE))
+    if (e && e->signature == src->signature)
         return false;
-    if (e && !settled && e->seen_signature != src->signature) {
-        e->seen_signature = src->signature; /* changed since the last look: wait until it stands
-                                               still */
-        return false;
-    }
+    if (!settled && (!before || before->signature != src->signature))
+        return false; /* new or changed since the last look: wait until it stands still */
     (void)load_into(m, src, NULL, &err);
     return true;
 }
@@ -310,11 +338,12 @@ unsigned sk_models_rescan(struct sk_models *m, bool settled)
         struct entry *e = m->entries[i];
         if (!e->path || sk_sources_find(&found, e->path))
             continue;
-        sk_log(SK_INFO, "model_removed", "name=%s version=%s", e->slot.name, e->slot.version);
-        free(SK_TAKE(e->path));
-        place(m, e, NULL, "removed from its folder");
+        retire(m, e, "removed from its folder");
         changes++;
     }
+    sk_sources_done(&m->seen);
+    m->seen = found;
+    found = (struct sk_sources){ 0 };
     return changes;
 }
 
@@ -340,6 +369,8 @@ int sk_models_new(const struct sk_models_options *opts, struct sk_models **out, 
         return found.count > 1
                    ? sk_wrap(err, "none of %zu models could be loaded; the last", found.count)
                    : -1;
+    m->seen = found;
+    found = (struct sk_sources){ 0 };
     *out = SK_TAKE(m);
     return 0;
 }
@@ -353,6 +384,7 @@ void sk_models_free(struct sk_models *m)
         entry_free(m->entries[i]);
     }
     free(m->entries);
+    sk_sources_done(&m->seen);
     (void)pthread_mutex_destroy(&m->loading);
     (void)pthread_mutex_destroy(&m->mutex);
     free(m);
@@ -425,6 +457,8 @@ int sk_models_get(struct sk_models *m, const char *name, const char *version,
 {
     bool is_ambiguous = false;
 
+    if (version && (!*version || version[strspn(version, "0123456789")]))
+        return sk_fail(err, SK_INVALID, "version '%.40s' is not a number", version);
     SK_LOCK(&m->mutex);
     struct entry *e = pick(m, name, &is_ambiguous);
     if (e && version && !is_ambiguous)
@@ -437,10 +471,26 @@ int sk_models_get(struct sk_models *m, const char *name, const char *version,
 
 void sk_models_each(struct sk_models *m, sk_slot_visit *visit, void *ctx)
 {
-    SK_LOCK(&m->mutex);
-    for (size_t i = 0; i < m->count; i++) {
-        struct entry *e = m->entries[i];
-        visit(ctx, &e->slot, e->state, e->reason, e->loaded);
+    struct entry *e = NULL;
+
+    for (size_t i = 0;; i++) {
+        SK_OWN(sk_loaded_unref) struct sk_loaded *loaded = NULL;
+        char reason[SK_ERR_TEXT];
+
+        enum sk_slot_state state;
+        {
+            SK_LOCK(&m->mutex);
+            while (i > 0 && m->entries[i - 1] != e) /* one that came in front has moved it */
+                i++;
+            if (i == m->count)
+                return;
+            e = m->entries[i];
+            state = e->state;
+            memcpy(reason, e->reason, sizeof reason);
+            loaded = e->loaded ? sk_loaded_ref(e->loaded) : NULL;
+        }
+
+        visit(ctx, &e->slot, state, reason, loaded);
     }
 }
 
@@ -475,7 +525,7 @@ int sk_models_load(struct sk_models *m, const char *name, struct sk_err *err)
         if (!known || strcmp(known, name) != 0)
             continue;
         tried++;
-        if (e && e->loaded && e->signature == src->signature)
+        if (e && e->loaded && !e->loaded->upload_folder && e->signature == src->signature)
             continue; /* what is loaded is what is there */
         if (load_into(m, src, NULL, err) < 0)
             return sk_wrap(err, "model '%s' version %s", name, src->version);
@@ -510,7 +560,6 @@ int sk_models_unload(struct sk_models *m, const char *name, struct sk_err *err)
         found++;
         if (!e->loaded)
             continue;
-        e->is_unloaded = true;
         place(m, e, NULL, "unloaded");
         sk_log(SK_INFO, "model_unloaded", "name=%s version=%s", name, e->slot.version);
     }

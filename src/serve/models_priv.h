@@ -67,8 +67,8 @@ void sk_models_free(struct sk_models *m);
 SK_DEFINE_OWN(struct sk_models, sk_models_free);
 
 /* name NULL: the only model there is. version NULL: the highest that is ready. Errors:
- * SK_NOT_FOUND; SK_INVALID (several models and no name; a model that is not ready). Release with
- * sk_loaded_unref. */
+ * SK_NOT_FOUND; SK_INVALID (several models and no name; a model that is not ready; a version that
+ * is no number). Release with sk_loaded_unref. */
 int sk_models_get(struct sk_models *m, const char *name, const char *version,
                   struct sk_loaded **out, struct sk_err *err) SK_CHECK;
 struct sk_loaded *sk_loaded_ref(struct sk_loaded *l);
@@ -90,7 +90,8 @@ int sk_models_load_upload(struct sk_models *m, const char *name, char *upload_fo
                           struct sk_err *err) SK_CHECK;
 int sk_models_unload(struct sk_models *m, const char *name, struct sk_err *err) SK_CHECK;
 
-/* Visits every slot, sorted by name and version; loaded is NULL when there is none. */
+/* Visits every slot, sorted by name and version, outside of the locks; loaded is NULL when there is
+ * none, else held for the visit. */
 typedef void sk_slot_visit(void *ctx, struct sk_slot *slot, enum sk_slot_state state,
                            const char *reason, struct sk_loaded *loaded);
 void sk_models_each(struct sk_models *m, sk_slot_visit *visit, void *ctx);

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "harness/fake_engine.h"
 #include "harness/golden.h"
 
@@ -81,6 +82,8 @@ static void lookups(void **state)
         { NULL, NULL, "several models" },
         { "three", NULL, "unknown model 'three'; served: one, two" },
         { "two", "2", "unknown model 'two' version '2'" },
+        { "two", "1x", "version '1x' is not a number" },
+        { "one", "", "version '' is not a number" },
     };
     struct world w;
 
@@ -231,6 +234,151 @@ static void equal_names_are_told_apart(void **state)
     close_world(&w);
 }
 
+static void write_settings(const char *root, const char *path, const char *text)
+{
+    SK_OWN(free) char *file = sk_path_join(root, path);
+    struct sk_err err = SK_ERR_INIT;
+
+    assert_int_equal(sk_file_write(file, text, strlen(text), 0644, &err), 0);
+}
+
+/* [serve-5] */
+static void a_new_folder_is_taken_when_it_has_settled(void **state)
+{
+    struct world w;
+
+    (void)state;
+    open_world(&w);
+    copy_model(w.root, "new", AB);
+    assert_int_equal(sk_models_rescan(w.models, false), 0);
+    copy_model(w.root, "new", CD);
+    assert_int_equal(sk_models_rescan(w.models, false), 0);
+    assert_int_equal(sk_models_rescan(w.models, false), 1);
+    assert_string_equal(first_label(&w, "new"), "c");
+    close_world(&w);
+}
+
+/* A name that belongs to a model which could not be loaded is not left in "loading". */
+static void a_taken_name_does_not_stop_readiness(void **state)
+{
+    const struct sk_fake_options broken = { .fail_loads = true }, quick = { 0 };
+    struct world w;
+
+    (void)state;
+    open_world(&w);
+    copy_model(w.root, "bad", AB);
+    sk_engine_fake_set(w.engine, &broken);
+    assert_int_equal(sk_models_rescan(w.models, true), 1);
+    sk_engine_fake_set(w.engine, &quick);
+    copy_model(w.root, "other", CD);
+    write_settings(w.root, "other/skerry.json", "{\"name\":\"bad\"}");
+    assert_int_equal(sk_models_rescan(w.models, true), 1);
+    assert_string_equal(first_label(&w, "other"), "c");
+    assert_true(sk_models_ready(w.models));
+    close_world(&w);
+}
+
+static void a_renamed_model_leaves_its_old_name(void **state)
+{
+    struct world w;
+
+    (void)state;
+    open_world(&w);
+    write_settings(w.root, "one/skerry.json", "{\"name\":\"renamed\"}");
+    assert_int_equal(sk_models_rescan(w.models, true), 1);
+    assert_string_equal(first_label(&w, "renamed"), "a");
+    assert_null(first_label(&w, "one"));
+    assert_int_equal(sk_models_rescan(w.models, true), 0); /* not again and again */
+    write_settings(w.root, "one/skerry.json", "{");
+    assert_int_equal(sk_models_rescan(w.models, true), 1);
+    assert_string_equal(first_label(&w, "renamed"), "a"); /* kept, although the name is unknown now
+                                                           */
+    assert_int_equal(sk_models_rescan(w.models, true), 0);
+    close_world(&w);
+}
+
+struct visits {
+    struct world *w;
+    enum sk_slot_state states[8];
+    unsigned count;
+};
+
+static void look_up(void *ctx, struct sk_slot *slot, enum sk_slot_state state, const char *reason,
+                    struct sk_loaded *loaded)
+{
+    struct visits *v = ctx;
+
+    (void)reason;
+    (void)loaded;
+    (void)first_label(v->w, slot->name); /* takes the lock */
+    assert_true(v->count < 8);
+    v->states[v->count++] = state;
+}
+
+static void visits_hold_no_lock(void **state)
+{
+    struct world w;
+    struct visits v = { .w = &w };
+
+    (void)state;
+    open_world(&w);
+    sk_models_each(w.models, look_up, &v);
+    assert_int_equal(v.count, 3);
+    close_world(&w);
+}
+
+static void *scan(void *arg)
+{
+    (void)sk_models_rescan(arg, true);
+    return NULL;
+}
+
+/* [serve-30] */
+static void a_first_load_is_seen(void **state)
+{
+    const struct sk_fake_options slow = { .load_us = 300000 };
+    struct sk_err err = SK_ERR_INIT;
+    pthread_t thread;
+    struct world w;
+    bool seen = false;
+
+    (void)state;
+    open_world(&w);
+    copy_model(w.root, "new", AB);
+    sk_engine_fake_set(w.engine, &slow);
+    assert_int_equal(sk_thread_start(&thread, "scan", scan, w.models, &err), 0);
+    for (int i = 0; i < 1000 && !seen; i++) {
+        struct visits v = { .w = &w };
+        sk_models_each(w.models, look_up, &v);
+        seen = v.count == 4 && v.states[0] == SK_SLOT_LOADING && !sk_models_ready(w.models);
+        (void)usleep(1000);
+    }
+    (void)pthread_join(thread, NULL);
+    assert_true(seen);
+    assert_true(sk_models_ready(w.models));
+    close_world(&w);
+}
+
+static void load_puts_the_folder_in_place_of_an_upload(void **state)
+{
+    SK_OWN(free) char *uploads = sk_test_dir();
+    struct sk_err err = SK_ERR_INIT;
+    struct world w;
+
+    (void)state;
+    open_world(&w);
+    copy_model(uploads, "model", CD);
+    assert_int_equal(sk_models_load_upload(w.models, "one", sk_path_join(uploads, "model"), &err),
+                     0);
+    assert_string_equal(first_label(&w, "one"), "c");
+    assert_int_equal(sk_models_rescan(w.models, true), 0);
+    assert_string_equal(first_label(&w, "one"), "c");
+    assert_int_equal(sk_models_load(w.models, "one", &err), 0);
+    assert_string_equal(first_label(&w, "one"), "a");
+    close_world(&w);
+    sk_test_dir_free(SK_TAKE(uploads));
+}
+
 static void nothing_to_load_is_an_error(void **state)
 {
     const struct sk_fake_options broken = { .fail_loads = true };
@@ -261,6 +409,12 @@ int main(void)
         cmocka_unit_test(folders_come_and_go),
         cmocka_unit_test(unload_and_load),
         cmocka_unit_test(equal_names_are_told_apart),
+        cmocka_unit_test(a_new_folder_is_taken_when_it_has_settled),
+        cmocka_unit_test(a_taken_name_does_not_stop_readiness),
+        cmocka_unit_test(a_renamed_model_leaves_its_old_name),
+        cmocka_unit_test(visits_hold_no_lock),
+        cmocka_unit_test(a_first_load_is_seen),
+        cmocka_unit_test(load_puts_the_folder_in_place_of_an_upload),
         cmocka_unit_test(nothing_to_load_is_an_error),
     };
 
