@@ -96,6 +96,17 @@ static int load_instance(struct sk_models *m, const char *path, struct sk_loaded
     return 0;
 }
 
+/* What classified pictures is not replaced by what does not: a label file or a graph went wrong.
+ * Whoever means it unloads the old one first. */
+static int check_kind(const struct sk_loaded *old, const struct sk_loaded *l, struct sk_err *err)
+{
+    const char *reason = sk_classifier_refusal(l->classifier);
+
+    if (!old || sk_classifier_refusal(old->classifier) || !reason)
+        return 0;
+    return sk_fail(err, SK_INVALID, "it would not classify pictures any more: %s", reason);
+}
+
 /* ---- the table ---- */
 
 static int compare(const char *name, const char *version, const struct entry *e)
@@ -280,6 +291,8 @@ static int load_into(struct sk_models *m, const struct sk_source *src, char *upl
         return -1;
     expect(m, e);
     int rc = load_instance(m, path, &l, err);
+    if (rc == 0)
+        rc = check_kind(before ? before->loaded : e->loaded, l, err);
     if (!upload_folder) {
         struct entry *holder = rc < 0 && before ? before : e;
         free(holder->path);

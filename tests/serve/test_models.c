@@ -179,6 +179,22 @@ static void a_bad_change_keeps_the_old_one(void **state)
     close_world(&w);
 }
 
+static void a_classifier_is_not_replaced_by_none(void **state)
+{
+    struct sk_err err = SK_ERR_INIT;
+    struct world w;
+
+    (void)state;
+    open_world(&w);
+    copy_model(w.root, "one", "{\"id2label\":{\"0\":\"x\",\"1\":\"y\",\"2\":\"z\"}}"); /* 3 for 2 */
+    assert_int_equal(sk_models_rescan(w.models, true), 1);
+    assert_string_equal(first_label(&w, "one"), "a");
+    assert_int_equal(sk_models_unload(w.models, "one", &err), 0);
+    assert_int_equal(sk_models_load(w.models, "one", &err), 0); /* meant */
+    assert_string_equal(first_label(&w, "one"), "x");
+    close_world(&w);
+}
+
 static void folders_come_and_go(void **state)
 {
     struct sk_err err = SK_ERR_INIT;
@@ -406,6 +422,7 @@ int main(void)
         cmocka_unit_test(a_change_is_taken_when_it_has_settled),
         cmocka_unit_test(a_held_instance_outlives_the_swap),
         cmocka_unit_test(a_bad_change_keeps_the_old_one),
+        cmocka_unit_test(a_classifier_is_not_replaced_by_none),
         cmocka_unit_test(folders_come_and_go),
         cmocka_unit_test(unload_and_load),
         cmocka_unit_test(equal_names_are_told_apart),
