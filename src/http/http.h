@@ -84,6 +84,7 @@ void sk_http_stop(struct sk_http_server *s);
 unsigned sk_http_connections(const struct sk_http_server *s);
 
 /* ---- the request: borrowed until sk_http_answer() returns ---- */
+const struct sk_http_server *sk_http_server_of(const struct sk_http_req *r);
 const char *sk_http_method(const struct sk_http_req *r);
 const char *sk_http_path(const struct sk_http_req *r); /* percent-decoded, without the query */
 const char *sk_http_rest(const struct sk_http_req *r); /* what follows a prefix pattern, raw; ""

@@ -15,10 +15,10 @@ struct sk_server {
     struct sk_serve_options opts; /* defaults filled in */
     struct sk_engine *engine;
     struct sk_models *models;
-    struct sk_pool *pool;   /* one worker per core */
-    struct sk_pool *chores; /* one worker: loads over the API */
-    struct sk_http_server *http;
-    char *api_key;                     /* NULL: open */
+    struct sk_pool *pool;        /* one worker per core */
+    struct sk_pool *chores;      /* one worker: loads over the API */
+    struct sk_http_server *http; /* handlers may run before it is set: see sk_http_server_of */
+    char *api_key;               /* NULL: open */
     struct sk_status_counts responses; /* of all requests */
     uint64_t start_wall_ms;
     pthread_t watcher;
@@ -26,6 +26,7 @@ struct sk_server {
     pthread_mutex_t watch_mutex; /* guards is_stopping */
     pthread_cond_t watch_wake;
     bool is_stopping;
+    atomic_bool is_cut; /* the drain is over: whatever still runs gives up */
 };
 
 /* Requests that use a model. Lives in the request's arena, hung on the request with

@@ -78,9 +78,11 @@ static int load(struct chore *c, struct sk_err *err)
         return -1;
     if (!folder)
         return sk_models_load(s->models, c->name, err);
+    if (sk_upload_check_name(c->name, err) < 0)
+        return -1;
     if (!sk_json_get(params, "config"))
         return sk_fail(err, SK_INVALID, "'config' is needed beside 'file:' parameters");
-    if (sk_upload_try(folder, s->opts.onnxruntime, s->opts.load_timeout_ms, err) < 0)
+    if (sk_upload_try(folder, s->opts.onnxruntime, s->opts.load_timeout_ms, &s->is_cut, err) < 0)
         return -1;
     return sk_models_load_upload(s->models, c->name, SK_TAKE(folder), err);
 }
@@ -93,7 +95,8 @@ static enum sk_job_next run_chore(struct sk_job *job, unsigned worker)
     (void)worker;
     int rc = c->is_load ? load(c, &err) : sk_models_unload(c->server->models, c->name, &err);
     if (rc < 0) {
-        if (err.code != SK_NOT_FOUND && sk_code_http(err.code) >= 500 && err.code != SK_NOMEM)
+        if (err.code != SK_NOT_FOUND && sk_code_http(err.code) >= 500 && err.code != SK_NOMEM &&
+            err.code != SK_BUSY)
             err.code = SK_INVALID; /* a model that cannot be loaded is the request's fault: 400, as
                                       Triton */
         (void)sk_wrap(&err, "failed to %s '%s'", c->is_load ? "load" : "unload", c->name);

@@ -6,7 +6,8 @@
  *   - `queued` is the length of the list and never exceeds max_queue by a push (SK_JOB_AGAIN may,
  * by the number of workers at most);
  *   - guards[w].run is set only while worker w is inside an inference, so cancelling it never
- * touches a run that has been freed.
+ * touches a run that has been freed. A cancel that comes before the engine has begun does nothing,
+ * so it is repeated until the worker takes the guard away.
  *
  * One timer thread sleeps until the earliest deadline of queue and guards. Deadlines of requests
  * are equal but for the `timeout` of the V2 protocol, so it walks at most max_queue entries once
@@ -17,8 +18,12 @@
 #include "base/clock.h"
 #include "base/thread.h"
 
+enum {
+    CANCEL_AGAIN_NS = 2000000
+};
+
 struct guard {
-    struct sk_run *run; /* NULL: not in an inference, or already cancelled */
+    struct sk_run *run; /* NULL: not in an inference */
     uint64_t deadline_ns;
 };
 
@@ -36,11 +41,12 @@ struct sk_pool {
     size_t queued, max_queue;
     unsigned running;
     bool is_stopping;       /* no pushes; workers leave when the list is empty */
+    bool is_cut;            /* everything is late */
     bool is_timer_stopping; /* after the workers: they may still need a deadline */
     uint64_t timer_wakes_ns;
     struct guard *guards; /* one per worker */
 
-    unsigned worker_count, started; /* fixed after sk_pool_new */
+    unsigned worker_count, started; /* only sk_pool_new and end_threads change them */
     bool timer_started;
     struct worker *workers;
     pthread_t timer_thread;
@@ -119,7 +125,7 @@ static struct sk_job *collect_late(struct sk_pool *p, uint64_t now, uint64_t *ne
     *next_ns = UINT64_MAX;
     for (struct sk_job *job = p->first; job; job = following) {
         following = job->next;
-        if (job->deadline_ns <= now) {
+        if (p->is_cut || job->deadline_ns <= now) {
             unlink_job(p, job);
             *tail = job;
             tail = &job->next;
@@ -131,12 +137,12 @@ static struct sk_job *collect_late(struct sk_pool *p, uint64_t now, uint64_t *ne
         struct guard *g = &p->guards[w];
         if (!g->run)
             continue;
-        if (g->deadline_ns <= now) {
+        if (p->is_cut || g->deadline_ns <= now) {
             sk_run_cancel(g->run);
-            g->run = NULL;
-        } else if (g->deadline_ns < *next_ns) {
-            *next_ns = g->deadline_ns;
+            g->deadline_ns = now + CANCEL_AGAIN_NS;
         }
+        if (g->deadline_ns < *next_ns)
+            *next_ns = g->deadline_ns;
     }
     return late;
 }
@@ -208,22 +214,40 @@ int sk_pool_new(unsigned workers, size_t max_queue, struct sk_pool **out, struct
     return 0;
 }
 
-void sk_pool_free(struct sk_pool *p)
+/* Workers first: until they have ended they may need a deadline. */
+static void end_threads(struct sk_pool *p)
 {
-    if (!p)
-        return;
     (void)pthread_mutex_lock(&p->mutex);
     p->is_stopping = true;
     (void)pthread_cond_broadcast(&p->work);
     (void)pthread_mutex_unlock(&p->mutex);
-    for (unsigned i = 0; i < p->started; i++)
-        (void)pthread_join(p->workers[i].thread, NULL);
+    while (p->started > 0)
+        (void)pthread_join(p->workers[--p->started].thread, NULL);
     (void)pthread_mutex_lock(&p->mutex);
     p->is_timer_stopping = true;
     (void)pthread_cond_signal(&p->timer);
     (void)pthread_mutex_unlock(&p->mutex);
     if (p->timer_started)
         (void)pthread_join(p->timer_thread, NULL);
+    p->timer_started = false;
+}
+
+void sk_pool_stop(struct sk_pool *p)
+{
+    {
+        SK_LOCK(&p->mutex);
+        p->is_stopping = true;
+        p->is_cut = true;
+        arm(p, 0);
+    }
+    end_threads(p);
+}
+
+void sk_pool_free(struct sk_pool *p)
+{
+    if (!p)
+        return;
+    end_threads(p);
     (void)pthread_cond_destroy(&p->work);
     (void)pthread_cond_destroy(&p->timer);
     (void)pthread_mutex_destroy(&p->mutex);
@@ -273,6 +297,8 @@ int sk_pool_guard(struct sk_pool *p, unsigned worker, uint64_t deadline_ns, stru
     if (sk_now_ns() >= deadline_ns)
         return sk_fail(err, SK_TIMEOUT, "the deadline passed before the model could run");
     SK_LOCK(&p->mutex);
+    if (p->is_cut)
+        return sk_fail(err, SK_BUSY, "the server is stopping");
     p->guards[worker] = (struct guard){ .run = run, .deadline_ns = deadline_ns };
     arm(p, deadline_ns);
     return 0;

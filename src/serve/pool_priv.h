@@ -40,6 +40,9 @@ int sk_pool_new(unsigned workers, size_t max_queue, struct sk_pool **out,
 /* Runs what is queued, then ends the threads. Pushing during or after it is SK_BUSY. */
 void sk_pool_free(struct sk_pool *p);
 SK_DEFINE_OWN(struct sk_pool, sk_pool_free);
+/* Drops what is queued, cancels what runs, and ends the threads. Pushing stays possible, and
+ * SK_BUSY. */
+void sk_pool_stop(struct sk_pool *p);
 
 /* Queues all of the jobs or none: SK_BUSY when the queue cannot hold them. Any thread. */
 int sk_pool_push(struct sk_pool *p, struct sk_job *const *jobs, size_t count,
@@ -51,7 +54,8 @@ unsigned sk_pool_workers(const struct sk_pool *p);
 bool sk_pool_is_lone(struct sk_pool *p);
 void sk_pool_counts(struct sk_pool *p, size_t *queued, unsigned *running);
 
-/* Between these two a deadline cancels `run`. SK_TIMEOUT when the deadline has already passed. */
+/* Between these two a deadline cancels `run`, also when the inference begins only after it.
+ * SK_TIMEOUT when the deadline has already passed. */
 int sk_pool_guard(struct sk_pool *p, unsigned worker, uint64_t deadline_ns, struct sk_run *run,
                   struct sk_err *err) SK_CHECK;
 void sk_pool_unguard(struct sk_pool *p, unsigned worker);

@@ -45,6 +45,7 @@ static void fill_defaults(struct sk_serve_options *o)
     o->max_pixels = or_default(o->max_pixels, SK_LIMIT_PIXELS);
     o->max_header_bytes = or_default(o->max_header_bytes, SK_LIMIT_HEADER_BYTES);
     o->max_json_values = or_default(o->max_json_values, SK_LIMIT_JSON_VALUES);
+    o->max_output_bytes = or_default(o->max_output_bytes, SK_LIMIT_OUTPUT_BYTES);
     o->max_connections = or_default(o->max_connections, SK_LIMIT_CONNECTIONS);
     o->max_queue = or_default(o->max_queue, SK_LIMIT_QUEUE);
     o->max_parts = or_default(o->max_parts, SK_LIMIT_PARTS);
@@ -190,12 +191,9 @@ int sk_server_start(const struct sk_serve_options *opts, struct sk_engine *engin
     };
     if (sk_models_new(&models, &s->models, err) < 0 ||
         sk_pool_new(s->opts.threads, (size_t)s->opts.max_queue, &s->pool, err) < 0 ||
-        sk_pool_new(1, CHORES_MAX, &s->chores, err) < 0 || start_http(s, err) < 0)
+        sk_pool_new(1, CHORES_MAX, &s->chores, err) < 0 || start_watcher(s, err) < 0 ||
+        start_http(s, err) < 0)
         return -1;
-    if (start_watcher(s, err) < 0) {
-        sk_http_stop(s->http);
-        return -1;
-    }
     *out = SK_TAKE(s);
     return 0;
 }
@@ -214,9 +212,11 @@ unsigned sk_server_stop(struct sk_server *s)
 {
     unsigned cut = sk_http_drain(s->http, s->opts.drain_ms);
 
-    /* The workers end before HTTP does: a request that is still held must be answered. */
-    sk_pool_free(SK_TAKE(s->chores));
-    sk_pool_free(SK_TAKE(s->pool));
+    /* Nobody waits for what is left. The workers end before HTTP does, since a request that is
+     * still held must be answered; the pools stay until then, since a handler may still push. */
+    atomic_store(&s->is_cut, true);
+    sk_pool_stop(s->pool);
+    sk_pool_stop(s->chores);
     sk_http_stop(s->http);
     server_free(s);
     return cut;
@@ -272,17 +272,7 @@ int sk_serve_run(const struct sk_serve_options *opts, struct sk_err *err)
     return 0;
 }
 
-int sk_serve_check_model(const char *path, const char *onnxruntime, struct sk_err *err)
+int sk_serve_limit_self(const char *path, struct sk_err *err)
 {
-    const struct sk_engine_options engine_opts = {
-        .library = onnxruntime, .device = SK_DEVICE_CPU, .threads = 1, .use_cache = true
-    };
-    SK_OWN(sk_engine_close) struct sk_engine *engine = NULL;
-    SK_OWN(sk_classifier_unref) struct sk_classifier *c = NULL;
-    SK_OWN(sk_lane_free) struct sk_lane *lane = NULL;
-
-    if (sk_upload_limit_self(path, err) < 0 || sk_engine_open(&engine_opts, &engine, err) < 0 ||
-        sk_classifier_load(engine, path, NULL, &c, err) < 0 || sk_lane_new(c, &lane, err) < 0)
-        return -1;
-    return sk_lane_warm(lane, err);
+    return sk_upload_limit_self(path, err);
 }

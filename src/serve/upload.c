@@ -29,7 +29,9 @@
 enum {
     CHILD_FILES = 256,
     CHILD_CPU_SECONDS = 120,
-    PATH_PARTS_MAX = 4
+    NAME_MAX_BYTES = 128,
+    PATH_PARTS_MAX = 4,
+    LOOK_MS = 50 /* how soon a trial notices that the server stops */
 };
 
 /* AddressSanitizer and ThreadSanitizer reserve terabytes of addresses. */
@@ -101,6 +103,20 @@ static const char *plain_path(const char *path)
         }
     }
     return path;
+}
+
+int sk_upload_check_name(const char *name, struct sk_err *err)
+{
+    size_t len = strlen(name);
+    bool is_plain = len > 0 && len <= NAME_MAX_BYTES && name[0] != '.';
+
+    for (const char *p = name; is_plain && *p; p++)
+        is_plain = isalnum((unsigned char)*p) || strchr("._-+", *p);
+    return is_plain ? 0
+                    : sk_fail(err, SK_INVALID,
+                              "'%.40s' cannot be the name of a model: expected 1 to %d letters, "
+                              "digits and ._-+",
+                              name, NAME_MAX_BYTES);
 }
 
 static int write_one(const char *folder, const char *path, const struct sk_json *value,
@@ -237,18 +253,19 @@ static int spawn(const char *folder, const char *onnxruntime, int stderr_fd, pid
     return 0;
 }
 
-/* Reads the child's standard error until it closes it; false when the time is over. Keeps the last
- * line. */
-static bool listen_until(int fd, uint64_t deadline_ms, char *last, size_t cap)
+/* Reads the child's standard error until it closes it; false when the time is over or nobody wants
+ * to know any more. Keeps the last line. */
+static bool listen_until(int fd, uint64_t deadline_ms, const atomic_bool *give_up, char *last,
+                         size_t cap)
 {
     size_t used = 0;
 
     for (;;) {
         uint64_t now = sk_now_ms();
         struct pollfd p = { .fd = fd, .events = POLLIN };
-        if (now >= deadline_ms)
+        if (now >= deadline_ms || atomic_load(give_up))
             return false;
-        if (poll(&p, 1, (int)(deadline_ms - now)) <= 0)
+        if (poll(&p, 1, deadline_ms - now < LOOK_MS ? (int)(deadline_ms - now) : LOOK_MS) <= 0)
             continue;
         if (used == cap - 1) { /* keep the newer half */
             memmove(last, last + cap / 2, used - cap / 2);
@@ -277,7 +294,7 @@ static const char *reason_of(char *text)
 }
 
 int sk_upload_try(const char *folder, const char *onnxruntime, uint64_t timeout_ms,
-                  struct sk_err *err)
+                  const atomic_bool *give_up, struct sk_err *err)
 {
     char text[2048] = "";
     int fds[2];
@@ -291,11 +308,13 @@ int sk_upload_try(const char *folder, const char *onnxruntime, uint64_t timeout_
     if (spawn(folder, onnxruntime, out, &pid, err) < 0)
         return -1;
     sk_close(&out);
-    bool ended = listen_until(in, sk_now_ms() + timeout_ms, text, sizeof text);
+    bool ended = listen_until(in, sk_now_ms() + timeout_ms, give_up, text, sizeof text);
     if (!ended)
         (void)kill(pid, SIGKILL);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         continue;
+    if (!ended && atomic_load(give_up))
+        return sk_fail(err, SK_BUSY, "the server is stopping");
     if (!ended)
         return sk_fail(err, SK_INVALID, "the model was not ready within %llu ms in its trial",
                        (unsigned long long)timeout_ms);

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "json/json.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,9 +24,13 @@ void sk_upload_discard(char *folder);
 SK_DEFINE_OWN(char, sk_upload_discard);
 
 /* Loads and runs the model in a child with limits on memory, files and time. SK_CORRUPT with the
- * child's own reason, SK_TIMEOUT. */
+ * child's own reason, SK_INVALID when it takes too long, SK_BUSY soon after *give_up is set. */
 int sk_upload_try(const char *folder, const char *onnxruntime, uint64_t timeout_ms,
-                  struct sk_err *err) SK_CHECK;
+                  const atomic_bool *give_up, struct sk_err *err) SK_CHECK;
+
+/* A name that a model from the network may have: 1 to 128 letters, digits and "._-+", no dot first.
+ */
+int sk_upload_check_name(const char *name, struct sk_err *err) SK_CHECK;
 
 /* In the child: the limits, before anything is read. */
 int sk_upload_limit_self(const char *path, struct sk_err *err) SK_CHECK;

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "engine/engine_priv.h"
 
 #include <stdatomic.h>
 
@@ -253,6 +254,77 @@ static void a_guard_after_the_deadline_refuses(void **state)
     sk_pool_free(NULL);
 }
 
+static atomic_int cancels;
+
+static void count_cancel(struct sk_run *run)
+{
+    (void)run;
+    atomic_fetch_add(&cancels, 1);
+}
+
+/* An engine ignores a cancel before it has begun, so one is not enough. */
+static void a_late_run_is_cancelled_until_it_ends(void **state)
+{
+    const struct sk_engine_ops ops = { .run_cancel = count_cancel };
+    struct sk_engine engine = { .ops = &ops };
+    struct sk_net net = { .engine = &engine };
+    struct sk_run run = { .net = &net };
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_pool *pool = NULL;
+
+    (void)state;
+    atomic_store(&cancels, 0);
+    assert_int_equal(sk_pool_new(1, 1, &pool, &err), 0);
+    assert_int_equal(sk_pool_guard(pool, 0, sk_now_ns() + 20 * MS, &run, &err), 0);
+    for (int i = 0; i < 20000 && atomic_load(&cancels) < 3; i++)
+        (void)usleep(500);
+    assert_true(atomic_load(&cancels) >= 3);
+    sk_pool_unguard(pool, 0);
+    int sum = atomic_load(&cancels);
+    (void)usleep(20000);
+    assert_int_equal(atomic_load(&cancels), sum);
+    sk_pool_free(pool);
+}
+
+static atomic_bool gate_of_drop;
+
+static void drop_and_open(struct sk_job *job, const struct sk_err *why)
+{
+    drop(job, why);
+    atomic_store(&gate_of_drop, true);
+}
+
+static void stopping_drops_and_cancels(void **state)
+{
+    const struct sk_engine_ops ops = { .run_cancel = count_cancel };
+    struct sk_engine engine = { .ops = &ops };
+    struct sk_net net = { .engine = &engine };
+    struct sk_run run = { .net = &net };
+    struct piece blocker, queued;
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_pool *pool = NULL;
+
+    (void)state;
+    atomic_store(&cancels, 0);
+    assert_int_equal(sk_pool_new(1, 4, &pool, &err), 0);
+    prepare(&blocker, UINT64_MAX);
+    blocker.gate = &gate_of_drop;
+    prepare(&queued, UINT64_MAX);
+    queued.job.drop = drop_and_open;
+    assert_int_equal(push(pool, &blocker, &err), 0);
+    assert_int_equal(push(pool, &queued, &err), 0);
+    assert_int_equal(sk_pool_guard(pool, 0, UINT64_MAX, &run, &err), 0);
+    sk_pool_stop(pool);
+    assert_int_equal(queued.drops, 1);
+    assert_true(atomic_load(&cancels) >= 1);
+    sk_pool_unguard(pool, 0);
+    assert_int_equal(sk_pool_guard(pool, 0, UINT64_MAX, &run, &err), -1);
+    assert_int_equal(push(pool, &queued, &err), -1);
+    assert_int_equal(err.code, SK_BUSY);
+    sk_pool_free(pool);
+    assert_int_equal(queued.runs, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +335,8 @@ int main(void)
         cmocka_unit_test(a_late_job_is_dropped_in_time),
         cmocka_unit_test(lone_means_nobody_else),
         cmocka_unit_test(a_guard_after_the_deadline_refuses),
+        cmocka_unit_test(a_late_run_is_cancelled_until_it_ends),
+        cmocka_unit_test(stopping_drops_and_cancels),
     };
 
     return cmocka_run_group_tests_name("serve/pool", tests, NULL, NULL);

@@ -1,11 +1,14 @@
-/* test_upload.c - models that arrive as base64: what is written where, what is refused. The child
- * is tested by tests/it/test_v2.py. */
+/* test_upload.c - models that arrive as base64: what is written where, what is refused. What a real
+ * child does is tested by tests/it/test_v2.py; here the child is this test. */
 #include "serve/upload_priv.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
+#include "base/thread.h"
 #include "harness/golden.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include <setjmp.h>
@@ -84,6 +87,70 @@ static void refuses_what_leads_outside(void **state)
     }
 }
 
+static void refuses_names(void **state)
+{
+    static const struct {
+        const char *name;
+        int rc;
+    } rows[] = {
+        { "resnet50", 0 }, { "a.b_c-d+1", 0 }, { "", -1 },   { ".a", -1 },       { "a/b", -1 },
+        { "a b", -1 },     { "a\nb", -1 },     { "\"", -1 }, { "\xc3\xa9", -1 },
+    };
+
+    char name[130];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct sk_err err = SK_ERR_INIT;
+        if (sk_upload_check_name(rows[i].name, &err) != rows[i].rc)
+            fail_msg("'%s': not %d", rows[i].name, rows[i].rc);
+    }
+    for (size_t len = 128; len <= 129; len++) {
+        struct sk_err err = SK_ERR_INIT;
+        memset(name, 'a', len);
+        name[len] = '\0';
+        assert_int_equal(sk_upload_check_name(name, &err), len == 128 ? 0 : -1);
+    }
+}
+
+static void *set_soon(void *arg)
+{
+    (void)usleep(100000);
+    atomic_store((atomic_bool *)arg, true);
+    return NULL;
+}
+
+static void a_trial_ends(void **state)
+{
+    atomic_bool give_up = false;
+    struct sk_err err = SK_ERR_INIT;
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(sk_upload_try("good", NULL, 60000, &give_up, &err), 0);
+    assert_int_equal(sk_upload_try("bad", NULL, 60000, &give_up, &err), -1);
+    assert_int_equal(err.code, SK_CORRUPT);
+    assert_string_equal(err.text, "no good");
+    assert_int_equal(sk_upload_try("hang", NULL, 200, &give_up, &err), -1);
+    assert_int_equal(err.code, SK_INVALID);
+    assert_int_equal(sk_thread_start(&thread, "soon", set_soon, &give_up, &err), 0);
+    uint64_t start = sk_now_ms();
+    assert_int_equal(sk_upload_try("hang", NULL, 60000, &give_up, &err), -1);
+    assert_int_equal(err.code, SK_BUSY);
+    assert_true(sk_now_ms() - start < 20000);
+    (void)pthread_join(thread, NULL);
+}
+
+/* `skerry model check FOLDER` of a trial. */
+static int be_the_child(const char *folder)
+{
+    if (strcmp(folder, "hang") == 0)
+        (void)sleep(60);
+    if (strcmp(folder, "bad") == 0)
+        (void)fprintf(stderr, "something\nskerry: no good\n");
+    return strcmp(folder, "good") != 0;
+}
+
 static int setup(void **state)
 {
     char *dir = sk_test_dir();
@@ -98,12 +165,16 @@ static int teardown(void **state)
     return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 3 && strcmp(argv[1], "model") == 0)
+        return be_the_child(argv[3]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(base64),
         cmocka_unit_test(writes_files),
         cmocka_unit_test(refuses_what_leads_outside),
+        cmocka_unit_test(refuses_names),
+        cmocka_unit_test(a_trial_ends),
     };
 
     return cmocka_run_group_tests_name("serve/upload", tests, setup, teardown);
