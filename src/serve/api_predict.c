@@ -24,7 +24,7 @@
 struct picture {
     struct sk_view bytes;
     struct sk_buf json; /* of several: the result, or the error */
-    struct sk_err *err; /* NULL: it went well */
+    struct sk_err err;  /* SK_OK: it went well */
 };
 
 struct ticket {
@@ -83,11 +83,9 @@ static int classify(struct predict *p, const struct picture *pic, uint64_t queue
     return sk_buf_ok(out) ? 0 : sk_buf_fail(out, err);
 }
 
-static void keep_error(struct predict *p, struct picture *pic, const struct sk_err *err)
+static void keep_error(struct picture *pic, const struct sk_err *err)
 {
-    pic->err = sk_arena_alloc(sk_http_arena(p->call.req), sizeof *pic->err);
-    if (pic->err)
-        *pic->err = *err;
+    pic->err = *err;
     sk_buf_clear(&pic->json);
     sk_buf_str(&pic->json, "{\"error\":");
     sk_buf_json(&pic->json, err->text, strlen(err->text));
@@ -107,8 +105,8 @@ static void answer_many(struct predict *p)
             sk_buf_chr(out, ',');
         sk_buf_add(out, pic->json.data, pic->json.len);
         sk_buf_done(&pic->json);
-        if (pic->err && failed++ == 0)
-            first = pic->err;
+        if (pic->err.code != SK_OK && failed++ == 0)
+            first = &pic->err;
     }
     sk_buf_chr(out, ']');
     if (failed == p->count && first) {
@@ -139,7 +137,7 @@ static enum sk_job_next run_many(struct sk_job *job, unsigned worker)
         struct picture *pic = &p->pictures[i];
         sk_log_request(sk_http_id(p->call.req));
         if (classify(p, pic, job->queued_ns, worker, &pic->json, &times, &err) < 0)
-            keep_error(p, pic, &err);
+            keep_error(pic, &err);
         sk_log_request(NULL);
         if (atomic_load(&p->next) < p->count)
             return SK_JOB_AGAIN;
@@ -155,7 +153,7 @@ static void drop_many(struct sk_job *job, const struct sk_err *why)
     size_t i;
 
     while ((i = atomic_fetch_add(&p->next, 1)) < p->count)
-        keep_error(p, &p->pictures[i], why);
+        keep_error(&p->pictures[i], why);
     end_ticket(p);
 }
 
@@ -218,6 +216,15 @@ static size_t collect_fields(const struct sk_http_req *req, struct picture *out)
     return count;
 }
 
+/* As many as can work at once, and no more than the queue takes. */
+static size_t tickets_for(const struct sk_server *s, size_t pictures)
+{
+    size_t most = sk_pool_workers(s->pool);
+
+    most = s->opts.max_queue < most ? (size_t)s->opts.max_queue : most;
+    return pictures < most ? pictures : most;
+}
+
 static int collect(struct predict *p, struct sk_err *err)
 {
     struct sk_http_req *req = p->call.req;
@@ -234,9 +241,7 @@ static int collect(struct predict *p, struct sk_err *err)
     if (p->count == 0)
         return sk_fail(err, SK_INVALID, "No image provided");
     p->pictures = sk_arena_alloc(sk_http_arena(req), p->count * sizeof *p->pictures);
-    p->ticket_count = p->count < sk_pool_workers(p->call.server->pool)
-                          ? p->count
-                          : sk_pool_workers(p->call.server->pool);
+    p->ticket_count = tickets_for(p->call.server, p->count);
     p->tickets = sk_arena_alloc(sk_http_arena(req), p->ticket_count * sizeof *p->tickets);
     if (!p->pictures || !p->tickets)
         return sk_nomem(err);

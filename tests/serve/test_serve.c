@@ -4,6 +4,7 @@
  */
 #include "serve/serve.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -228,6 +229,76 @@ static void stopping_answers_what_was_accepted(void **state)
     sk_test_dir_free(w.root);
 }
 
+/* A form with so many fields `image`. */
+static void ask_many(uint16_t port, size_t count, const void *bytes, size_t len, struct answer *out)
+{
+    static const char head[] = "--x\r\nContent-Disposition: form-data; name=\"image\"\r\n\r\n";
+    SK_AUTO(sk_buf_done) struct sk_buf body = SK_BUF_INIT(1 << 20);
+
+    for (size_t i = 0; i < count; i++) {
+        sk_buf_str(&body, head);
+        sk_buf_add(&body, bytes, len);
+        sk_buf_str(&body, "\r\n");
+    }
+    sk_buf_str(&body, "--x--\r\n");
+    assert_true(sk_buf_ok(&body));
+    client_ask(port, "POST /predict", "multipart/form-data; boundary=x", body.data, body.len, out);
+}
+
+/* [serve-13] Several workers write into one answer. */
+static void many_bad_pictures_are_one_answer(void **state)
+{
+    struct answer a;
+    struct world w;
+
+    (void)state;
+    open_world(&w, &(struct sk_fake_options){ 0 }, (struct sk_serve_options){ .threads = 4 });
+    for (int i = 0; i < 20; i++) {
+        ask_many(sk_server_port(w.server), 64, "none", 4, &a);
+        assert_int_equal(a.status, 415);
+        assert_non_null(strstr(a.text, "none of 64 pictures could be used"));
+    }
+    assert_int_equal(close_world(&w), 0);
+}
+
+static void many_pictures_fit_a_short_queue(void **state)
+{
+    const struct sk_serve_options opts = { .threads = 4, .max_queue = 1 };
+    struct answer a;
+    struct world w;
+
+    (void)state;
+    open_world(&w, &(struct sk_fake_options){ 0 }, opts);
+    ask_many(sk_server_port(w.server), 6, picture, picture_len, &a);
+    assert_int_equal(a.status, 200);
+    assert_int_equal(close_world(&w), 0);
+}
+
+/* [serve-41] What is not done after drain_ms is given up, not waited for. */
+static void stopping_does_not_wait_for_ever(void **state)
+{
+    const struct sk_fake_options slow = { .run_us = 20000000 };
+    const struct sk_serve_options opts = { .threads = 1, .drain_ms = 100 };
+    struct caller callers[CALLERS];
+    atomic_bool is_over = false;
+    struct sk_fake_counts counts = { 0 };
+    struct world w;
+
+    (void)state;
+    open_world(&w, &(struct sk_fake_options){ 0 }, opts);
+    sk_engine_fake_set(w.engine, &slow);
+    start_callers(callers, sk_server_port(w.server), &is_over);
+    for (int i = 0; i < 5000 && counts.running == 0; i++) {
+        (void)usleep(1000);
+        sk_engine_fake_counts(w.engine, &counts);
+    }
+    atomic_store(&is_over, true);
+    uint64_t start = sk_now_ns();
+    assert_true(close_world(&w) >= 1);
+    assert_true(sk_now_ns() - start < 10000000000u);
+    (void)stop_callers(callers, &is_over);
+}
+
 static void degraded_is_said(void **state)
 {
     const struct sk_fake_options fake = { .is_degraded = true };
@@ -265,6 +336,9 @@ int main(void)
         cmocka_unit_test(failures_are_answers),
         cmocka_unit_test(deadlines_and_full_queues_are_answers),
         cmocka_unit_test(stopping_answers_what_was_accepted),
+        cmocka_unit_test(many_bad_pictures_are_one_answer),
+        cmocka_unit_test(many_pictures_fit_a_short_queue),
+        cmocka_unit_test(stopping_does_not_wait_for_ever),
         cmocka_unit_test(degraded_is_said),
     };
 
