@@ -30,7 +30,7 @@ static const char *const bound_texts[SK_HIST_BOUNDS] = {
 };
 
 static const int statuses[SK_STATUS_SLOTS - 1] = { 200, 400, 401, 403, 404, 405, 408, 413,
-                                                   415, 422, 431, 500, 501, 503, 504 };
+                                                   415, 422, 431, 499, 500, 501, 503, 504 };
 
 static void add(_Atomic uint64_t *counter, uint64_t n)
 {
@@ -82,7 +82,7 @@ void sk_stats_finish(struct sk_stats *s, int status, uint64_t total_ns)
     add(&s->fail_ns, total_ns);
     if (status == 503)
         add(&s->rejected, 1);
-    else if (status == 504)
+    else if (status == 504 || status == 499) /* late, or the client left */
         add(&s->cancelled, 1);
     else
         add(&s->failed, 1);

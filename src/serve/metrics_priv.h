@@ -37,7 +37,7 @@ struct sk_metrics_histogram {
 
 /* The HTTP statuses that are counted one by one; others go to the last row. */
 enum {
-    SK_STATUS_SLOTS = 16
+    SK_STATUS_SLOTS = 17
 };
 
 struct sk_status_counts {

@@ -62,13 +62,14 @@ static void failures_have_reasons(void **state)
     sk_stats_finish(&s, 200, 10);
     sk_stats_finish(&s, 503, 10);
     sk_stats_finish(&s, 504, 10);
+    sk_stats_finish(&s, 499, 10); /* the client left */
     sk_stats_finish(&s, 400, 10);
     assert_int_equal(s.succeeded, 1);
     assert_int_equal(s.rejected, 1);
-    assert_int_equal(s.cancelled, 1);
+    assert_int_equal(s.cancelled, 2);
     assert_int_equal(s.failed, 1);
-    assert_int_equal(s.fail_ns, 30);
-    assert_int_equal(sk_metrics_observed(&s.stages[SK_STAGE_TOTAL]), 4);
+    assert_int_equal(s.fail_ns, 40);
+    assert_int_equal(sk_metrics_observed(&s.stages[SK_STAGE_TOTAL]), 5);
 }
 
 static void the_process_is_measured(void **state)
