@@ -175,6 +175,14 @@ static void want(struct sk_v2_request *out, size_t i, bool is_binary, uint32_t c
     out->order[out->order_count++] = i;
 }
 
+/* Nothing is named: all that are tensors. */
+static void want_all(struct parse *p, bool is_binary)
+{
+    for (size_t i = 0; i < p->net->output_count; i++)
+        if (p->net->outputs[i].dtype != SK_DT_COUNT)
+            want(p->out, i, is_binary, 0);
+}
+
 static int read_output(struct parse *p, const struct sk_json *output, size_t position,
                        struct sk_err *err)
 {
@@ -205,8 +213,7 @@ static int read_outputs(struct parse *p, const struct sk_json *doc, struct sk_er
     if (sk_json_want_array(doc, "outputs", &outputs, err) < 0)
         return -1;
     if (sk_json_count(outputs) == 0) {
-        for (size_t i = 0; i < p->net->output_count; i++)
-            want(p->out, i, p->binary_default, 0);
+        want_all(p, p->binary_default);
         return 0;
     }
     if (sk_json_count(outputs) > SK_LIMIT_TENSORS)
@@ -269,8 +276,7 @@ static int read_raw(struct parse *p, struct sk_err *err)
     if (take_bytes(p, info->name, known, &t, err) < 0)
         return -1;
     p->out->inputs[0] = t;
-    for (size_t i = 0; i < p->net->output_count; i++)
-        want(p->out, i, true, 0);
+    want_all(p, true);
     return 0;
 }
 

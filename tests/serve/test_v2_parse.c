@@ -198,6 +198,30 @@ static void reads_raw(void **state)
                      -1);
 }
 
+/* A map or sequence cannot be answered, so it is not part of "all". */
+static void leaves_out_what_is_no_tensor(void **state)
+{
+    const struct sk_tensor_info outputs[] = {
+        { .name = (char[]){ "label" }, .dtype = SK_DT_I64, .rank = 1, .dims = { -1 } },
+        { .name = (char[]){ "scores" }, .dtype = SK_DT_COUNT },
+    };
+    static const char text[] =
+        "{\"inputs\":[{\"name\":\"x\",\"shape\":[1,2],\"datatype\":\"FP32\",\"data\":[1,2]}]}";
+    const struct sk_net_info net = {
+        .inputs = v2_inputs, .input_count = 1, .outputs = outputs, .output_count = 2
+    };
+    SK_AUTO(sk_arena_done) struct sk_arena arena = SK_ARENA_INIT(1 << 20);
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_v2_request r;
+
+    (void)state;
+    assert_int_equal(parse(text, sizeof text - 1, NULL, &net, &r, &arena, &err), 0);
+    assert_int_equal(r.order_count, 1);
+    assert_true(r.wanted[0] && !r.wanted[1]);
+    assert_int_equal(parse("\0\0\0\0\0\0\0", 8, "0", &net, &r, &arena, &err), 0);
+    assert_int_equal(r.order_count, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +229,7 @@ int main(void)
         cmocka_unit_test(reads_json),
         cmocka_unit_test(reads_binary),
         cmocka_unit_test(reads_raw),
+        cmocka_unit_test(leaves_out_what_is_no_tensor),
     };
 
     return cmocka_run_group_tests_name("serve/v2_parse", tests, NULL, NULL);
