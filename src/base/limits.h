@@ -8,7 +8,8 @@
 #define SK_BASE_LIMITS_H
 
 /* serve: --max-body-size, --max-pixels, --max-header-size, --max-connections, --max-queue,
- * --request-timeout, --read-timeout, --idle-timeout, --max-parts, --max-json-values */
+ * --request-timeout, --read-timeout, --idle-timeout, --max-parts, --max-json-values,
+ * --max-output-size */
 #define SK_LIMIT_BODY_BYTES   (64u << 20)
 #define SK_LIMIT_PIXELS       178956970u /* twice Pillow's MAX_IMAGE_PIXELS: where Pillow refuses */
 #define SK_LIMIT_HEADER_BYTES (32u << 10)
@@ -19,6 +20,7 @@
 #define SK_LIMIT_IDLE_MS      75000u /* keep-alive without a request */
 #define SK_LIMIT_PARTS        64u    /* images in one request */
 #define SK_LIMIT_JSON_VALUES  2000000u
+#define SK_LIMIT_OUTPUT_BYTES (256u << 20) /* of all outputs of one V2 request */
 #define SK_LIMIT_JSON_DEPTH   64u
 
 /* fixed */

@@ -20,7 +20,7 @@ struct args {
     uint64_t drain_ms;
     const char *log_level;
     const char *log_format;
-    uint64_t body_bytes, pixels, header_bytes, json_values;
+    uint64_t body_bytes, pixels, header_bytes, json_values, output_bytes;
     uint64_t connections, queue, parts;
     uint64_t request_ms, read_ms, idle_ms;
 };
@@ -75,6 +75,8 @@ static const struct sk_opt options[] = {
       .def = "64", .min = 1, .max = 100000, AT(parts), .group = "Limits" },
     { "max-json-values", 0, SK_OPT_U64, "N", "most values in a JSON body",
       .def = "2000000", .min = 1, .max = 1ull << 32, AT(json_values), .group = "Limits" },
+    { "max-output-size", 0, SK_OPT_SIZE, "SIZE", "largest tensors that a V2 request may get",
+      .def = "256M", .min = 1, .max = 1ull << 40, AT(output_bytes), .group = "Limits" },
     { "request-timeout", 0, SK_OPT_MS, "TIME",
       "time from accepting a request to its answer; later ones get 504",
       .def = "30s", .min = 1, .max = DAY_MS, AT(request_ms), .group = "Limits" },
@@ -127,6 +129,7 @@ static int run(const void *args, char **operands, unsigned count, struct sk_err 
         .max_pixels = a->pixels,
         .max_header_bytes = a->header_bytes,
         .max_json_values = a->json_values,
+        .max_output_bytes = a->output_bytes,
         .max_connections = a->connections,
         .max_queue = a->queue,
         .max_parts = a->parts,

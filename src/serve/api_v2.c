@@ -313,6 +313,26 @@ static int execute(struct infer *f, struct sk_run *run, const struct sk_v2_reque
     return rc;
 }
 
+/* A few bytes in can ask for gigabytes out: that costs no copy and no answer. */
+static int check_size(const struct sk_v2_request *r, const struct sk_net_info *net,
+                      const struct sk_tensor *outputs, uint64_t most, struct sk_err *err)
+{
+    uint64_t size = 0;
+
+    for (size_t i = 0; i < net->output_count; i++) {
+        if (!r->wanted[i])
+            continue;
+        size += outputs[i].size_bytes;
+        for (size_t k = 0; outputs[i].strings && k < sk_tensor_elements(&outputs[i]); k++)
+            size += outputs[i].string_lens[k];
+    }
+    return size <= most ? 0
+                        : sk_fail(err, SK_LIMIT,
+                                  "the outputs have %llu bytes, at most %llu are sent "
+                                  "(max-output-size)",
+                                  (unsigned long long)size, (unsigned long long)most);
+}
+
 static int infer(struct infer *f, unsigned worker, struct sk_err *err)
 {
     struct sk_http_req *req = f->call.req;
@@ -336,7 +356,8 @@ static int infer(struct infer *f, unsigned worker, struct sk_err *err)
     if (execute(f, sk_lane_run(lane), &r, worker, &outputs, &times.infer_ns, err) < 0)
         return -1;
     start = sk_now_ns();
-    if (sk_v2_write(&r, net, outputs, l->slot->name, l->slot->version,
+    if (check_size(&r, net, outputs, f->call.server->opts.max_output_bytes, err) < 0 ||
+        sk_v2_write(&r, net, outputs, l->slot->name, l->slot->version,
                     bundle->labels ? label_of : NULL, (void *)(uintptr_t)bundle, sk_http_out(req),
                     &header_len, err) < 0)
         return -1;

@@ -40,6 +40,7 @@ struct sk_serve_options {
 
     uint64_t max_body_bytes, max_pixels, max_header_bytes, max_json_values; /* 0: the default,
                                                                                likewise below */
+    uint64_t max_output_bytes; /* of a V2 answer */
     uint64_t max_connections, max_queue, max_parts;
     uint64_t request_ms, read_ms, idle_ms;
     uint64_t drain_ms; /* how long SIGTERM waits for accepted requests; 0: request_ms */
@@ -59,8 +60,8 @@ unsigned sk_server_rescan(struct sk_server *s);
  * the number of requests that had to be cut after drain_ms. */
 unsigned sk_server_stop(struct sk_server *s);
 
-/* Loads a model and runs it once, under the limits of this process: what the child of a network
- * load does. */
-int sk_serve_check_model(const char *path, const char *onnxruntime, struct sk_err *err) SK_CHECK;
+/* Limits memory, processor time and open files of this process to what a model of that size may
+ * take: for a trial of one from the network, before anything of it is read. */
+int sk_serve_limit_self(const char *path, struct sk_err *err) SK_CHECK;
 
 #endif

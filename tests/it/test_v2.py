@@ -248,6 +248,16 @@ def test_bad_requests(server):
     assert requests.get(server.base + "/healthz", timeout=5).status_code == 200
 
 
+def test_outputs_at_and_beyond_the_limit(serve, tmp_path):
+    server = serve(models.bundle(tmp_path / "m", make=models.identity), "--max-output-size", "1K")
+    with triton.InferenceServerClient(server.address) as client:
+        x = np.ones((64, 4), np.float32)
+        assert (client.infer("m", [given("x", x, "FP32")]).as_numpy("y") == x).all()
+        with pytest.raises(InferenceServerException, match="max-output-size") as e:
+            client.infer("m", [given("x", np.ones((65, 4), np.float32), "FP32")])
+        assert e.value.status() == "400"
+
+
 def test_timeout_of_a_request(serve, tmp_path):
     server = serve(models.bundle(tmp_path / "slow", make=models.slow_classifier, rounds=400))
     x = np.zeros((1, 3, 32, 32), np.float32)
