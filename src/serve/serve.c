@@ -182,6 +182,7 @@ int sk_server_start(const struct sk_serve_options *opts, struct sk_engine *engin
         return sk_fail(err, SK_USAGE, "--tls-cert and --tls-key belong together");
     if (s->opts.api_key_file && read_key(s->opts.api_key_file, &s->api_key, err) < 0)
         return -1;
+    sk_upload_sweep();
     const struct sk_models_options models = {
         .engine = engine,
         .paths = s->opts.models,
@@ -267,6 +268,7 @@ int sk_serve_run(const struct sk_serve_options *opts, struct sk_err *err)
         sk_log(SK_INFO, "rescan", "changes=%u", sk_server_rescan(s));
     sk_log(SK_INFO, "draining", "signal=%s wait_ms=%llu", signal == SIGINT ? "INT" : "TERM",
            (unsigned long long)s->opts.drain_ms);
+    (void)pthread_sigmask(SIG_UNBLOCK, &signals, NULL); /* a second signal ends us at once */
     unsigned cut = sk_server_stop(s);
     sk_log(cut > 0 ? SK_WARN : SK_INFO, "stopped", "cut=%u", cut);
     return 0;

@@ -145,22 +145,52 @@ static int write_one(const char *folder, const char *path, const struct sk_json 
     return rc < 0 ? -1 : sk_file_write(full, bytes, (size_t)size, 0600, err);
 }
 
-static int make_folder(char **out, struct sk_err *err)
+/* $CACHE/uploads; the folders in it are called PID-XXXXXX after the server that made them. */
+static char *uploads_folder(struct sk_err *err)
 {
     SK_OWN(free) char *cache = NULL;
 
     if (sk_cache_dir(&cache, err) < 0)
+        return NULL;
+    char *uploads = sk_path_join(cache, "uploads");
+    if (!uploads)
+        (void)sk_nomem(err);
+    return uploads;
+}
+
+static int make_folder(char **out, struct sk_err *err)
+{
+    SK_OWN(free) char *uploads = uploads_folder(err);
+    char name[32];
+
+    if (!uploads || sk_mkdirs(uploads, 0700, err) < 0)
         return -1;
-    SK_OWN(free) char *uploads = sk_path_join(cache, "uploads");
-    SK_OWN(free) char *folder = uploads ? sk_path_join(uploads, "model-XXXXXX") : NULL;
+    (void)snprintf(name, sizeof name, "%ld-XXXXXX", (long)getpid());
+    SK_OWN(free) char *folder = sk_path_join(uploads, name);
     if (!folder)
         return sk_nomem(err);
-    if (sk_mkdirs(uploads, 0700, err) < 0)
-        return -1;
     if (!mkdtemp(folder))
         return sk_fail_errno(err, "cannot make a folder in '%s'", uploads);
     *out = SK_TAKE(folder);
     return 0;
+}
+
+/* A folder with our own number is of an earlier life: we have just started. Should the number of a
+ * dead server belong to another process now, its folder stays until that has ended. */
+void sk_upload_sweep(void)
+{
+    SK_AUTO(sk_dir_done) struct sk_dir dir = { 0 };
+    struct sk_err err = SK_ERR_INIT;
+    SK_OWN(free) char *uploads = uploads_folder(&err);
+
+    if (!uploads || sk_dir_read(uploads, &dir, &err) < 0)
+        return; /* there were none */
+    for (size_t i = 0; i < dir.count; i++) {
+        long pid = strtol(dir.names[i], NULL, 10);
+        if (pid <= 0 || (pid != getpid() && (kill((pid_t)pid, 0) == 0 || errno != ESRCH)))
+            continue;
+        sk_upload_discard(sk_path_join(uploads, dir.names[i]));
+    }
 }
 
 void sk_upload_discard(char *folder)

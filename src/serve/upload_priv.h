@@ -18,6 +18,9 @@
  * are no files; else remove and free it. Errors: SK_INVALID with the name of the file. */
 int sk_upload_unpack(const struct sk_json *parameters, char **folder, struct sk_err *err) SK_CHECK;
 
+/* Removes the folders of servers that ended without removing them. Called once at start. */
+void sk_upload_sweep(void);
+
 /* Removes a folder that was unpacked and frees its name; a rest that cannot be removed is logged.
  * Accepts NULL. */
 void sk_upload_discard(char *folder);

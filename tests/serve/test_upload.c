@@ -66,6 +66,39 @@ static void writes_files(void **state)
     assert_null(folder);
 }
 
+static void a_sweep_takes_what_dead_servers_left(void **state)
+{
+    static const struct {
+        const char *name;
+        bool stays;
+    } rows[] = {
+        { "1-live01", true },          /* init lives */
+        { "999999999-dead01", false }, /* beyond the highest process number */
+        { "self", false },             /* stands for our own number */
+        { "notes", true },             /* not ours */
+    };
+
+    char own[32];
+
+    (void)snprintf(own, sizeof own, "%ld-before", (long)getpid());
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+            SK_OWN(free) char *uploads = sk_path_join(*state, "uploads");
+            SK_OWN(free)
+            char *folder = sk_path_join(uploads,
+                                        strcmp(rows[i].name, "self") == 0 ? own : rows[i].name);
+            struct sk_err err = SK_ERR_INIT;
+
+            if (pass == 0)
+                assert_int_equal(sk_mkdirs(folder, 0700, &err), 0);
+            else if (sk_is_dir(folder) != rows[i].stays)
+                fail_msg("%s", rows[i].name);
+        }
+        if (pass == 0)
+            sk_upload_sweep();
+    }
+}
+
 static void refuses_what_leads_outside(void **state)
 {
     static const char *const paths[] = { "/etc/passwd", "../x",    "a/../x", "1/../x", "",
@@ -172,6 +205,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(base64),
         cmocka_unit_test(writes_files),
+        cmocka_unit_test(a_sweep_takes_what_dead_servers_left),
         cmocka_unit_test(refuses_what_leads_outside),
         cmocka_unit_test(refuses_names),
         cmocka_unit_test(a_trial_ends),
