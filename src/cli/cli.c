@@ -22,6 +22,15 @@ int sk_cli_print(const struct sk_buf *out, struct sk_err *err)
     return 0;
 }
 
+void sk_cli_report_warnings(const struct sk_bundle *b)
+{
+    for (const char *p = b->warnings; p && *p;) {
+        size_t n = strcspn(p, "\n");
+        (void)fprintf(stderr, "skerry: warning: %s: %.*s\n", b->name, (int)n, p);
+        p += n + (p[n] == '\n');
+    }
+}
+
 enum sk_device sk_cli_device(const char *name)
 {
     if (strcmp(name, "cpu") == 0)

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/opt.h"
+#include "bundle/bundle.h"
 #include "engine/engine.h"
 
 #include <stdbool.h>
@@ -29,6 +30,9 @@ enum {
 /* Writes a buffer to standard output; a buffer that failed is an error. A closed pipe is an error
  * too, unless SIGPIPE ends the program first, as it does in a shell. */
 int sk_cli_print(const struct sk_buf *out, struct sk_err *err) SK_CHECK;
+
+/* The bundle's warnings on standard error, a line each. */
+void sk_cli_report_warnings(const struct sk_bundle *b);
 
 /*
  * The configuration file of a command: /etc/skerry/<command>.json, or what SKERRY_CONFIG names. An
