@@ -280,12 +280,17 @@ static int emit_raw(const struct bmp *b, struct sk_band *band, struct sk_err *er
 
 /* ---- run lengths ---- */
 
+enum {
+    RUN_MAX = 255
+};
+
 struct rle {
     const struct bmp *b;
     size_t pos;
     uint8_t *out; /* indices, one byte each, in the file's order of rows */
     size_t done, total;
     size_t x; /* what the coder thinks its column is */
+    struct sk_watch watch;
 };
 
 static void put_run(struct rle *r, unsigned count, unsigned value)
@@ -328,6 +333,8 @@ static int expand(struct rle *r, struct sk_err *err)
 {
     const struct bmp *b = r->b;
     while (r->done < r->total) {
+        if (sk_watch_made(&r->watch, RUN_MAX, err) < 0)
+            return -1;
         if (r->pos > b->len || b->len - r->pos < 2)
             return cut_off(err);
         unsigned count = b->bytes[r->pos], value = b->bytes[r->pos + 1];
@@ -352,12 +359,13 @@ static int expand(struct rle *r, struct sk_err *err)
     return 0;
 }
 
-static int emit_rle(struct bmp *b, struct sk_band *band, struct sk_err *err)
+static int emit_rle(struct bmp *b, uint64_t deadline_ns, struct sk_band *band, struct sk_err *err)
 {
     size_t total = (size_t)b->width * b->height;
     struct rle r = { .b = b,
                      .pos = b->offset < b->len ? (size_t)b->offset : b->len,
-                     .total = total };
+                     .total = total,
+                     .watch = { .deadline_ns = deadline_ns } };
     r.out = calloc(total, 1);
     if (!r.out)
         return sk_nomem(err);
@@ -401,8 +409,9 @@ static int decode(const struct sk_decode *d, struct sk_sink *sink, struct sk_err
     struct sk_band band = { 0 };
     int result = sk_band_open(&band, sink, b.width, b.height, SK_BAND_ROWS, err);
     if (result == 0)
-        result = b.compression == RLE8 || b.compression == RLE4 ? emit_rle(&b, &band, err)
-                                                                : emit_raw(&b, &band, err);
+        result = b.compression == RLE8 || b.compression == RLE4
+                     ? emit_rle(&b, d->opts->deadline_ns, &band, err)
+                     : emit_raw(&b, &band, err);
     sk_band_done(&band);
     return result;
 }

@@ -20,7 +20,8 @@
 enum {
     TABLE_CODES = 4096,
     CODE_BITS_MAX = 12,
-    STEP_BYTES = 64 << 10
+    STEP_BYTES = 64 << 10,
+    BLOCK_WORK_BYTES = 4 << 10 /* what a sub-block makes, as a rule */
 };
 
 struct gif {
@@ -167,6 +168,7 @@ struct lzw {
     uint8_t *indices;            /* of the screen */
     uint32_t x, y, step;         /* where the next pixel goes, within the frame */
     unsigned pass;               /* interlaced: 1..4; 0: not */
+    struct sk_watch watch;
 };
 
 static bool grow_window(struct lzw *z)
@@ -179,6 +181,8 @@ static bool grow_window(struct lzw *z)
 /* A sub-block counts only when all of it is there. */
 static int next_block(struct lzw *z, struct sk_err *err)
 {
+    if (sk_watch_made(&z->watch, BLOCK_WORK_BYTES, err) < 0)
+        return -1;
     while (z->pos >= z->window || z->window - z->pos < (size_t)z->g->bytes[z->pos] + 1)
         if (!grow_window(z))
             return cut_off(err);
@@ -357,6 +361,7 @@ static int decode(const struct sk_decode *d, struct sk_sink *sink, struct sk_err
     struct lzw *z = calloc(1, sizeof *z);
     if (!z)
         return sk_nomem(err);
+    z->watch.deadline_ns = d->opts->deadline_ns;
     int result = decode_frame(&g, z, &band, sink, err);
     sk_band_done(&band);
     free(z->indices);

@@ -10,6 +10,7 @@
  * Invariant: the library's state lives in struct run, outside the frame that setjmp returns to, so
  * longjmp leaves no local in doubt, and decode() releases it on every path.
  */
+#include "base/clock.h"
 #include "base/limits.h"
 #include "image/decode_priv.h"
 
@@ -86,10 +87,14 @@ static void source_skip(j_decompress_ptr cinfo, long count)
 }
 
 /* A progressive file of a few kilobytes can hold thousands of scans, each of which costs a pass
- * over the picture. */
-static void limit_scans(j_common_ptr cinfo)
+ * over the picture, and no row comes before the last pass. The library calls this once per row of
+ * MCUs that it reads and per row of pixels that it gives. */
+static void limit_work(j_common_ptr cinfo)
 {
     struct run *run = run_of(cinfo);
+    uint64_t deadline_ns = run->d->opts->deadline_ns;
+    if (deadline_ns != 0 && sk_deadline_check(deadline_ns, sk_now_ns(), run->err) < 0)
+        longjmp(run->escape, 1);
     if (run->cinfo.input_scan_number > (int)SK_LIMIT_JPEG_SCANS) {
         (void)sk_fail(run->err, SK_LIMIT, "more than %u scans", SK_LIMIT_JPEG_SCANS);
         longjmp(run->escape, 1);
@@ -231,7 +236,7 @@ static int decode_by_library(const struct sk_decode *d, unsigned components, str
             .resync_to_restart = jpeg_resync_to_restart,
             .term_source = source_noop,
         },
-        .progress = { .progress_monitor = limit_scans },
+        .progress = { .progress_monitor = limit_work },
         .rest = d->bytes,
         .rest_len = d->len,
         .d = d,

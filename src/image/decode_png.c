@@ -28,6 +28,7 @@ enum {
 struct png_run {
     struct sk_png png;
     struct sk_err *err;
+    struct sk_watch watch;
     z_stream z;
     bool has_stream;
     size_t chunk_left;       /* of the current IDAT as stated */
@@ -172,6 +173,8 @@ static int next_piece(struct png_run *run)
 /* Inflates one row of `bytes` bytes behind its filter byte and undoes the filter. */
 static int read_row(struct png_run *run, size_t bytes, bool *is_end)
 {
+    if (sk_watch_made(&run->watch, bytes + 1, run->err) < 0)
+        return -1;
     run->z.next_out = run->row;
     run->z.avail_out = (uInt)(bytes + 1);
     for (;;) {
@@ -352,7 +355,7 @@ static int run_decode(struct png_run *run, const struct sk_decode *d, struct sk_
 
 static int decode(const struct sk_decode *d, struct sk_sink *sink, struct sk_err *err)
 {
-    struct png_run run = { .err = err };
+    struct png_run run = { .err = err, .watch = { .deadline_ns = d->opts->deadline_ns } };
     int result = run_decode(&run, d, sink);
     if (run.has_stream)
         (void)inflateEnd(&run.z);

@@ -1,10 +1,11 @@
 /*
- * decode_priv.h - what the decoders share: bytes in the file's order, bands of rows on their way to
- * the sink, 16-bit grey.
+ * decode_priv.h - what the decoders share: bytes in the file's order, an eye on the deadline, bands
+ * of rows on their way to the sink, 16-bit grey.
  */
 #ifndef SK_IMAGE_DECODE_PRIV_H
 #define SK_IMAGE_DECODE_PRIV_H
 
+#include "base/clock.h"
 #include "image/image_priv.h"
 
 static inline uint32_t sk_be16(const uint8_t *p)
@@ -25,6 +26,30 @@ static inline uint32_t sk_le16(const uint8_t *p)
 static inline uint32_t sk_le32(const uint8_t *p)
 {
     return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+}
+
+/*
+ * The deadline of a decode, for a decoder that works long before its first row reaches the sink: it
+ * tells how many bytes it has made, and the clock is read at the first of them and then once in
+ * SK_WATCH_BYTES.
+ */
+struct sk_watch {
+    uint64_t deadline_ns; /* 0: none */
+    size_t left;          /* bytes to go until the next look */
+};
+
+enum {
+    SK_WATCH_BYTES = 64 << 10
+};
+
+static inline int SK_CHECK sk_watch_made(struct sk_watch *w, size_t bytes, struct sk_err *err)
+{
+    if (bytes < w->left) {
+        w->left -= bytes;
+        return 0;
+    }
+    w->left = SK_WATCH_BYTES;
+    return w->deadline_ns == 0 ? 0 : sk_deadline_check(w->deadline_ns, sk_now_ns(), err);
 }
 
 /*
@@ -89,6 +114,7 @@ void sk_cmyk_to_rgb(const uint8_t *src, size_t count, uint8_t *dst);
 struct sk_collector {
     struct sk_sink sink; /* first: the decoder's pointer is ours */
     struct sk_image *img;
+    uint64_t deadline_ns; /* 0 after init: none */
 };
 
 void sk_collector_init(struct sk_collector *c, struct sk_image *img);

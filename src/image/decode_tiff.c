@@ -215,7 +215,8 @@ static int draw_blocks(struct sk_tiff *t, const struct sk_tiff_canvas *c, struct
     for (size_t i = 0; i < count; i++) {
         if (i + 1 < count && is_same_place(&blocks[i], &blocks[i + 1]))
             continue;
-        if (draw_block(c, &blocks[i], err) < 0)
+        if (sk_watch_made(c->watch, (size_t)blocks[i].w * blocks[i].h * c->pixel_bytes, err) < 0 ||
+            draw_block(c, &blocks[i], err) < 0)
             return -1;
     }
     return 0;
@@ -298,6 +299,7 @@ static int emit_upright(const struct sk_tiff_canvas *c, const struct sk_decode *
     SK_AUTO(sk_image_done) struct sk_image tmp = { 0 };
     struct sk_collector collector;
     sk_collector_init(&collector, &img);
+    collector.deadline_ns = d->opts->deadline_ns;
     if (emit(c, d, &collector.sink, err) < 0 ||
         sk_image_orient(&img, c->tiff->orientation, &tmp, err) < 0 ||
         sink->begin(sink, img.width, img.height, err) < 0)
@@ -313,7 +315,10 @@ static int decode(const struct sk_decode *d, struct sk_sink *sink, struct sk_err
     if (sk_tiff_open(&t, d->bytes, d->len, err) < 0)
         return -1;
     SK_AUTO(free_cleanup) uint8_t *pixels = NULL;
-    struct sk_tiff_canvas canvas = { .tiff = &t, .pixel_bytes = canvas_pixel_bytes(t.pixel) };
+    struct sk_watch watch = { .deadline_ns = d->opts->deadline_ns };
+    struct sk_tiff_canvas canvas = { .tiff = &t,
+                                     .pixel_bytes = canvas_pixel_bytes(t.pixel),
+                                     .watch = &watch };
     pixels = calloc((size_t)t.width * t.height, canvas.pixel_bytes);
     if (!pixels)
         return sk_nomem(err);

@@ -70,19 +70,34 @@ int sk_image_probe(const void *bytes, size_t len, struct sk_image_info *out, str
     return sk_format_find(bytes, len, &opts, &format, out, err);
 }
 
+int sk_deadline_check(uint64_t deadline_ns, uint64_t now_ns, struct sk_err *err)
+{
+    if (deadline_ns != 0 && now_ns > deadline_ns)
+        return sk_fail(err, SK_TIMEOUT, "the deadline passed while the picture was decoded");
+    return 0;
+}
+
 /* ---- collecting a whole picture ---- */
+
+static int check_collector(const struct sk_collector *c, struct sk_err *err)
+{
+    return c->deadline_ns == 0 ? 0 : sk_deadline_check(c->deadline_ns, sk_now_ns(), err);
+}
 
 static int collect_begin(struct sk_sink *sink, uint32_t width, uint32_t height, struct sk_err *err)
 {
     struct sk_collector *c = (struct sk_collector *)sink;
+    if (check_collector(c, err) < 0)
+        return -1;
     return sk_image_alloc(c->img, width, height, err);
 }
 
 static int collect_rows(struct sk_sink *sink, const uint8_t *rgb, size_t stride, uint32_t y,
                         uint32_t count, struct sk_err *err)
 {
-    (void)err;
     struct sk_collector *c = (struct sk_collector *)sink;
+    if (check_collector(c, err) < 0)
+        return -1;
     size_t row = (size_t)c->img->width * 3;
     uint8_t *to = c->img->pixels + y * row;
     if (stride == row) {
@@ -104,6 +119,7 @@ int sk_format_collect(const struct sk_format *format, const struct sk_decode *d,
 {
     struct sk_collector c;
     sk_collector_init(&c, img);
+    c.deadline_ns = d->opts->deadline_ns;
     if (format->decode(d, &c.sink, err) < 0)
         return sk_wrap(err, "%s", format->name);
     if (d->opts->exif_orientation && d->info->orientation > 1)

@@ -47,6 +47,7 @@ struct fused {
     int orientation;
     struct sk_resizer *resizer;
     struct sk_image *dst;
+    uint64_t deadline_ns;
     uint64_t resize_ns;
 };
 
@@ -55,6 +56,8 @@ static int fused_begin(struct sk_sink *sink, uint32_t width, uint32_t height, st
 {
     struct fused *f = (struct fused *)sink;
     uint64_t start = sk_now_ns();
+    if (sk_deadline_check(f->deadline_ns, start, err) < 0)
+        return -1;
     if (width != f->info->width || height != f->info->height)
         return sk_fail(err, SK_CORRUPT, "%u x %u pixels where the header says %u x %u", width,
                        height, f->info->width, f->info->height);
@@ -67,9 +70,10 @@ static int fused_begin(struct sk_sink *sink, uint32_t width, uint32_t height, st
 static int fused_rows(struct sk_sink *sink, const uint8_t *rgb, size_t stride, uint32_t y,
                       uint32_t count, struct sk_err *err)
 {
-    (void)err;
     struct fused *f = (struct fused *)sink;
     uint64_t start = sk_now_ns();
+    if (sk_deadline_check(f->deadline_ns, start, err) < 0)
+        return -1;
     sk_resizer_rows(f->resizer, rgb, stride, y, count);
     f->resize_ns += sk_now_ns() - start;
     return 0;
@@ -125,6 +129,7 @@ int sk_image_decode_resized(const void *bytes, size_t len, const struct sk_decod
         .orientation = orientation,
         .resizer = work->resizer,
         .dst = dst,
+        .deadline_ns = o.deadline_ns,
     };
     if (run(format, &d, &f, err) < 0)
         return -1;

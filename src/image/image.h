@@ -8,7 +8,7 @@
  *
  * Errors: SK_CORRUPT for a broken picture, SK_UNSUPPORTED_MEDIA for an unknown format (with the
  * list of known ones), SK_LIMIT for one that is too large (before any memory is taken for pixels),
- * SK_NOMEM. Threads: every function may be called from any number of threads; an sk_image belongs
+ * SK_TIMEOUT past the deadline of the options, SK_NOMEM. Threads: every function may be called from any number of threads; an sk_image belongs
  * to one.
  */
 #ifndef SK_IMAGE_IMAGE_H
@@ -57,6 +57,7 @@ struct sk_decode_options {
     uint64_t max_pixels;   /* 0: SK_LIMIT_PIXELS */
     bool exif_orientation; /* turn upright as ImageOps.exif_transpose does */
     enum sk_grey16 grey16; /* how 16-bit grey becomes 8 bit; clip is Pillow's way */
+    uint64_t deadline_ns;  /* monotonic (base/clock.h); 0: none. Later than that: SK_TIMEOUT */
 };
 
 struct sk_image_info {

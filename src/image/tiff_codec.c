@@ -161,6 +161,8 @@ static int read_strips(struct codec *c, struct sk_err *err)
     for (uint32_t y = 0; y < t->height; y += rows) {
         uint32_t h = t->height - y < rows ? t->height - y : rows;
         for (unsigned plane = 0; plane < c->planes; plane++) {
+            if (sk_watch_made(c->canvas->watch, (size_t)bytes, err) < 0)
+                return -1;
             uint32_t number = TIFFComputeStrip(c->tiff, y, (uint16_t)plane);
             if (TIFFReadEncodedStrip(c->tiff, number, strip, bytes) < 0)
                 return broken(c, "broken strip", err);
@@ -199,6 +201,8 @@ static int read_tiles(struct codec *c, struct sk_err *err)
     for (uint32_t y = 0; y < t->height; y += h)
         for (unsigned plane = 0; plane < c->planes; plane++)
             for (uint32_t x = 0; x < t->width; x += w) {
+                if (sk_watch_made(c->canvas->watch, (size_t)bytes, err) < 0)
+                    return -1;
                 if (TIFFReadTile(c->tiff, tile, x, y, 0, (uint16_t)plane) < 0)
                     return broken(c, "broken tile", err);
                 put_rows(c, tile, (size_t)stride, x, y, t->width - x < w ? t->width - x : w,

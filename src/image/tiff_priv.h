@@ -75,6 +75,7 @@ struct sk_tiff_canvas {
     const struct sk_tiff *tiff;
     uint8_t *pixels;
     size_t pixel_bytes;
+    struct sk_watch *watch;
 };
 
 /* Where rows of samples come from: the file's or our byte order, and what the codec has undone

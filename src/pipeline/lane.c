@@ -62,6 +62,11 @@ struct sk_run *sk_lane_run(struct sk_lane *l)
     return l->run;
 }
 
+void sk_lane_deadline(struct sk_lane *l, uint64_t deadline_ns)
+{
+    sk_prep_work_deadline(l->work, deadline_ns);
+}
+
 /* ---- in ---- */
 
 /* The place for one picture's tensor of `bytes`, and of the other rows of a fixed batch. */

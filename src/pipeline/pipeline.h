@@ -57,6 +57,9 @@ int sk_lane_classify(struct sk_lane *l, const void *bytes, size_t len, uint64_t 
 int sk_lane_prepare(struct sk_lane *l, const void *bytes, size_t len, uint64_t max_pixels,
                     bool two_threads, struct sk_result *out, struct sk_err *err) SK_CHECK;
 int sk_lane_infer(struct sk_lane *l, bool wide, struct sk_result *out, struct sk_err *err) SK_CHECK;
+/* Decoding ends with SK_TIMEOUT when it is later than this (monotonic, base/clock.h; 0: never).
+ * Holds until set again. */
+void sk_lane_deadline(struct sk_lane *l, uint64_t deadline_ns);
 /* One prediction with the bundle's warm-up picture through both sessions; nothing for what is no
  * classifier. */
 int sk_lane_warm(struct sk_lane *l, struct sk_err *err) SK_CHECK;

@@ -20,6 +20,7 @@ struct sk_prep_work {
     struct sk_image window; /* pixels that the decoder delivers */
     struct sk_image canvas; /* the same with black around, when the crop is larger than the picture
                              */
+    uint64_t deadline_ns;   /* of decoding; 0: none */
 };
 
 /* ---- plans ---- */
@@ -190,6 +191,11 @@ void sk_prep_work_free(struct sk_prep_work *w)
     free(w);
 }
 
+void sk_prep_work_deadline(struct sk_prep_work *w, uint64_t deadline_ns)
+{
+    w->deadline_ns = deadline_ns;
+}
+
 /* ---- pictures ---- */
 
 struct target {
@@ -313,6 +319,7 @@ int sk_prep_run(const struct sk_prep *p, const void *bytes, size_t len, uint64_t
         report = &unused;
     memset(report, 0, sizeof(*report));
     opts.max_pixels = max_pixels;
+    opts.deadline_ns = work->deadline_ns;
     if (sk_image_decode_resized(bytes, len, &opts, place_picture, &t, two_threads, work->image,
                                 &work->window, &report->decode, err) < 0)
         return -1;

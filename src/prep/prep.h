@@ -67,6 +67,9 @@ struct sk_prep_work;
 struct sk_prep_work *sk_prep_work_new(void);
 void sk_prep_work_free(struct sk_prep_work *w);
 SK_DEFINE_OWN(struct sk_prep_work, sk_prep_work_free);
+/* Decoding ends with SK_TIMEOUT when it is later than this (monotonic, base/clock.h; 0: never).
+ * Holds for every sk_prep_run until set again. */
+void sk_prep_work_deadline(struct sk_prep_work *w, uint64_t deadline_ns);
 
 struct sk_prep_report {
     struct sk_decode_report decode;

@@ -58,6 +58,7 @@ static int classify(struct predict *p, const struct picture *pic, uint64_t queue
     *times = (struct sk_run_times){ .queue_ns = sk_now_ns() - queued_ns };
     if (sk_loaded_lane(loaded, worker, &lane, err) < 0)
         return -1;
+    sk_lane_deadline(lane, p->call.deadline_ns);
     if (sk_lane_prepare(lane, pic->bytes.ptr, pic->bytes.len, s->opts.max_pixels,
                         sk_pool_is_lone(s->pool), &result, err) < 0)
         return -1;

@@ -1,6 +1,8 @@
 /* test_formats.c - the choice of a format, the limits, probing, turning upright on the way. */
 #include "decode_util.h"
 
+#include "base/clock.h"
+
 static const char *const formats[] = { "jpeg", "png", "webp", "bmp", "gif", "tiff", "pnm" };
 
 static const char *const one_of_each[] = {
@@ -87,6 +89,61 @@ static void test_limit(void **state)
     }
 }
 
+/* [image-8] Past the deadline nothing is decoded, and what was in the picture stays; with one to
+ * come, or none, all is as before. */
+static void test_deadline(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "progressive.jpeg",    "rgb420.jpeg", "rgb.png",
+        "tile_interlaced.png", "lossy.webp",  "bits24.bmp",
+        "plain.gif",           "lzw.tiff",    "p6.pnm",
+    };
+    for (size_t n = 0; n < UTIL_COUNT(names); n++) {
+        SK_AUTO(util_file_done) struct util_file f = util_open(names[n]);
+        SK_AUTO(sk_image_done) struct sk_image img = { 0 };
+        struct sk_err err = SK_ERR_INIT;
+        struct sk_decode_options opts = { .deadline_ns = 0 };
+        assert_int_equal(sk_image_decode(f.bytes, f.len, &opts, &img, NULL, &err), 0);
+        util_check_pixels(names[n], &img);
+        opts.deadline_ns = 1;
+        if (sk_image_decode(f.bytes, f.len, &opts, &img, NULL, &err) != -1 ||
+            err.code != SK_TIMEOUT ||
+            !strstr(err.text, ": the deadline passed while the picture was decoded"))
+            fail_msg("%s: %s: '%s'", names[n], sk_code_name(err.code), err.text);
+        util_check_pixels(names[n], &img);
+        opts.deadline_ns = sk_now_ns() + 3600ull * 1000000000;
+        assert_int_equal(sk_image_decode(f.bytes, f.len, &opts, &img, NULL, &err), 0);
+        util_check_pixels(names[n], &img);
+    }
+}
+
+/* [image-8] Decoders that work long before their first row look for themselves: here the sink does
+ * not. */
+static void test_deadline_before_rows(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "progressive.jpeg", "tile_interlaced.png", "interlaced.gif", "rle8.bmp",
+        "lzw.tiff",         "deflate_tiles.tiff",  "rgb_tiles.tiff",
+    };
+    for (size_t n = 0; n < UTIL_COUNT(names); n++) {
+        SK_AUTO(util_file_done) struct util_file f = util_open(names[n]);
+        struct sk_err err = SK_ERR_INIT;
+        const struct sk_format *format = NULL;
+        const struct sk_decode_options opts = { .deadline_ns = 1 };
+        struct sk_decode_report report = { 0 };
+        const uint8_t *bytes = (const uint8_t *)f.bytes;
+        assert_int_equal(sk_format_find(bytes, f.len, &opts, &format, &report.info, &err), 0);
+        const struct sk_decode d = {
+            .bytes = bytes, .len = f.len, .opts = &opts, .info = &report.info, .report = &report
+        };
+        struct util_sink s = { { util_sink_begin, util_sink_rows }, 1 }; /* begin, but no rows */
+        if (format->decode(&d, &s.sink, &err) != -1 || err.code != SK_TIMEOUT)
+            fail_msg("%s: %s: '%s'", names[n], sk_code_name(err.code), err.text);
+    }
+}
+
 /* [image-20] [image-22] */
 static void test_upright(void **state)
 {
@@ -167,10 +224,11 @@ static void test_grey16_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_list),    cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_probe),   cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_upright), cmocka_unit_test(test_allocations),
-        cmocka_unit_test(test_grey16),  cmocka_unit_test(test_grey16_allocations),
+        cmocka_unit_test(test_list),     cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_probe),    cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_upright),  cmocka_unit_test(test_allocations),
+        cmocka_unit_test(test_grey16),   cmocka_unit_test(test_grey16_allocations),
+        cmocka_unit_test(test_deadline), cmocka_unit_test(test_deadline_before_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -196,6 +196,11 @@ static void test_bad(void **state)
                      -1);
     assert_int_equal(err.code, SK_LIMIT);
     assert_int_equal(plan.src_w, 0);
+    const struct sk_decode_options late = { .deadline_ns = 1 }; /* [image-8] */
+    assert_int_equal(sk_image_decode_resized(f.bytes, f.len, &late, answer, &plan, false, work,
+                                             &out, NULL, &err),
+                     -1);
+    assert_int_equal(err.code, SK_TIMEOUT);
     sk_image_work_free(work);
     sk_image_work_free(NULL);
     sk_image_done(&out);

@@ -1,5 +1,6 @@
 """What the server promises while it runs: limits, deadlines, swaps without a failed request, an orderly end."""
 
+import io
 import os
 import shutil
 import signal
@@ -8,6 +9,7 @@ import time
 
 import pytest
 import requests
+from PIL import Image
 
 from harness import models, program
 
@@ -157,6 +159,18 @@ def test_deadline_is_504_and_the_work_is_dropped(serve, tmp_path, china):
     assert [code for code, _ in results] == [504] * 4
     assert max(seconds for _, seconds in results) < 2.5  # without the deadline each takes several seconds
     eventually(lambda: server.metrics()["skerry_workers_busy"] == 0, 3, "an idle worker")
+
+
+def test_deadline_holds_while_decoding(serve, tmp_path):
+    """A progressive JPEG gives no row before its last scan: seconds of work in a small file."""
+    out = io.BytesIO()
+    Image.new("L", (12000, 12000), 120).save(out, "jpeg", progressive=True, optimize=True, quality=10)
+    server = serve(models.bundle(tmp_path / "m"), "--threads", 1, "--request-timeout", "200ms")
+    start = time.monotonic()
+    r = requests.post(server.base + "/predict", data=out.getvalue(), headers=JPEG, timeout=60)
+    assert r.status_code == 504 and "while the picture was decoded" in r.text
+    assert time.monotonic() - start < 1.5
+    eventually(lambda: server.metrics()["skerry_workers_busy"] == 0, 1, "an idle worker")
 
 
 def test_memory_returns_after_swaps(serve, tmp_path, china):

@@ -230,6 +230,35 @@ static void test_failures(void **state)
     }
 }
 
+/* A lane keeps its deadline until it is told another. */
+static void test_deadline(void **state)
+{
+    const struct script script = { { PICTURE }, { SCORES }, .ops = { "Gemm" } };
+    const uint64_t deadlines[] = { 0, 1, 1, UINT64_MAX };
+    struct scripted s;
+    size_t len;
+    struct sk_err err = SK_ERR_INIT;
+    SK_OWN(free) uint8_t *picture = script_picture(20, 10, 77, &len);
+
+    (void)state;
+    assert_int_equal(script_open(&s, &script, &err), 0);
+    {
+        SK_OWN(sk_lane_free) struct sk_lane *l = NULL;
+        struct sk_result r;
+
+        assert_int_equal(sk_lane_new(s.classifier, &l, &err), 0);
+        for (size_t i = 0; i < COUNT(deadlines); i++) {
+            if (i == 0 || deadlines[i] != deadlines[i - 1])
+                sk_lane_deadline(l, deadlines[i]);
+            int rc = sk_lane_prepare(l, picture, len, 0, false, &r, &err);
+            assert_int_equal(rc, deadlines[i] == 1 ? -1 : 0);
+            if (rc < 0)
+                assert_int_equal(err.code, SK_TIMEOUT);
+        }
+    }
+    script_close(&s);
+}
+
 static void test_warm(void **state)
 {
     static const struct {
@@ -268,11 +297,11 @@ static void test_warm(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_probabilities),
-                                        cmocka_unit_test(test_batch_rest),
-                                        cmocka_unit_test(test_open_size),
-                                        cmocka_unit_test(test_failures),
-                                        cmocka_unit_test(test_warm) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_probabilities), cmocka_unit_test(test_batch_rest),
+        cmocka_unit_test(test_open_size),     cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_deadline),      cmocka_unit_test(test_warm)
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
