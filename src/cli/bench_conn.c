@@ -39,6 +39,7 @@ int sk_conn_start(struct sk_conn *c, const struct sk_bench_target *t, const char
         c->fd = fd;
         fd = -1;
     }
+    c->connects = c->state == SK_CONN_CLOSED;
     c->state = SK_CONN_SENDING;
     c->request = request;
     c->request_len = len;
@@ -61,9 +62,10 @@ static enum sk_conn_result send_some(struct sk_conn *c, struct sk_err *err)
         if (n < 0 && (errno == EAGAIN || errno == ENOTCONN || errno == EINPROGRESS))
             return SK_CONN_AGAIN;
         if (n < 0) {
-            (void)sk_fail_errno(err, "sending");
+            (void)sk_fail_errno(err, c->connects ? "connecting" : "sending");
             return SK_CONN_FAILED;
         }
+        c->connects = false;
         c->sent += (size_t)n;
     }
     c->state = SK_CONN_READING;

@@ -13,6 +13,9 @@
  *     warm-up          | measured                                | rest (open loop)
  *     ^ start            ^ open                                    ^ close
  *
+ * A connection that was refused rests, 10 ms at first, then twice as long up to 200 ms: a server
+ * that is gone must not be met with a storm.
+ *
  * A request counts when it was due (open loop) or was answered (closed loop) inside the window.
  */
 #include "cli/bench_priv.h"
@@ -26,7 +29,10 @@
 
 enum {
     EVENTS = 64,
-    BACKLOG_MAX = 1 << 20
+    BACKLOG_MAX = 1 << 20,
+    WAIT_MS = 100, /* between looks at what has expired */
+    REST_MIN_MS = 10,
+    REST_MAX_MS = 200
 };
 
 struct loop {
@@ -34,7 +40,7 @@ struct loop {
     struct sk_load_result *result;
     struct sk_conn *conns;
     unsigned *free_conns; /* stack of idle or closed ones */
-    unsigned free_count;
+    unsigned free_count, resting_count;
     int epoll_fd, timer_fd;
     uint64_t open_ns, close_ns; /* the window */
     /* Open loop. Due times that wait for a connection, in a ring. */
@@ -79,7 +85,28 @@ static void put_back(struct loop *l, struct sk_conn *c)
     l->free_conns[l->free_count++] = (unsigned)(c - l->conns);
 }
 
-/* Judges what a step has led to. Afterwards the connection is free, or still at work. */
+/* The connection could not be made: it is free again after a while. */
+static void rest(struct loop *l, struct sk_conn *c, uint64_t now)
+{
+    c->rest_ms = c->rest_ms == 0 ? REST_MIN_MS : 2 * c->rest_ms;
+    c->rest_ms = c->rest_ms < REST_MAX_MS ? c->rest_ms : REST_MAX_MS;
+    c->rests_until_ns = now + c->rest_ms * 1000000u;
+    l->resting_count++;
+}
+
+static void wake_rested(struct loop *l, uint64_t now)
+{
+    for (unsigned i = 0; l->resting_count > 0 && i < l->load->connections; i++) {
+        struct sk_conn *c = &l->conns[i];
+        if (c->rests_until_ns == 0 || c->rests_until_ns > now)
+            continue;
+        c->rests_until_ns = 0;
+        l->resting_count--;
+        put_back(l, c);
+    }
+}
+
+/* Judges what a step has led to. Afterwards the connection is free, at rest, or still at work. */
 static int settle(struct loop *l, struct sk_conn *c, enum sk_conn_result r,
                   const struct sk_err *why, struct sk_err *err)
 {
@@ -89,7 +116,12 @@ static int settle(struct loop *l, struct sk_conn *c, enum sk_conn_result r,
 
     if (r == SK_CONN_AGAIN)
         return watch(l, c, false, err);
-    put_back(l, c);
+    if (r == SK_CONN_FAILED && c->connects) {
+        rest(l, c, now);
+    } else {
+        c->rest_ms = 0;
+        put_back(l, c);
+    }
     if (r == SK_CONN_FAILED) {
         note_error(l, counts_at, why->text);
     } else if (c->status != 200) {
@@ -211,14 +243,14 @@ static bool is_over(const struct loop *l, uint64_t now)
         return false;
     if (!l->open_loop)
         return true;
-    bool idle = l->line_count == 0 && l->free_count == l->load->connections;
+    bool idle = l->line_count == 0 && l->free_count + l->resting_count == l->load->connections;
     return idle || now > l->close_ns + l->load->timeout_ns;
 }
 
 static int handle_events(struct loop *l, struct sk_err *err)
 {
     struct epoll_event events[EVENTS];
-    int n = epoll_wait(l->epoll_fd, events, EVENTS, 100);
+    int n = epoll_wait(l->epoll_fd, events, EVENTS, l->resting_count > 0 ? REST_MIN_MS : WAIT_MS);
 
     if (n < 0 && errno != EINTR)
         return sk_fail_errno(err, "epoll");
@@ -253,6 +285,7 @@ static int run_loop(struct loop *l, struct sk_err *err)
             expire(l, now);
             last_expiry = now;
         }
+        wake_rested(l, now);
         if (launch_due(l, err) < 0)
             return -1;
         if (l->open_loop && l->next_due_ns < l->close_ns && set_timer(l, l->next_due_ns, err) < 0)

@@ -88,13 +88,16 @@ struct sk_conn {
     size_t request_len, sent;
     char head[SK_CONN_HEAD_BYTES]; /* of the answer */
     size_t head_len;
+    bool connects; /* nothing was sent yet: a failure is one of connecting */
     bool head_done, close_after;
     int status;
     uint64_t body_left;
-    struct sk_buf *body; /* where the body goes; NULL: nowhere */
-    char snippet[200];   /* its beginning, NUL-terminated: tells why a status is not 200 */
-    uint64_t start_ns;   /* for the owner: when the request was due */
-    uint32_t watched;    /* for the owner: what epoll looks for */
+    struct sk_buf *body;     /* where the body goes; NULL: nowhere */
+    char snippet[200];       /* its beginning, NUL-terminated: tells why a status is not 200 */
+    uint64_t start_ns;       /* for the owner: when the request was due */
+    uint32_t watched;        /* for the owner: what epoll looks for */
+    uint64_t rests_until_ns; /* for the owner: it does not connect before; 0: it does not rest */
+    unsigned rest_ms;        /* for the owner: how long it rested last */
 };
 
 /* Connects where necessary (without waiting) and notes what is to be sent. */

@@ -143,8 +143,10 @@ static void test_no_answers(void **state)
     }
 }
 
+/* Refused connections rest longer and longer. */
 static void test_nobody_there(void **state)
 {
+    static const double rates[] = { 0, 500 };
     struct fake_server s;
     struct sk_err err = SK_ERR_INIT;
 
@@ -152,18 +154,23 @@ static void test_nobody_there(void **state)
     fake_start(&s, ok, 0);
     struct sk_bench_target t = target_of(&s);
     fake_stop(&s);
-    const struct sk_load l = { .target = &t,
-                               .request = request,
-                               .request_len = sizeof request - 1,
-                               .connections = 1,
-                               .duration_ns = 30 * ms,
-                               .timeout_ns = 100 * ms };
-    if (sk_load_run(&l, &result, &err) == 0) { /* refused at once, or a moment later: both are told
-                                                */
-        assert_int_equal(result.answered, 0);
-        assert_non_null(strstr(result.first_error, "refused"));
-    } else {
-        assert_non_null(strstr(err.text, "refused"));
+    for (size_t i = 0; i < COUNT(rates); i++) {
+        const struct sk_load l = { .target = &t,
+                                   .request = request,
+                                   .request_len = sizeof request - 1,
+                                   .connections = 1,
+                                   .rate = rates[i],
+                                   .duration_ns = 400 * ms,
+                                   .timeout_ns = 100 * ms,
+                                   .seed = 3 };
+        if (sk_load_run(&l, &result, &err) == 0) { /* refused at once, or a moment later: both are
+                                                      told */
+            assert_int_equal(result.answered, 0);
+            assert_string_equal(result.first_error, "connecting: Connection refused");
+            assert_true(rates[i] > 0 || result.errors <= 6); /* after 0, 10, 30, 70, 150, 310 ms */
+        } else {
+            assert_non_null(strstr(err.text, "refused"));
+        }
     }
 }
 
