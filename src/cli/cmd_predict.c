@@ -226,15 +226,6 @@ static void job_done(struct job *job)
     (void)pthread_cond_destroy(&job->changed);
 }
 
-static void report_warnings(const struct sk_bundle *b)
-{
-    for (const char *p = b->warnings; p && *p;) {
-        size_t n = strcspn(p, "\n");
-        (void)fprintf(stderr, "skerry: warning: %s: %.*s\n", b->name, (int)n, p);
-        p += n + (p[n] == '\n');
-    }
-}
-
 static int predict_all(const struct args *a, struct sk_classifier *c, const struct sk_paths *paths,
                        struct sk_err *err)
 {
@@ -285,6 +276,9 @@ static int run(const void *args, char **operands, unsigned count, struct sk_err 
 
     if (a->json && a->csv)
         return sk_fail(err, SK_USAGE, "--json and --csv exclude each other");
+    if (!sk_bundle_is(operands[0]) && sk_bundle_is(operands[1]))
+        return sk_fail(err, SK_USAGE, "'%s' is no model, but '%s' is: the model comes first",
+                       operands[0], operands[1]);
     sk_log_setup(SK_WARN, SK_LOG_TEXT, STDERR_FILENO);
     if (sk_paths_collect(operands + 1, count - 1, &paths, err) < 0)
         return -1;
@@ -295,7 +289,7 @@ static int run(const void *args, char **operands, unsigned count, struct sk_err 
         (void)fprintf(stderr, "skerry: warning: %s\n", reason);
     if (sk_classifier_load(engine, operands[0], a->labels, &c, err) < 0)
         return -1;
-    report_warnings(sk_classifier_bundle(c));
+    sk_cli_report_warnings(sk_classifier_bundle(c));
     if (sk_classifier_refusal(c))
         return sk_fail(err, SK_NOT_SCORES, "'%s': %s", operands[0], sk_classifier_refusal(c));
     return predict_all(a, c, &paths, err);

@@ -46,6 +46,8 @@ static const struct {
       "skerry: --json and --csv exclude each other\n" },
     { "skerry predict " MODEL, 2, "", "skerry: predict needs BUNDLE FILE...;" },
     { "skerry predict %s/nothing %s/red.png", 1, "", "skerry: '" },
+    { "skerry predict %s/red.png " MODEL, 2, "",
+      "red.png' is no model, but '" MODEL "' is: the model comes first\n" },
     { "skerry predict tests/data/models/types.onnx %s/red.png", 1, "",
       "skerry: 'tests/data/models/types.onnx': " },
     { "skerry predict " MODEL " %s/red.png --max-pixels 63", 1,
