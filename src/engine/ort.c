@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <unistd.h>
 
 #ifndef SK_ONNXRUNTIME_PATH
@@ -162,8 +163,13 @@ static void *load_library(const char *named, struct sk_err *err)
     SK_AUTO(free_cleanup) char *beside = NULL;
     const char *from_env = getenv("SKERRY_ONNXRUNTIME");
 
-    if (named && named[0])
-        return load_first(&(struct candidate){ named, "--onnxruntime" }, 1, err);
+    if (named && named[0]) {
+        /* The command line takes an option from the environment too. */
+        bool is_env = from_env && strcmp(named, from_env) == 0;
+
+        return load_first(
+            &(struct candidate){ named, is_env ? "SKERRY_ONNXRUNTIME" : "--onnxruntime" }, 1, err);
+    }
     if (from_env && from_env[0])
         return load_first(&(struct candidate){ from_env, "SKERRY_ONNXRUNTIME" }, 1, err);
     beside = path_beside_program();
@@ -186,10 +192,14 @@ static int copy_api(void *handle, struct sk_ort_engine *e, struct sk_err *err)
     const struct sk_ort_api_base *(*get_base)(void);
     const struct sk_ort_api_base *base;
     const sk_ort_slot *table;
+    struct link_map *map = NULL;
 
-    if (!symbol)
-        return sk_fail(err, SK_UNSUPPORTED,
-                       "the library is not ONNX Runtime: it has no OrtGetApiBase");
+    if (!symbol) {
+        if (dlinfo(handle, RTLD_DI_LINKMAP, &map) != 0)
+            map = NULL;
+        return sk_fail(err, SK_UNSUPPORTED, "'%s' is not ONNX Runtime: it has no OrtGetApiBase",
+                       map ? map->l_name : "the library");
+    }
     memcpy(&get_base, &symbol, sizeof(symbol));
     base = get_base();
     (void)snprintf(e->name, sizeof(e->name), "onnxruntime %s", base->GetVersionString());

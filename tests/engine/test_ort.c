@@ -30,7 +30,7 @@ static void a_named_library_must_work(void **state)
           "--onnxruntime PATH or SKERRY_ONNXRUNTIME" },
         { "not a library", "/etc/passwd", "/etc/passwd" },
         { "another library", "libm.so.6",
-          "the library is not ONNX Runtime: it has no OrtGetApiBase" },
+          "libm.so.6' is not ONNX Runtime: it has no OrtGetApiBase" },
         { "a folder without one", "/etc", "no libonnxruntime.so* in this folder" },
     };
 
@@ -61,6 +61,12 @@ static void the_environment_names_one(void **state)
     assert_int_equal(sk_engine_open(&opts, &e, &err), -1);
     assert_non_null(strstr(err.text, "/nonexistent/env.so"));
     assert_non_null(strstr(err.text, "(SKERRY_ONNXRUNTIME)"));
+    opts.library = "/nonexistent/env.so"; /* the option that took its value from there */
+    assert_int_equal(sk_engine_open(&opts, &e, &err), -1);
+    assert_non_null(strstr(err.text, "(SKERRY_ONNXRUNTIME)"));
+    opts.library = "/nonexistent/option.so";
+    assert_int_equal(sk_engine_open(&opts, &e, &err), -1);
+    assert_non_null(strstr(err.text, "(--onnxruntime)"));
     if (saved)
         assert_int_equal(setenv("SKERRY_ONNXRUNTIME", saved, 1), 0);
     else
