@@ -50,6 +50,8 @@ int sk_tls_start(const struct sk_tls_options *opts, struct sk_tls_front **out,
 void sk_tls_quiesce(struct sk_tls_front *f);
 /* Clients there are, until the last byte and the end of each were delivered. */
 unsigned sk_tls_connections(const struct sk_tls_front *f);
+/* Connections closed without a handshake so far, since there were max_connections. */
+uint64_t sk_tls_refused(const struct sk_tls_front *f);
 /* Cuts what is open; `accept` is not called any more. */
 void sk_tls_stop(struct sk_tls_front *f);
 

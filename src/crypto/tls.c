@@ -41,6 +41,7 @@ struct sk_tls_front {
     bool accept_pauses;
     _Atomic bool stops, quiesces;
     _Atomic unsigned count;
+    _Atomic uint64_t refused;
     struct sk_tls_link *links, *dead;
     pthread_mutex_t lock; /* guards is_quiet */
     pthread_cond_t changed;
@@ -217,6 +218,7 @@ static void add_link(struct sk_tls_front *f, int fd, const struct sockaddr_stora
         SSL_free(ssl);
         free(l);
         (void)close(fd);
+        atomic_fetch_add(&f->refused, 1);
         return;
     }
     _Static_assert(sizeof *addr <= SK_TLS_ADDR_BYTES, "an address fits");
@@ -386,6 +388,11 @@ int sk_tls_start(const struct sk_tls_options *opts, struct sk_tls_front **out, s
 unsigned sk_tls_connections(const struct sk_tls_front *f)
 {
     return atomic_load(&f->count);
+}
+
+uint64_t sk_tls_refused(const struct sk_tls_front *f)
+{
+    return atomic_load(&f->refused);
 }
 
 void sk_tls_quiesce(struct sk_tls_front *f)

@@ -82,6 +82,8 @@ unsigned sk_http_drain(struct sk_http_server *s, uint64_t wait_ms);
 /* Ends everything; requests still held must have been answered. */
 void sk_http_stop(struct sk_http_server *s);
 unsigned sk_http_connections(const struct sk_http_server *s);
+/* Connections that were refused so far because max_connections were there. */
+uint64_t sk_http_refused(const struct sk_http_server *s);
 
 /* ---- the request: borrowed until sk_http_answer() returns ---- */
 const struct sk_http_server *sk_http_server_of(const struct sk_http_req *r);

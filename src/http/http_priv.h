@@ -125,6 +125,7 @@ struct sk_http_server {
     uint64_t id_seed;
     _Atomic uint64_t id_next;
     _Atomic unsigned connections;
+    _Atomic uint64_t refused;    /* connections beyond the limit */
     _Atomic unsigned answering;  /* calls of sk_http_answer() that still touch the daemon */
     _Atomic uint64_t body_bytes; /* of all requests, bounded by opts.max_total_body_bytes */
     _Atomic bool is_draining;

@@ -262,6 +262,11 @@ unsigned sk_http_connections(const struct sk_http_server *s)
     return atomic_load(&s->connections);
 }
 
+uint64_t sk_http_refused(const struct sk_http_server *s)
+{
+    return atomic_load(&s->refused) + (s->tls ? sk_tls_refused(s->tls) : 0);
+}
+
 unsigned sk_http_drain(struct sk_http_server *s, uint64_t wait_ms)
 {
     enum {

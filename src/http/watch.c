@@ -156,6 +156,7 @@ static void serve_lingers(struct sk_http_server *s, int fd, uint64_t now_ms)
 
 static void refuse_connection(struct sk_http_server *s, int fd)
 {
+    atomic_fetch_add(&s->refused, 1);
     sk_answer_raw(fd, MHD_HTTP_SERVICE_UNAVAILABLE, NULL, "{\"error\":\"too many connections\"}");
     sk_watch_linger(s, fd);
     (void)close(fd);

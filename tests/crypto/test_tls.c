@@ -305,6 +305,7 @@ static void too_many(void **state)
     assert_int_equal(sk_tls_connections(f), MAX_CONNECTIONS);
     assert_false(open_tls(&extra, port, 0, NULL));
     close_client(&extra);
+    assert_int_equal(sk_tls_refused(f), 1);
     for (int i = 0; i < MAX_CONNECTIONS; i++)
         close_client(&c[i]);
     for (uint64_t end = sk_now_ms() + WAIT_S * 1000; sk_tls_connections(f) > 0;)

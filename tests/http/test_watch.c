@@ -50,6 +50,7 @@ static void too_many_connections(void **state)
         for (uint64_t end = sk_now_ms() + 5000; sk_http_connections(f.server) > 0;)
             assert_true(sk_now_ms() < end);
     }
+    assert_int_equal(sk_http_refused(f.server), 2 * 3);
     fixture_stop(&f);
 }
 
