@@ -304,7 +304,7 @@ static void find_route(struct sk_http_req *r)
         sk_req_refuse(r, 0, SK_NOT_FOUND, "no such path: %.200s", r->path);
         return;
     }
-    sk_req_refuse(r, 0, SK_METHOD, "%.20s is not allowed here, but: %s", r->method, allow);
+    sk_req_refuse(r, 0, SK_METHOD, "%.20s is not allowed here, only %s", r->method, allow);
     sk_http_set_header(r, "Allow", allow);
 }
 
