@@ -46,8 +46,7 @@ void sk_rows_init(struct sk_rows *r, enum sk_row_form form, const struct sk_clas
     r->name_columns = r->name_columns < NAME_MOST ? r->name_columns : NAME_MOST;
     r->label_columns = LABEL_LEAST;
     for (size_t i = 0; i < classes; i++) {
-        char made[32];
-        int n = columns_of(sk_bundle_label(sk_classifier_bundle(c), i, made));
+        int n = columns_of(sk_classifier_label(c, i));
         r->label_columns = n > r->label_columns ? n : r->label_columns;
     }
     r->label_columns = r->label_columns < LABEL_MOST ? r->label_columns : LABEL_MOST;
@@ -101,22 +100,18 @@ void sk_rows_head(const struct sk_rows *r, struct sk_buf *out)
 /* Fills labels of the classes above 0.5 for a model that gives several labels at once. */
 static void add_multi(const struct sk_rows *r, const struct sk_result *result, struct sk_buf *label)
 {
-    char made[32];
-
     for (size_t i = 0; i < result->classes; i++)
         if (result->probabilities[i] > 0.5f)
-            sk_buf_fmt(label, "%s%s", label->len ? ";" : "",
-                       sk_bundle_label(sk_classifier_bundle(r->classifier), i, made));
+            sk_buf_fmt(label, "%s%s", label->len ? ";" : "", sk_classifier_label(r->classifier, i));
     if (label->len == 0)
         sk_buf_str(label, "(none)");
 }
 
 static void add_answer(const struct sk_rows *r, const struct sk_result *result, struct sk_buf *out)
 {
-    const struct sk_bundle *bundle = sk_classifier_bundle(r->classifier);
+    const bool is_multi = sk_classifier_bundle(r->classifier)->multi_label;
     SK_OWN(free) struct sk_score *best = calloc(shown(r), sizeof *best);
     SK_AUTO(sk_buf_done) struct sk_buf label = SK_BUF_INIT(SIZE_MAX - 1);
-    char made[32];
 
     if (!best) {
         out->failed = SK_NOMEM;
@@ -125,10 +120,10 @@ static void add_answer(const struct sk_rows *r, const struct sk_result *result, 
     size_t k = sk_prep_top(result->probabilities, result->classes, shown(r), best);
     for (size_t i = 0; i < k; i++) {
         sk_buf_clear(&label);
-        if (bundle->multi_label && r->top_k == 0)
+        if (is_multi && r->top_k == 0)
             add_multi(r, result, &label);
         else
-            sk_buf_str(&label, sk_bundle_label(bundle, best[i].index, made));
+            sk_buf_str(&label, sk_classifier_label(r->classifier, best[i].index));
         if (!sk_buf_ok(&label)) {
             out->failed = label.failed;
             return;

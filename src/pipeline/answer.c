@@ -92,7 +92,8 @@ int sk_pipeline_name(struct sk_classifier *c, struct sk_err *err)
 
     c->names = (struct sk_buf)SK_BUF_INIT(SIZE_MAX);
     c->name_at = calloc(c->classes + 1, sizeof(*c->name_at));
-    if (!n.rows || !c->name_at)
+    c->labels = calloc(c->classes + 1, sizeof(*c->labels));
+    if (!n.rows || !c->name_at || !c->labels)
         return sk_nomem(err);
     for (size_t i = 0; i < n.count; i++) {
         n.rows[i].index = i;
@@ -105,6 +106,7 @@ int sk_pipeline_name(struct sk_classifier *c, struct sk_err *err)
     for (size_t i = 0; i < n.count; i++) {
         sk_buf_json(&c->names, n.rows[i].text, strlen(n.rows[i].text));
         c->name_at[i + 1] = c->names.len;
+        c->labels[i] = SK_TAKE(n.rows[i].text);
     }
     return sk_buf_ok(&c->names) ? 0 : sk_buf_fail(&c->names, err);
 }

@@ -16,6 +16,9 @@ static void free_classifier(struct sk_classifier *c)
     sk_prep_free(c->prep);
     sk_net_free(c->net);
     sk_bundle_free(c->bundle);
+    for (size_t i = 0; c->labels && i < c->classes; i++)
+        free(c->labels[i]);
+    free(c->labels);
     sk_buf_done(&c->names);
     free(c->name_at);
     free(c);
@@ -90,6 +93,11 @@ const struct sk_prep *sk_classifier_prep(const struct sk_classifier *c)
 size_t sk_classifier_classes(const struct sk_classifier *c)
 {
     return c->classes;
+}
+
+const char *sk_classifier_label(const struct sk_classifier *c, size_t index)
+{
+    return c->labels[index];
 }
 
 const char *sk_classifier_activation(const struct sk_classifier *c)

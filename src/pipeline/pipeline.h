@@ -34,6 +34,9 @@ const char *sk_classifier_digest(const struct sk_classifier *c); /* hex */
 const char *sk_classifier_refusal(const struct sk_classifier *c);
 const struct sk_prep *sk_classifier_prep(const struct sk_classifier *c); /* NULL: no image input */
 size_t sk_classifier_classes(const struct sk_classifier *c);             /* 0: unknown */
+/* The class's name as answers have it: a label that occurred before carries its index, "crane
+ * [517]". Lives as long as the classifier. */
+const char *sk_classifier_label(const struct sk_classifier *c, size_t index);
 /* What is done with the scores and why: "softmax: no operator of the model makes probabilities". ""
  * when refused. */
 const char *sk_classifier_activation(const struct sk_classifier *c);

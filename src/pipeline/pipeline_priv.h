@@ -29,8 +29,8 @@ struct sk_classifier {
     bool already;                    /* the scores are probabilities as they come */
     char activation[SK_REASON_TEXT]; /* "softmax: the model ends in scores" */
 
-    /* Made once, so that an answer only copies: the names of all classes as JSON texts with their
-     * quotes. */
+    char **labels; /* the names of all classes, no two alike */
+    /* Made once, so that an answer only copies: the same as JSON texts with their quotes. */
     struct sk_buf names;
     size_t *name_at; /* classes + 1 offsets into names */
 };

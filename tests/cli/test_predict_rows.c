@@ -12,7 +12,7 @@
 struct fixture {
     char *dir;
     struct sk_engine *engine;
-    struct sk_classifier *single, *multi;
+    struct sk_classifier *single, *multi, *alike;
 };
 
 static struct sk_classifier *load(struct fixture *f, const char *name, const char *labels,
@@ -55,6 +55,7 @@ static int set_up(void **state)
         fail_msg("%s", err.text);
     f->single = load(f, "single", "cat, \"big\"\nd\xc3\xb6g\n", "{}");
     f->multi = load(f, "multi", "a\nb\n", "{\"problem_type\":\"multi_label_classification\"}");
+    f->alike = load(f, "alike", "dup\ndup\n", "{}");
     *state = f;
     return 0;
 }
@@ -65,6 +66,7 @@ static int tear_down(void **state)
 
     sk_classifier_unref(f->single);
     sk_classifier_unref(f->multi);
+    sk_classifier_unref(f->alike);
     sk_engine_close(f->engine);
     sk_test_dir_free(f->dir);
     free(f);
@@ -133,6 +135,35 @@ static void test_rows(void **state)
     }
 }
 
+/* Two classes of one name are told apart alike in every form. */
+static void test_names_are_unique(void **state)
+{
+    static const struct {
+        enum sk_row_form form;
+        const char *row;
+    } alike[] = {
+        { SK_ROW_TABLE, "a.png  dup            75.00 %  dup [1]        25.00 %\n" },
+        { SK_ROW_CSV, "a.png,dup,0.75,dup [1],0.25,\r\n" },
+        { SK_ROW_JSON, "{\"file\":\"a.png\",\"prediction\":\"dup\",\"confidence\":0.75,"
+                       "\"probabilities\":{\"dup\":0.75,\"dup [1]\":0.25}}\n" },
+    };
+    const struct fixture *f = *state;
+    char longest[] = "a.png";
+    char *names[] = { longest };
+    const struct sk_paths paths = { .items = names, .count = 1 };
+    const struct sk_result result = { .probabilities = uneven, .classes = 2 };
+
+    for (size_t i = 0; i < COUNT(alike); i++) {
+        SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(100000);
+        struct sk_rows r;
+
+        sk_rows_init(&r, alike[i].form, f->alike, 2, &paths);
+        sk_rows_add(&r, "a.png", &result, NULL, &out);
+        assert_true(sk_buf_ok(&out));
+        assert_string_equal(out.data, alike[i].row);
+    }
+}
+
 static void test_heads(void **state)
 {
     static const char *const heads[] = {
@@ -159,6 +190,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_names_are_unique),
         cmocka_unit_test(test_heads),
     };
     return cmocka_run_group_tests_name("predict_rows", tests, set_up, tear_down);
