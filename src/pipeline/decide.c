@@ -70,6 +70,8 @@ static int decide_input(struct sk_classifier *c, struct sk_err *err)
     const struct sk_prep_extra extra = { c->bundle->exif_orientation, c->bundle->grey16 };
     struct sk_err why = SK_ERR_INIT;
 
+    if (net->input_count == 0)
+        return refuse(c, "the model takes no picture: it has no inputs");
     if (net->input_count != 1)
         return refuse_tensors(c, "the model takes more than a picture; its inputs are", in,
                               net->input_count, err);

@@ -268,7 +268,8 @@ static void put_node(struct sk_buf *graph, const struct script *s, const char *o
     const char *colon = strchr(op, ':');
     struct sk_buf node = SK_BUF_INIT(4096);
 
-    put_text(&node, 1, s->inputs[0].name);
+    if (s->inputs[0].name)
+        put_text(&node, 1, s->inputs[0].name);
     put_text(&node, 2, s->outputs[0].name);
     put_text(&node, 4, colon ? colon + 1 : op);
     if (colon)

@@ -172,6 +172,12 @@ static const struct {
       NULL,
       0 },
 
+    { "no inputs",
+      { .outputs = { SCORES }, .ops = { "Gemm" } },
+      0,
+      NULL,
+      "the model takes no picture: it has no inputs",
+      0 },
     { "two inputs",
       { { PICTURE, { "mask", SK_DT_F32, 2, { 1, 2 } } }, { SCORES }, .ops = { "Gemm" } },
       0,
