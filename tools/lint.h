@@ -1,8 +1,8 @@
 /*
  * lint.h - included before every file when clang-tidy reads it (tools/lint.sh).
  *
- * The functions that record an error return -1 always. The analyzer does not look into other files, would follow
- * "failed, and returned 0", and report what cannot happen behind it.
+ * The functions that record an error return -1 always. The analyzer does not look into other files,
+ * would follow "failed, and returned 0", and report what cannot happen behind it.
  */
 #ifndef SK_TOOLS_LINT_H
 #define SK_TOOLS_LINT_H
