@@ -159,6 +159,10 @@ static void write_server(struct sk_server *s, struct sk_http_req *req, struct sk
     write_gauge(out, "skerry_workers", "Workers, one per core.", sk_pool_workers(s->pool));
     write_gauge(out, "skerry_connections", "Open connections.",
                 sk_http_connections(sk_http_server_of(req)));
+    sk_metrics_head(out, "skerry_connections_refused_total", "counter",
+                    "Connections beyond --max-connections.");
+    sk_metrics_u64(out, "skerry_connections_refused_total", NULL,
+                   sk_http_refused(sk_http_server_of(req)));
     write_gauge(out, "skerry_device_degraded", "1 when another device was asked for than is used.",
                 sk_engine_degraded(s->engine));
     sk_metrics_head(out, "process_start_time_seconds", "gauge", "Start, seconds since 1970.");

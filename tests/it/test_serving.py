@@ -173,6 +173,26 @@ def test_deadline_holds_while_decoding(serve, tmp_path):
     eventually(lambda: server.metrics()["skerry_workers_busy"] == 0, 1, "an idle worker")
 
 
+def test_refused_connections_are_counted(serve, tmp_path):
+    server = serve(models.bundle(tmp_path / "m"), "--max-connections", 3)
+    server.session.close()
+    held = [server.connect() for _ in range(3)]
+    eventually(lambda: b"503" in refused_connection(server), 10, "a refusal")
+    for s in held:
+        s.close()
+    eventually(lambda: requests.get(server.base + "/healthz", timeout=5).status_code == 200, 10, "room")
+    assert server.metrics()["skerry_connections_refused_total"] >= 1
+
+
+def refused_connection(server):
+    with server.connect(2) as s:
+        try:
+            s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            return s.recv(1000)
+        except OSError:
+            return b""
+
+
 def test_memory_returns_after_swaps(serve, tmp_path, china):
     if program.is_sanitized():
         return
