@@ -413,7 +413,8 @@ const struct sk_cmd sk_cli_bench = {
                "(--rate) requests are due at random times whatever the server does, and latency "
                "counts from "
                "when a request was due, so a stall is charged for all that should have been sent "
-               "meanwhile.",
+               "meanwhile.\n\n"
+               "TIME is a number with ms, s, m or h; a bare number is seconds.",
     .examples =
         "skerry bench models/digits # 1, 2, 4 and 8 connections\n"
         "skerry bench http://127.0.0.1:5001 --image cat.jpg -c 4 -d 30s # a running server\n"

@@ -56,7 +56,7 @@ static const struct sk_opt options[] = {
     { "tls-key", 0, SK_OPT_TEXT, "FILE", "private key of the certificate (PEM)",
       AT(tls_key), .group = "Access" },
     { "api-key-file", 0, SK_OPT_TEXT, "FILE",
-      "file whose first line is the key that requests must carry",
+      "file whose first line is the key that requests must carry, at least 16 characters",
       AT(api_key_file), .group = "Access" },
 
     SK_CLI_ENGINE_OPTIONS(struct args),
@@ -82,7 +82,9 @@ static const struct sk_opt options[] = {
       .def = "30s", .min = 1, .max = DAY_MS, AT(request_ms), .group = "Limits" },
     { "read-timeout", 0, SK_OPT_MS, "TIME", "time a client may take to send a request",
       .def = "30s", .min = 1, .max = DAY_MS, AT(read_ms), .group = "Limits" },
-    { "idle-timeout", 0, SK_OPT_MS, "TIME", "time a connection may stay without a request",
+    { "idle-timeout", 0, SK_OPT_MS, "TIME",
+      "time a connection may stay without a request after an answer; a new one that is silent is "
+      "closed after --read-timeout",
       .def = "75s", .min = 1, .max = DAY_MS, AT(idle_ms), .group = "Limits" },
 
     { "log-level", 0, SK_OPT_CHOICE, "LEVEL", "least level that is logged",
@@ -156,7 +158,8 @@ const struct sk_cmd sk_cli_serve = {
                "a page to try it. "
                "/metrics, /healthz and /readyz are for machines.\n\n"
                "SIGTERM stops accepting and answers what was accepted; SIGHUP looks for changed "
-               "models at once.",
+               "models at once.\n\n"
+               "TIME is a number with ms, s, m or h; a bare number is seconds.",
     .examples = "skerry serve models/digits # one model on http://127.0.0.1:5001\n"
                 "skerry serve --host 0.0.0.0 --port 8000 --watch models/ # all models of a folder, "
                 "reloaded when they change\n"
