@@ -20,10 +20,15 @@ static const struct sk_opt options[] = {
     { .name = NULL },
 };
 
-/* What the bundle has beside the model that only a classifier needs; NULL: nothing. */
-static const char *sign_of_classifier(const struct sk_bundle *b)
+/* What the bundle has beside the model that only a classifier of pictures needs; NULL: nothing.
+ * Labels alone may belong to texts. */
+static const char *sign_of_classifier(const struct sk_classifier *c)
 {
-    return b->label_count > 0 ? "labels" : b->prep_config ? "a preprocessing configuration" : NULL;
+    const struct sk_bundle *b = sk_classifier_bundle(c);
+
+    if (b->label_count > 0 && sk_classifier_prep(c))
+        return "labels";
+    return b->prep_config ? "a preprocessing configuration" : NULL;
 }
 
 /* A model that is no classifier works with tensors; a bundle that was made for pictures does not
@@ -32,7 +37,7 @@ static int report(const struct sk_classifier *c, struct sk_err *err)
 {
     const struct sk_bundle *bundle = sk_classifier_bundle(c);
     const char *refusal = sk_classifier_refusal(c);
-    const char *sign = sign_of_classifier(bundle);
+    const char *sign = sign_of_classifier(c);
     size_t classes = sk_classifier_classes(c);
     SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(SK_CLI_OUTPUT_BYTES);
 

@@ -8,8 +8,8 @@
  *
  * Errors: SK_CORRUPT for a broken picture, SK_UNSUPPORTED_MEDIA for an unknown format (with the
  * list of known ones), SK_LIMIT for one that is too large (before any memory is taken for pixels),
- * SK_TIMEOUT past the deadline of the options, SK_NOMEM. Threads: every function may be called from any number of threads; an sk_image belongs
- * to one.
+ * SK_TIMEOUT past the deadline of the options, SK_NOMEM. Threads: every function may be called from
+ * any number of threads; an sk_image belongs to one.
  */
 #ifndef SK_IMAGE_IMAGE_H
 #define SK_IMAGE_IMAGE_H

@@ -56,8 +56,8 @@ extern const struct sk_format sk_format_jpeg, sk_format_png, sk_format_webp, sk_
 int sk_format_find(const uint8_t *bytes, size_t len, const struct sk_decode_options *opts,
                    const struct sk_format **format, struct sk_image_info *info,
                    struct sk_err *err) SK_CHECK;
-/* SK_TIMEOUT when now_ns is past the deadline (of the options; 0: none). Sinks ask once a band, with
- * the time they have read anyway (formats.c). */
+/* SK_TIMEOUT when now_ns is past the deadline (of the options; 0: none). Sinks ask once a band,
+ * with the time they have read anyway (formats.c). */
 int sk_deadline_check(uint64_t deadline_ns, uint64_t now_ns, struct sk_err *err) SK_CHECK;
 /* The whole picture into img, turned upright when the options ask for it; tmp is scratch for that
  * (formats.c). */

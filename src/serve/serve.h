@@ -40,7 +40,7 @@ struct sk_serve_options {
 
     uint64_t max_body_bytes, max_pixels, max_header_bytes, max_json_values; /* 0: the default,
                                                                                likewise below */
-    uint64_t max_output_bytes; /* of a V2 answer */
+    uint64_t max_output_bytes;                                              /* of a V2 answer */
     uint64_t max_connections, max_queue, max_parts;
     uint64_t request_ms, read_ms, idle_ms;
     uint64_t drain_ms; /* how long SIGTERM waits for accepted requests; 0: request_ms */
