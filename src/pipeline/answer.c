@@ -84,6 +84,17 @@ static int make_unique(struct names *n, struct sk_err *err)
     return 0;
 }
 
+void sk_pipeline_unname(struct sk_classifier *c)
+{
+    for (size_t i = 0; c->labels && i < c->classes; i++)
+        free(c->labels[i]);
+    free(c->labels);
+    free(c->name_at);
+    sk_buf_done(&c->names);
+    c->labels = NULL;
+    c->name_at = NULL;
+}
+
 int sk_pipeline_name(struct sk_classifier *c, struct sk_err *err)
 {
     SK_AUTO(names_done)

@@ -16,11 +16,7 @@ static void free_classifier(struct sk_classifier *c)
     sk_prep_free(c->prep);
     sk_net_free(c->net);
     sk_bundle_free(c->bundle);
-    for (size_t i = 0; c->labels && i < c->classes; i++)
-        free(c->labels[i]);
-    free(c->labels);
-    sk_buf_done(&c->names);
-    free(c->name_at);
+    sk_pipeline_unname(c);
     free(c);
 }
 

@@ -62,5 +62,7 @@ int sk_pipeline_trial(struct sk_classifier *c, unsigned picture, float **scores,
 
 /* answer.c: names of classes, made unique. */
 int sk_pipeline_name(struct sk_classifier *c, struct sk_err *err) SK_CHECK;
+/* Frees what it made, also half of it. */
+void sk_pipeline_unname(struct sk_classifier *c);
 
 #endif

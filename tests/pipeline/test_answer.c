@@ -105,8 +105,7 @@ static void test_answers(void **state)
         assert_true(sk_buf_ok(&out));
         if (strcmp(out.data, rows[i].want) != 0)
             fail_msg("%s: %s", rows[i].name, out.data);
-        sk_buf_done(&c.names);
-        free(c.name_at);
+        sk_pipeline_unname(&c);
     }
 }
 
@@ -135,8 +134,7 @@ static void test_many(void **state)
     for (size_t i = 0; i < out.len; i++)
         commas += out.data[i] == ',';
     assert_int_equal(commas, 99 + 2);
-    sk_buf_done(&c.names);
-    free(c.name_at);
+    sk_pipeline_unname(&c);
 }
 
 int main(void)
