@@ -78,6 +78,12 @@ static bool has_room(struct sk_jf_pair *p, unsigned n)
     return n - atomic_load(&p->consumed) < SLOTS || atomic_load(&p->is_stopped);
 }
 
+/* What a sleeping helper waits for: room for many spans, so that it is not woken for each. */
+static bool has_much_room(struct sk_jf_pair *p, unsigned n)
+{
+    return n - atomic_load(&p->consumed) <= SLOTS / 2 || atomic_load(&p->is_stopped);
+}
+
 static bool has_span(struct sk_jf_pair *p, unsigned n)
 {
     return atomic_load(&p->produced) != n || atomic_load(&p->has_failed);
@@ -127,7 +133,8 @@ static void produce(struct sk_jf_pair *p)
     unsigned n = 0;
     for (uint32_t y = p->y, x = p->x; y < p->mcus_y; y++, x = 0) {
         for (; x < p->mcus_x; x += SK_JF_SPAN_MCUS) {
-            await(p, has_room, n);
+            if (!has_room(p, n))
+                await(p, has_much_room, n);
             if (atomic_load(&p->is_stopped))
                 return;
             if (!sk_jf_scan_span(p->scan, p->kernels, sk_jf_span_mcus(p->mcus_x, x),
@@ -228,7 +235,8 @@ struct sk_jf_block *sk_jf_pair_next(struct sk_jf_pair *p, unsigned n)
 void sk_jf_pair_give_back(struct sk_jf_pair *p, unsigned n)
 {
     atomic_store(&p->consumed, n + 1);
-    tell(p);
+    if (atomic_load(&p->produced) - (n + 1) <= SLOTS / 2)
+        tell(p);
 }
 
 void sk_jf_pair_end(struct sk_jf_pair *p)
