@@ -509,15 +509,11 @@ void sk_models_each(struct sk_models *m, sk_slot_visit *visit, void *ctx)
 
 bool sk_models_ready(struct sk_models *m)
 {
-    bool any = false;
-
     SK_LOCK(&m->mutex);
-    for (size_t i = 0; i < m->count; i++) {
-        if (m->entries[i]->state == SK_SLOT_LOADING)
-            return false;
-        any = any || m->entries[i]->loaded;
-    }
-    return any;
+    for (size_t i = 0; i < m->count; i++)
+        if (m->entries[i]->loaded)
+            return true;
+    return false;
 }
 
 /* ---- the repository API ---- */

@@ -95,7 +95,7 @@ int sk_models_unload(struct sk_models *m, const char *name, struct sk_err *err) 
 typedef void sk_slot_visit(void *ctx, struct sk_slot *slot, enum sk_slot_state state,
                            const char *reason, struct sk_loaded *loaded);
 void sk_models_each(struct sk_models *m, sk_slot_visit *visit, void *ctx);
-/* True when a model is ready and none is being loaded for the first time. */
+/* True while any model is ready, also when another is being loaded beside it. */
 bool sk_models_ready(struct sk_models *m);
 
 #endif
