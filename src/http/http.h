@@ -91,6 +91,9 @@ const char *sk_http_method(const struct sk_http_req *r);
 const char *sk_http_path(const struct sk_http_req *r); /* percent-decoded, without the query */
 const char *sk_http_rest(const struct sk_http_req *r); /* what follows a prefix pattern, raw; ""
                                                           otherwise */
+/* A part of the raw target, percent-decoded into the request's arena; NULL: out of memory. (What is
+ * malformed never reaches a handler.) */
+const char *sk_http_decoded(struct sk_http_req *r, const char *text, size_t len);
 const char *sk_http_query(const struct sk_http_req *r, const char *name);  /* NULL: absent */
 const char *sk_http_header(const struct sk_http_req *r, const char *name); /* any case; NULL: absent
                                                                             */

@@ -58,6 +58,11 @@ static const char *decode(struct sk_arena *arena, const char *text, size_t len, 
     return out;
 }
 
+const char *sk_http_decoded(struct sk_http_req *r, const char *text, size_t len)
+{
+    return decode(&r->arena, text, len, false);
+}
+
 static bool split_query(struct sk_http_req *r, const char *query)
 {
     while (*query) {

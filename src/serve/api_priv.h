@@ -61,9 +61,6 @@ void sk_server_finished(struct sk_http_req *req, int status, uint64_t total_ns, 
 void sk_slot_json(const struct sk_slot *slot, enum sk_slot_state state, const char *reason,
                   struct sk_buf *out);
 
-/* One part of an address with its %XX decoded. NULL: out of memory. */
-char *sk_name_decode(struct sk_arena *arena, const char *text, size_t len);
-
 extern const struct sk_http_route sk_serve_routes[];
 
 /* Endpoints. */

@@ -59,7 +59,7 @@ struct chore {
     struct sk_job job; /* first */
     struct sk_server *server;
     struct sk_http_req *req;
-    char *name;
+    const char *name;
     bool is_load;
 };
 
@@ -128,7 +128,7 @@ static int begin(struct sk_server *s, struct sk_http_req *req, struct sk_err *er
                        "loading and unloading over the network needs a key: start the server with "
                        "--api-key-file, or use --watch");
     struct chore *c = sk_arena_alloc(arena, sizeof *c);
-    char *name = sk_name_decode(arena, rest, len);
+    const char *name = sk_http_decoded(req, rest, len);
     if (!c || !name)
         return sk_nomem(err);
     *c = (struct chore){ .job = { .deadline_ns = UINT64_MAX, .run = run_chore, .drop = drop_chore },

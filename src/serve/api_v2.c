@@ -25,16 +25,15 @@ struct address {
 static int parse_address(struct sk_http_req *req, struct address *out, struct sk_err *err)
 {
     static const char versions[] = "/versions/";
-    struct sk_arena *arena = sk_http_arena(req);
     const char *rest = sk_http_rest(req);
     size_t len = strcspn(rest, "/");
 
-    *out = (struct address){ .model = sk_name_decode(arena, rest, len), .verb = "" };
+    *out = (struct address){ .model = sk_http_decoded(req, rest, len), .verb = "" };
     rest += len;
     if (strncmp(rest, versions, sizeof versions - 1) == 0) {
         rest += sizeof versions - 1;
         len = strcspn(rest, "/");
-        out->version = sk_name_decode(arena, rest, len);
+        out->version = sk_http_decoded(req, rest, len);
         if (!out->version)
             return sk_nomem(err);
         rest += len;

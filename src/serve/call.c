@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#include <ctype.h>
 #include <string.h>
 
 void sk_slot_json(const struct sk_slot *slot, enum sk_slot_state state, const char *reason,
@@ -22,32 +21,6 @@ void sk_slot_json(const struct sk_slot *slot, enum sk_slot_state state, const ch
     sk_buf_fmt(out, ",\"version\":\"%s\",\"state\":\"%s\",\"reason\":", slot->version,
                names[state]);
     sk_buf_json(out, reason, strlen(reason));
-}
-
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)tolower((unsigned char)c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-char *sk_name_decode(struct sk_arena *arena, const char *text, size_t len)
-{
-    char *out = sk_arena_strndup(arena, text, len);
-    size_t n = 0;
-
-    for (size_t i = 0; out && i < len; i++) {
-        if (text[i] == '%' && i + 2 < len && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0) {
-            out[n++] = (char)(hex(text[i + 1]) * 16 + hex(text[i + 2]));
-            i += 2;
-        } else {
-            out[n++] = text[i];
-        }
-    }
-    if (out)
-        out[n] = '\0';
-    return out;
 }
 
 struct sk_call *sk_call_begin(struct sk_server *s, struct sk_http_req *req, const char *model,
