@@ -1,7 +1,7 @@
 /*
  * train.h - trains a classifier from labelled folders and leaves a bundle.
  *
- * The path: dataset -> loader (data) -> sk_nn_step (nn) -> optimiser -> validation -> checkpoint ->
+ * The path: dataset -> loader (dataset) -> sk_nn_step (nn) -> optimiser -> validation -> checkpoint ->
  * export. Everything that decides the result is in struct sk_train_options and is written to
  * training.json; the same options, data and threads give the same bytes.
  */
@@ -48,7 +48,7 @@ struct sk_train_options {
     bool freeze_backbone, skip_bad, sync_bn, resume;
     unsigned patience; /* early stopping: epochs without a better validation loss; 0: off */
     enum sk_nn_precision precision;
-    unsigned augment; /* data.h */
+    unsigned augment; /* dataset.h */
     uint64_t seed;
     unsigned threads, workers; /* 0: sk_cpu_count() */
     uint64_t cache_bytes, max_pixels;

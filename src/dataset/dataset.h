@@ -1,5 +1,5 @@
 /*
- * data.h - labelled pictures in folders, and the loader that turns them into batches ahead of time.
+ * dataset.h - labelled pictures in folders, and the loader that turns them into batches ahead of time.
  *
  * sk_dataset: torchvision's ImageFolder: one folder per class, classes and files ordered by code
  * point, subfolders and links followed, loops cut. sk_loader: decodes and resizes on its own
@@ -8,8 +8,8 @@
  * ready before they are asked for. Order and augmentation depend on seed, epoch and picture only,
  * never on threads or timing.
  */
-#ifndef SK_DATA_DATA_H
-#define SK_DATA_DATA_H
+#ifndef SK_DATASET_DATASET_H
+#define SK_DATASET_DATASET_H
 
 #include "base/buf.h"
 #include "base/cleanup.h"
