@@ -135,39 +135,55 @@ static int sync_dir(const char *path)
     return fsync(fd) < 0 && errno != EINVAL && errno != EROFS ? -1 : 0;
 }
 
-/* Puts the bytes into the open temporary file and gives it the target's name. */
-static int fill_and_rename(int *fd, const char *temp, const char *path, const char *bytes,
-                           size_t len, unsigned mode)
+int sk_file_begin(struct sk_file_out *f, const char *path, struct sk_err *err)
 {
-    if (fchmod(*fd, (mode_t)mode) < 0 || write_all(*fd, bytes, len) < 0 || fsync(*fd) < 0)
-        return -1;
-    int closed = close(*fd);
-    *fd = -1;
-    if (closed < 0)
-        return -1;
-    return rename(temp, path);
+    SK_AUTO(sk_buf_done) struct sk_buf temp = SK_BUF_INIT(PATH_MAX);
+
+    sk_buf_fmt(&temp, "%s.XXXXXX", path);
+    if (!sk_buf_ok(&temp))
+        return sk_buf_fail(&temp, err);
+    f->fd = mkostemp(temp.data, O_CLOEXEC);
+    if (f->fd < 0)
+        return sk_fail_errno(err, "'%s'", path);
+    f->temp = sk_buf_take(&temp);
+    f->path = path;
+    return 0;
+}
+
+int sk_file_put(struct sk_file_out *f, const void *bytes, size_t len, struct sk_err *err)
+{
+    if (write_all(f->fd, bytes, len) < 0)
+        return sk_fail_errno(err, "'%s'", f->path);
+    return 0;
+}
+
+int sk_file_end(struct sk_file_out *f, unsigned mode, struct sk_err *err)
+{
+    if (fchmod(f->fd, (mode_t)mode) < 0 || fsync(f->fd) < 0 || close(sk_take_fd(&f->fd)) < 0 ||
+        rename(f->temp, f->path) < 0)
+        return sk_fail_errno(err, "'%s'", f->path);
+    free(SK_TAKE(f->temp));
+    if (sync_dir(f->path) < 0)
+        return sk_fail_errno(err, "folder of '%s'", f->path);
+    return 0;
+}
+
+void sk_file_out_done(struct sk_file_out *f)
+{
+    sk_close(&f->fd);
+    if (f->temp)
+        (void)unlink(f->temp);
+    free(SK_TAKE(f->temp));
 }
 
 int sk_file_write(const char *path, const void *bytes, size_t len, unsigned mode,
                   struct sk_err *err)
 {
-    SK_AUTO(sk_buf_done) struct sk_buf temp = SK_BUF_INIT(PATH_MAX);
-    SK_AUTO(sk_close) int fd = -1;
+    SK_AUTO(sk_file_out_done) struct sk_file_out f = SK_FILE_OUT_INIT;
 
-    sk_buf_fmt(&temp, "%s.XXXXXX", path);
-    if (!sk_buf_ok(&temp))
-        return sk_buf_fail(&temp, err);
-    fd = mkostemp(temp.data, O_CLOEXEC);
-    if (fd < 0)
-        return sk_fail_errno(err, "'%s'", path);
-    if (fill_and_rename(&fd, temp.data, path, bytes, len, mode) < 0) {
-        (void)sk_fail_errno(err, "'%s'", path);
-        (void)unlink(temp.data);
+    if (sk_file_begin(&f, path, err) < 0 || sk_file_put(&f, bytes, len, err) < 0)
         return -1;
-    }
-    if (sync_dir(path) < 0)
-        return sk_fail_errno(err, "folder of '%s'", path);
-    return 0;
+    return sk_file_end(&f, mode, err);
 }
 
 static int make_one(const char *path, unsigned mode, struct sk_err *err)

@@ -29,6 +29,30 @@ void sk_map_close(struct sk_map *map); /* accepts a zeroed map */
 int sk_file_write(const char *path, const void *bytes, size_t len, unsigned mode,
                   struct sk_err *err) SK_CHECK;
 
+/* The same for a file that nobody wants to hold in memory: begin, put what comes, end.
+ *
+ *     SK_AUTO(sk_file_out_done) struct sk_file_out f = SK_FILE_OUT_INIT;
+ *     if (sk_file_begin(&f, path, err) < 0 || sk_file_put(&f, bytes, len, err) < 0)
+ *         return -1;
+ *     return sk_file_end(&f, 0644, err);
+ *
+ * What was begun and not ended is removed by sk_file_out_done. Puts are not buffered. */
+struct sk_file_out {
+    int fd;
+    char *temp;
+    const char *path; /* borrowed until the end */
+};
+
+#define SK_FILE_OUT_INIT                                                                           \
+    {                                                                                              \
+        .fd = -1                                                                                   \
+    }
+
+int sk_file_begin(struct sk_file_out *f, const char *path, struct sk_err *err) SK_CHECK;
+int sk_file_put(struct sk_file_out *f, const void *bytes, size_t len, struct sk_err *err) SK_CHECK;
+int sk_file_end(struct sk_file_out *f, unsigned mode, struct sk_err *err) SK_CHECK;
+void sk_file_out_done(struct sk_file_out *f);
+
 /* mkdir -p; existing folders are fine. */
 int sk_mkdirs(const char *path, unsigned mode, struct sk_err *err) SK_CHECK;
 /* rm -rf, without following links; a missing path is fine. */

@@ -58,6 +58,38 @@ static void test_write_and_read(void **state)
     assert_int_equal(err.code, SK_NOT_FOUND);
 }
 
+/* A file in pieces: nothing is there before the end, and nothing is left of one that did not end.
+ */
+static void test_pieces(void **state)
+{
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_dir dir = { 0 };
+    const char *path = in(state, "pieces");
+
+    for (int end = 0; end < 2; end++) {
+        SK_AUTO(sk_file_out_done) struct sk_file_out f = SK_FILE_OUT_INIT;
+        SK_OWN(free) char *text = NULL;
+        size_t len = 0;
+
+        assert_int_equal(sk_file_begin(&f, path, &err), 0);
+        assert_int_equal(sk_file_put(&f, "one ", 4, &err), 0);
+        assert_int_equal(sk_file_put(&f, "two", 3, &err), 0);
+        assert_false(sk_is_file(path));
+        if (!end)
+            continue;
+        assert_int_equal(sk_file_end(&f, 0600, &err), 0);
+        assert_int_equal(sk_file_read(path, 100, &text, &len, &err), 0);
+        assert_string_equal(text, "one two");
+    }
+    assert_int_equal(sk_dir_read(*state, &dir, &err), 0);
+    assert_int_equal(dir.count, 1);
+    sk_dir_done(&dir);
+
+    SK_AUTO(sk_file_out_done) struct sk_file_out none = SK_FILE_OUT_INIT;
+    assert_int_equal(sk_file_begin(&none, in(state, "missing/f"), &err), -1);
+    assert_int_equal(err.code, SK_NOT_FOUND);
+}
+
 static void test_read_bounds(void **state)
 {
     static const struct {
@@ -253,8 +285,9 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(test_write_and_read), ROW(test_read_bounds), ROW(test_not_regular), ROW(test_map),
-        ROW(test_stdin),          ROW(test_folders),     ROW(test_remove),      ROW(test_paths),
+        ROW(test_write_and_read), ROW(test_pieces),    ROW(test_read_bounds),
+        ROW(test_not_regular),    ROW(test_map),       ROW(test_stdin),
+        ROW(test_folders),        ROW(test_remove),    ROW(test_paths),
         ROW(test_cache),          ROW(test_no_memory),
     };
     return cmocka_run_group_tests_name("file", tests, NULL, NULL);
