@@ -12,13 +12,17 @@
 
 enum {
     SK_SHA256_BYTES = 32,
-    SK_SHA256_HEX = 65
+    SK_SHA256_HEX = 65,
+    SK_GIT_BLOB_HEX = 41
 };
 
 /* Lower-case hex with NUL into out[SK_SHA256_HEX]. */
 int sk_sha256_hex(const void *bytes, size_t len, char *out, struct sk_err *err) SK_CHECK;
 /* Of a file, mapped, 1 MiB at a time. */
 int sk_sha256_file(const char *path, char *out, struct sk_err *err) SK_CHECK;
+/* Git's name of a file's contents into out[SK_GIT_BLOB_HEX]: the SHA-1 of "blob LENGTH\0" and the
+ * bytes. It finds broken transfers; it is no defence against forgery. */
+int sk_git_blob_file(const char *path, char *out, struct sk_err *err) SK_CHECK;
 /* len random bytes from the system. */
 int sk_random(void *out, size_t len, struct sk_err *err) SK_CHECK;
 

@@ -1,4 +1,5 @@
-/* test_digest.c - SHA-256 against the vectors of FIPS 180-4 and files around the window's edge. */
+/* test_digest.c - SHA-256 against the vectors of FIPS 180-4, files around the window's edge, Git's
+ * names. */
 #include "crypto/crypto.h"
 
 #include "base/cleanup.h"
@@ -62,6 +63,32 @@ static void file_equals_memory(void **state)
     unlink(path);
 }
 
+/* As `git hash-object` says. */
+static void git_blobs(void **state)
+{
+    (void)state;
+
+    static const struct {
+        const char *text, *hex;
+    } rows[] = {
+        { "", "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391" },
+        { "test content\n", "d670460b4b4aece5915caf5c68d12f560a9fe3e4" },
+    };
+
+    char path[] = "/tmp/skerry-digest-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct sk_err err = SK_ERR_INIT;
+        char hex[SK_GIT_BLOB_HEX];
+        assert_int_equal(sk_file_write(path, rows[i].text, strlen(rows[i].text), 0600, &err), 0);
+        assert_int_equal(sk_git_blob_file(path, hex, &err), 0);
+        assert_string_equal(hex, rows[i].hex);
+    }
+    unlink(path);
+}
+
 static void missing_file_is_named(void **state)
 {
     (void)state;
@@ -86,9 +113,8 @@ static void random_differs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_digests),
-        cmocka_unit_test(file_equals_memory),
-        cmocka_unit_test(missing_file_is_named),
+        cmocka_unit_test(known_digests),  cmocka_unit_test(file_equals_memory),
+        cmocka_unit_test(git_blobs),      cmocka_unit_test(missing_file_is_named),
         cmocka_unit_test(random_differs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
