@@ -26,7 +26,7 @@
 
 enum {
     SK_WEIGHTS_MAX_TENSORS = 65536,
-    SK_WEIGHTS_MAX_HEADER = 100 << 20, /* safetensors' own bound */
+    SK_WEIGHTS_MAX_HEADER = 100000000, /* safetensors' own bound */
     SK_WEIGHTS_MAX_PICKLE = 64 << 20,
     SK_WEIGHTS_MAX_NAME = 1024
 };
@@ -79,9 +79,9 @@ struct sk_weight_out {
     const void *data;
 };
 
-/* Writes a safetensors file in one step (beside it, synced, renamed); tensors in the order given.
- * meta: pairs key, value, NULL-terminated; may be NULL. A full disk leaves the old file and no
- * other. */
+/* Writes a safetensors file in one step (beside it, synced, renamed). The data are laid out by
+ * falling element size, so that each tensor is aligned, otherwise in the order given. meta: pairs
+ * key, value, NULL-terminated; may be NULL. A full disk leaves the old file and no other. */
 int sk_weights_write(const char *path, const struct sk_weight_out *tensors, size_t count,
                      const char *const *meta, struct sk_err *err) SK_CHECK;
 
