@@ -31,11 +31,11 @@ struct sk_curve { /* points in drawing order; free by sk_figures_free */
 struct sk_figures {
     size_t classes, count;
     char **labels;
-    double accuracy, loss; /* loss: mean cross entropy, probabilities clipped at 1e-15 */
-    double macro_f1;
+    double accuracy, loss; /* loss: mean cross entropy, probabilities at least DBL_EPSILON */
+    double macro_f1;       /* over the classes that occur, as truth or as an answer */
     struct sk_class_figures *per_class;
     uint64_t *confusion; /* [true][predicted] */
-    bool has_curves;     /* two classes */
+    bool has_curves;     /* two classes, and pictures of both */
     uint32_t positive;   /* the class the curves are about */
     struct sk_curve roc, pr;
 };
@@ -45,15 +45,19 @@ struct sk_figures_options {
                              SK_INVALID naming the labels */
 };
 
-/* labels: class names. truth[i] in 0..classes-1; probabilities [count][classes]. */
+/* labels: class names. truth[i] in 0..classes-1; probabilities [count][classes]. SK_INVALID for
+ * none, for a truth that is no class and a probability that is no number; SK_LIMIT beyond 4,096
+ * classes.
+ */
 int sk_figures_new(const char *const *labels, size_t classes, const uint32_t *truth,
                    const float *probabilities, size_t count, const struct sk_figures_options *opts,
                    struct sk_figures **out, struct sk_err *err) SK_CHECK;
 void sk_figures_free(struct sk_figures *f);
 SK_DEFINE_OWN(struct sk_figures, sk_figures_free);
 
-/* The highest threshold on the positive class's probability whose false-negative rate is at most
- * max_fnr; with it, what follows. Two classes only (SK_INVALID otherwise). */
+/* The highest probability that a picture got for the positive class which, as a threshold
+ * (positive: at least that), has a false-negative rate of at most max_fnr; with it, what follows.
+ * Two classes and pictures of both (SK_INVALID otherwise). */
 struct sk_threshold {
     double threshold, false_negative_rate, false_positive_rate, precision, recall;
 };
@@ -62,8 +66,8 @@ int sk_figures_threshold(const struct sk_figures *f, double max_fnr, struct sk_t
                          struct sk_err *err) SK_CHECK;
 
 /* {"accuracy", "loss", "macro_f1", "count", "labels": [...], "per_class": {label: {precision,
- * recall, f1, support}}, "confusion_matrix": [[..]], "roc_auc", "average_precision", "positive"}:
- * without the enclosing braces when bare, so that a caller can add its own fields. */
+ * recall, f1, support}}, "confusion_matrix": [[..]]; with curves: "roc_auc", "average_precision",
+ * "positive"}: without the enclosing braces when bare, so that a caller can add its own fields. */
 void sk_figures_json(const struct sk_figures *f, bool bare, struct sk_buf *out);
 /* A table for people. */
 void sk_figures_text(const struct sk_figures *f, struct sk_buf *out);
@@ -83,11 +87,11 @@ struct sk_wrong { /* a picture that was judged wrongly, the most certain mistake
 };
 
 struct sk_report {
-    const char *title;    /* "defect-detector" */
-    const char *subtitle; /* "resnet18, 224 x 224, 50 epochs" */
-    const char *note;     /* shown in a box: "synthetic data", NULL: none */
-    const struct sk_figures *figures;
-    const char *figures_of; /* "validation (200 pictures)" */
+    const char *title;                /* "defect-detector" */
+    const char *subtitle;             /* "resnet18, 224 x 224, 50 epochs" */
+    const char *note;                 /* shown in a box: "synthetic data", NULL: none */
+    const struct sk_figures *figures; /* NULL: not measured */
+    const char *figures_of;           /* "validation (200 pictures)" */
     const struct sk_epoch *epochs;
     size_t epoch_count;
     const struct sk_wrong *wrong;
