@@ -34,6 +34,7 @@ VARIANTS = {
     "asan": ("clang", ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1",
                        "-Db_asneeded=false", "-Dc_link_args=-lstdc++",
                        "-Dc_args=-fno-sanitize-recover=all -fno-omit-frame-pointer"]),
+    "onednn3": ("gcc", ["-Dwerror=true", "-Dfuzz=off", f"-Donednn={BUILD}/venv"]),
     "tsan": ("clang", ["-Db_sanitize=thread", "-Db_lundef=false", "-Doptimization=1", "-Dfuzz=off"]),
 }
 
@@ -205,6 +206,14 @@ def step_tsan(report, jobs):
         unit_tests(report, "tsan", jobs, ["--suite", "threads"])
 
 
+def step_onednn3(report, jobs):
+    """training against oneDNN 3 (its wheel): the same tests as against the system's"""
+    if not os.path.exists(os.path.join(BUILD, "venv", "include", "dnnl.h")):
+        report.add(skips=["onednn3: there is no wheel of oneDNN 3 for this machine"])
+    elif build(report, "onednn3", jobs):
+        unit_tests(report, "onednn3", jobs, ["--suite", "nn", "--suite", "arch", "--suite", "train"])
+
+
 def pytest(report, name, binary, selection):
     if not os.path.exists(binary):
         report.add(failures=[f"{name}: {os.path.relpath(binary, ROOT)} was not built"])
@@ -254,6 +263,7 @@ STEPS = {
     "clang": step_clang,
     "asan": step_asan,
     "tsan": step_tsan,
+    "onednn3": step_onednn3,
     "it": step_it,
     "it-asan": step_it_asan,
 }
