@@ -66,7 +66,7 @@ void sk_train_drop_plans(struct sk_train *t)
     }
 }
 
-static void done(struct sk_train *t)
+void sk_train_close(struct sk_train *t)
 {
     sk_train_drop_plans(t);
     sk_loader_free(t->loader);
@@ -94,7 +94,7 @@ static int look_for_finished(struct sk_train *t, struct sk_train_result *out, st
     return sk_train_is_finished(t, &out->reused, out, err);
 }
 
-static int begin(struct sk_train *t, struct sk_err *err)
+int sk_train_begin(struct sk_train *t, struct sk_err *err)
 {
     bool found = false;
 
@@ -150,7 +150,8 @@ static int run(struct sk_train *t, struct sk_train_result *out, struct sk_err *e
         return -1;
     if (out->reused)
         return 0;
-    if (begin(t, err) < 0 || sk_train_loop(t, out, err) < 0 || judge_final(t, out, err) < 0)
+    if (sk_train_begin(t, err) < 0 || sk_train_loop(t, out, err) < 0 ||
+        judge_final(t, out, err) < 0)
         return -1;
     out->seconds = (double)(sk_now_ns() - start_ns) / 1e9;
     return sk_train_write_bundle(t, out, err);
@@ -173,7 +174,7 @@ int sk_train(const struct sk_train_options *o, const struct sk_train_watch *watc
     t.reduce = (struct sk_nn_reduce){ .sum = sum, .ctx = comm };
     t.saved_ns = sk_now_ns();
     rc = run(&t, out, err);
-    done(&t);
+    sk_train_close(&t);
     if (rc < 0 && sk_comm_size(comm) > 1) {
         (void)fprintf(stderr, "skerry: process %u: %s\n", sk_comm_rank(comm), err->text);
         sk_comm_abort(comm, sk_code_exit(err->code));

@@ -114,6 +114,10 @@ struct sk_train {
     uint32_t *truth;
 };
 
+/* run.c: everything that the first step needs, behind sk_train_open_data; and the end of it all. */
+int sk_train_begin(struct sk_train *t, struct sk_err *err) SK_CHECK;
+void sk_train_close(struct sk_train *t);
+
 void sk_train_note(const struct sk_train *t, const char *fmt, ...) SK_PRINTF(2, 3);
 bool sk_train_stopped(const struct sk_train *t);
 /* The plan for a batch size, made at its first use. */
