@@ -65,8 +65,8 @@ static void each_row(const struct sk_weight *t, row_fn *fn, size_t out_size, voi
             memcpy(dst, src, n *(bytes));                                                          \
             return;                                                                                \
         }                                                                                          \
-        for (size_t i = 0; i < n; i++, src += step, dst += (bytes))                                \
-            memcpy(dst, src, (bytes));                                                             \
+        for (size_t i = 0; i < n; i++)                                                             \
+            memcpy(dst + i * (bytes), src + (ptrdiff_t)i * step, (bytes));                         \
     }
 
 COPY_ROW(1)
@@ -78,9 +78,9 @@ static void f32_from_f64(const uint8_t *src, ptrdiff_t step, size_t n, void *out
 {
     float *dst = out;
 
-    for (size_t i = 0; i < n; i++, src += step) {
+    for (size_t i = 0; i < n; i++) {
         double value = 0;
-        memcpy(&value, src, sizeof value);
+        memcpy(&value, src + (ptrdiff_t)i * step, sizeof value);
         dst[i] = (float)value;
     }
 }
@@ -89,9 +89,9 @@ static void f32_from_f16(const uint8_t *src, ptrdiff_t step, size_t n, void *out
 {
     float *dst = out;
 
-    for (size_t i = 0; i < n; i++, src += step) {
+    for (size_t i = 0; i < n; i++) {
         uint16_t bits = 0;
-        memcpy(&bits, src, sizeof bits);
+        memcpy(&bits, src + (ptrdiff_t)i * step, sizeof bits);
         dst[i] = sk_half_to_float(bits);
     }
 }
@@ -101,9 +101,9 @@ static void f32_from_bf16(const uint8_t *src, ptrdiff_t step, size_t n, void *ou
 {
     float *dst = out;
 
-    for (size_t i = 0; i < n; i++, src += step) {
+    for (size_t i = 0; i < n; i++) {
         uint16_t half = 0;
-        memcpy(&half, src, sizeof half);
+        memcpy(&half, src + (ptrdiff_t)i * step, sizeof half);
         uint32_t bits = (uint32_t)half << 16;
         memcpy(&dst[i], &bits, sizeof bits);
     }

@@ -8,7 +8,8 @@
 #include "weights/weights.h"
 
 #include "onnx/onnx.h"
-#include "weights/weights_priv.h"
+#include "weights/torch_priv.h"
+#include "weights/zip_priv.h"
 
 #define FOLDED_HINT                                                                                \
     "an ONNX file has batch norm folded in and cannot be trained on; use model.safetensors, which" \
@@ -92,6 +93,10 @@ static int read_any(struct sk_weights *w, const uint8_t *bytes, size_t len, stru
 {
     if (sk_safetensors_is(bytes, len))
         return sk_safetensors_read(w, bytes, len, err);
+    if (sk_zip_is(bytes, len))
+        return sk_torch_zip_read(w, bytes, len, err);
+    if (sk_torch_legacy_is(bytes, len))
+        return sk_torch_legacy_read(w, bytes, len, err);
     return fail_unknown(bytes, len, err);
 }
 

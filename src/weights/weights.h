@@ -28,6 +28,7 @@ enum {
     SK_WEIGHTS_MAX_TENSORS = 65536,
     SK_WEIGHTS_MAX_HEADER = 100000000, /* safetensors' own bound */
     SK_WEIGHTS_MAX_PICKLE = 64 << 20,
+    SK_WEIGHTS_MAX_REPEATED = 256 << 20, /* bytes of a view that is larger than its storage */
     SK_WEIGHTS_MAX_NAME = 1024
 };
 
