@@ -103,7 +103,6 @@ static void draw_y_axis(const struct frame *f)
 {
     const struct sk_chart *c = f->c;
     double step = sk_chart_step(c->y_max - c->y_min, 5);
-    double middle = (py(f, c->y_min) + py(f, c->y_max)) / 2;
 
     for (double y = ceil(c->y_min / step - 1e-9) * step; y <= c->y_max + step * 1e-9; y += step) {
         sk_buf_fmt(f->out,
@@ -113,10 +112,12 @@ static void draw_y_axis(const struct frame *f)
         add_tick(f->out, y, step, c->flags & SK_CHART_Y_PERCENT);
         sk_buf_str(f->out, "</text>");
     }
+    if (!c->y_name)
+        return;
     sk_buf_fmt(f->out,
-               "<text class=\"name\" text-anchor=\"middle\" "
-               "transform=\"translate(13 %.1f)rotate(-90)\">",
-               middle);
+               "<text class=\"name\" text-anchor=\"middle\" transform=\"translate(13 "
+               "%.1f)rotate(-90)\">",
+               (py(f, c->y_min) + py(f, c->y_max)) / 2);
     sk_html_text(f->out, c->y_name);
     sk_buf_str(f->out, "</text>");
 }

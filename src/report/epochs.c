@@ -60,7 +60,7 @@ static void look(struct range *g, const double *y, size_t count)
 }
 
 struct plot {
-    const char *title, *name; /* "Loss", "loss" */
+    const char *title;
     pick *pick[SK_CHART_SERIES_MAX];
     bool is_share;
 };
@@ -104,7 +104,6 @@ static void draw(const struct sk_report *r, const struct plot *p, double *xy, st
     struct sk_chart c = {
         .title = p->title,
         .x_name = "epoch",
-        .y_name = p->name,
         .x_min = n > 1 ? 1 : 0.5,
         .x_max = n > 1 ? (double)n : 1.5,
         .flags = SK_CHART_X_WHOLE | SK_CHART_MARKS | (p->is_share ? SK_CHART_Y_PERCENT : 0),
@@ -178,8 +177,8 @@ static void add_table(const struct sk_report *r, struct sk_buf *out)
 void sk_epochs_html(const struct sk_report *r, struct sk_buf *out)
 {
     static const struct plot plots[] = {
-        { "Loss", "loss", { train_loss, val_loss }, false },
-        { "Accuracy", "accuracy", { train_accuracy, val_accuracy }, true },
+        { "Loss", { train_loss, val_loss }, false },
+        { "Accuracy", { train_accuracy, val_accuracy }, true },
     };
     SK_OWN(free) double *xy = NULL;
 

@@ -177,7 +177,7 @@ size_t sk_figures_confusions(const struct sk_figures *f, size_t k, struct sk_con
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < f->classes * f->classes; i++) {
+    for (size_t i = 0; k > 0 && i < f->classes * f->classes; i++) {
         const struct sk_confusion c = { (uint32_t)(i / f->classes), (uint32_t)(i % f->classes),
                                         f->confusion[i] };
         if (c.truth == c.predicted || c.count == 0 || (n == k && c.count <= out[k - 1].count))

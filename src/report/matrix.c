@@ -14,6 +14,7 @@
 #include <math.h>
 
 enum {
+    DENSE_FROM = 8, /* with more classes numbers only */
     CELLS_MOST = 20,
     MAP_MOST = 200,
     MAP_UNIT = 10, /* side of a square */
@@ -45,7 +46,10 @@ static void add_cell(const struct shown *s, size_t row, size_t column, struct sk
     uint64_t n = cell(s, row, column);
     double share = sk_share(n, support(s, row));
 
-    sk_buf_fmt(out, "<td class=\"%s\" style=\"--t:%.2f\">%llu", row == column ? "right" : "wrong",
+    sk_buf_fmt(out, "<td class=\"%s\" style=\"--t:%.2f\">%llu",
+               n == 0          ? "zero"
+               : row == column ? "right"
+                               : "wrong",
                sqrt(share), (unsigned long long)n);
     if (n > 0) {
         sk_buf_str(out, " <small>");
@@ -58,11 +62,11 @@ static void add_cell(const struct shown *s, size_t row, size_t column, struct sk
 static void add_table(const struct shown *s, struct sk_buf *out)
 {
     sk_buf_fmt(out,
-               "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Confusion "
-               "matrix\"><table class=\"matrix\">\n<caption>Rows are the truth, columns what the "
-               "model said.</caption>\n<thead><tr><td></td><th scope=\"colgroup\" colspan=\"%zu\">"
-               "predicted</th></tr>\n<tr><th scope=\"col\">true</th>",
-               s->count);
+               "<p class=\"soft\">A row is the truth, a column what the model said.</p>\n<div "
+               "class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Confusion matrix\">"
+               "<table class=\"matrix%s\">\n<thead><tr><td></td><th scope=\"colgroup\" "
+               "colspan=\"%zu\">predicted</th></tr>\n<tr><th scope=\"col\">true</th>",
+               s->count > DENSE_FROM ? " dense" : "", s->count);
     for (size_t i = 0; i < s->count; i++) {
         sk_buf_str(out, "<th scope=\"col\">");
         sk_html_name(out, s->f->labels[s->items[i]]);
@@ -161,9 +165,11 @@ void sk_matrix_html(const struct sk_figures *f, struct sk_buf *out)
     if (s.count <= CELLS_MOST) {
         add_table(&s, out);
     } else {
+        sk_buf_str(out, "<div class=\"beside\">\n");
         if (s.count <= MAP_MOST)
             add_map(&s, out);
         add_mistakes(f, out);
+        sk_buf_str(out, "</div>\n");
     }
     sk_buf_str(out, "</section>\n");
 }

@@ -12,6 +12,10 @@
 
 #include "report_css.h"
 
+enum {
+    PAIR_MOST = 4 /* classes: matrix and table fit side by side */
+};
+
 static void add_head(const struct sk_report *r, struct sk_buf *out)
 {
     sk_buf_str(out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta "
@@ -132,8 +136,10 @@ int sk_report_html(const struct sk_report *r, struct sk_buf *out, struct sk_err 
         add_glance(r, out);
     sk_epochs_html(r, out);
     if (r->figures) {
+        sk_buf_str(out, r->figures->classes <= PAIR_MOST ? "<div class=\"pair\">\n" : "<div>\n");
         sk_matrix_html(r->figures, out);
         sk_classes_html(r->figures, out);
+        sk_buf_str(out, "</div>\n");
         sk_ranking_html(r->figures, out);
         add_mistakes(r, out);
     }

@@ -79,10 +79,10 @@ void sk_ranking_html(const struct sk_figures *f, struct sk_buf *out)
     if (!f->has_curves)
         return;
     sk_buf_str(out, "<section class=\"card\" id=\"thresholds\"><h2>Thresholds</h2>\n<p>A picture "
-                    "counts as ");
+                    "counts as <b>");
     sk_html_name(out, f->labels[f->positive]);
     sk_buf_str(out,
-               " when the probability of that class is at least a threshold. A lower one "
+               "</b> when the probability of that class is at least a threshold. A lower one "
                "misses fewer and gives more false alarms.</p>\n<div class=\"charts square\">\n");
     add_chart(f, true, out);
     add_chart(f, false, out);

@@ -69,8 +69,8 @@ enum sk_chart_flags {
 
 struct sk_chart {
     const char *title;
-    const char *summary; /* what the picture shows, for who cannot see it */
-    const char *x_name, *y_name;
+    const char *summary;         /* what the picture shows, for who cannot see it */
+    const char *x_name, *y_name; /* y_name NULL: the title says it */
     struct sk_series series[SK_CHART_SERIES_MAX];
     size_t series_count;
     double x_min, x_max, y_min, y_max; /* the frame */
