@@ -156,27 +156,27 @@ static bool is_complete(const struct job *j)
     return j->d->meta->has_size && j->have == j->d->meta->size;
 }
 
-/* Until everything is there. */
+/* Until everything is there, or attempts bring nothing new. */
 static int gather(struct job *j, const char *url, struct sk_err *err)
 {
-    int idle = 0;
+    uint64_t best = j->have;
 
-    while (!is_complete(j)) {
+    for (int idle = 0; !is_complete(j);) {
         struct sk_err why = SK_ERR_INIT;
-        uint64_t before = j->have;
         if (attempt(j, url, &why) == 0) {
             if (!j->d->meta->has_size || is_complete(j))
                 return 0;
             (void)sk_fail(&why, SK_IO, "only %llu of %llu bytes came", (unsigned long long)j->have,
                           (unsigned long long)j->d->meta->size);
-        } else if (j->answer.status == 416 && before > 0) {
-            if (start_over(j, err) < 0) /* what we have is not a part of it */
+        } else if (j->answer.status == 416) { /* what is here is not a part of it */
+            if (start_over(j, err) < 0)
                 return -1;
         } else if (j->has_failed || (why.code != SK_IO && why.code != SK_TIMEOUT)) {
             *err = why;
             return -1;
         }
-        idle = j->have > before ? 0 : idle + 1;
+        idle = j->have > best ? 0 : idle + 1;
+        best = j->have > best ? j->have : best;
         if (idle == IDLE_TRIES_MAX) {
             *err = why;
             return -1;
