@@ -25,6 +25,7 @@ struct args {
     struct sk_cli_engine engine;
     const char *labels;
     bool json;
+    bool ndjson;
     bool csv;
     uint64_t top_k;
     uint64_t max_pixels;
@@ -35,7 +36,8 @@ struct args {
 
 /* clang-format off */
 static const struct sk_opt options[] = {
-    { "json", 0, SK_OPT_FLAG, NULL, "print one JSON object a line, as the server answers", AT(json) },
+    { "json", 0, SK_OPT_FLAG, NULL, "print a JSON array of what the server answers, with \"file\"", AT(json) },
+    { "ndjson", 0, SK_OPT_FLAG, NULL, "print the same without the array, one object a line", AT(ndjson) },
     { "csv", 0, SK_OPT_FLAG, NULL, "print CSV with a header", AT(csv) },
     { "top-k", 'k', SK_OPT_U64, "N", "print the N best classes; 0: the best (JSON: all)",
       .def = "0", .max = SK_LIMIT_LABELS, AT(top_k) },
@@ -142,6 +144,8 @@ static bool take_rows(struct job *job, struct sk_buf *out, size_t *failed, size_
         (void)sk_cond_wait_until(&job->changed, &job->lock, sk_now_ns() + 200000000u);
     for (; job->printed < job->paths->count && job->done[job->printed].text; job->printed++) {
         struct row *row = &job->done[job->printed];
+        if (job->printed > 0)
+            sk_rows_between(job->rows, out);
         sk_buf_str(out, row->text);
         *failed += row->failed;
         free(row->text);
@@ -226,6 +230,14 @@ static void job_done(struct job *job)
     (void)pthread_cond_destroy(&job->changed);
 }
 
+static int print_foot(const struct sk_rows *rows, struct sk_err *err)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf foot = SK_BUF_INIT(SK_CLI_OUTPUT_BYTES);
+
+    sk_rows_foot(rows, &foot);
+    return sk_cli_print(&foot, err);
+}
+
 static int predict_all(const struct args *a, struct sk_classifier *c, const struct sk_paths *paths,
                        struct sk_err *err)
 {
@@ -242,9 +254,10 @@ static int predict_all(const struct args *a, struct sk_classifier *c, const stru
     size_t failed = 0;
 
     sk_rows_init(&rows,
-                 a->json  ? SK_ROW_JSON
-                 : a->csv ? SK_ROW_CSV
-                          : SK_ROW_TABLE,
+                 a->json     ? SK_ROW_JSON
+                 : a->ndjson ? SK_ROW_NDJSON
+                 : a->csv    ? SK_ROW_CSV
+                             : SK_ROW_TABLE,
                  c, a->top_k, paths);
     sk_rows_head(&rows, &head);
     if (sk_cli_print(&head, err) < 0 || sk_cond_init(&job.changed, err) < 0)
@@ -253,6 +266,8 @@ static int predict_all(const struct args *a, struct sk_classifier *c, const stru
     int rc = job.done ? run_workers(&job, paths->count < cores ? (unsigned)paths->count : cores,
                                     &failed, err)
                       : sk_nomem(err);
+    if (rc == 0)
+        rc = print_foot(&rows, err);
     bool clipped = atomic_load(&job.grey_clipped);
     job_done(&job);
     if (clipped)
@@ -274,8 +289,8 @@ static int run(const void *args, char **operands, unsigned count, struct sk_err 
     SK_OWN(sk_classifier_unref) struct sk_classifier *c = NULL;
     const char *reason = "";
 
-    if (a->json && a->csv)
-        return sk_fail(err, SK_USAGE, "--json and --csv exclude each other");
+    if (a->json + a->ndjson + a->csv > 1)
+        return sk_fail(err, SK_USAGE, "--json, --ndjson and --csv exclude each other");
     if (!sk_bundle_is(operands[0]) && sk_bundle_is(operands[1]))
         return sk_fail(err, SK_USAGE, "'%s' is no model, but '%s' is: the model comes first",
                        operands[0], operands[1]);

@@ -26,7 +26,8 @@ int sk_paths_collect(char *const *operands, size_t count, struct sk_paths *out,
 
 enum sk_row_form {
     SK_ROW_TABLE,
-    SK_ROW_JSON,
+    SK_ROW_JSON,   /* an array */
+    SK_ROW_NDJSON, /* an object a line */
     SK_ROW_CSV
 };
 
@@ -41,8 +42,10 @@ struct sk_rows {
 /* Widths from the names and labels that will come. */
 void sk_rows_init(struct sk_rows *r, enum sk_row_form form, const struct sk_classifier *c,
                   size_t top_k, const struct sk_paths *paths);
-/* The line above all rows, if this form has one. */
+/* What this form has above all rows, between two, and below. */
 void sk_rows_head(const struct sk_rows *r, struct sk_buf *out);
+void sk_rows_between(const struct sk_rows *r, struct sk_buf *out);
+void sk_rows_foot(const struct sk_rows *r, struct sk_buf *out);
 /* One picture's row; failed is its error, NULL when result holds an answer. */
 void sk_rows_add(const struct sk_rows *r, const char *name, const struct sk_result *result,
                  const struct sk_err *failed, struct sk_buf *out);

@@ -1,17 +1,22 @@
 /*
- * predict_rows.c - one picture's answer as a row of a table, a line of JSON or a line of CSV (RFC
+ * predict_rows.c - one picture's answer as a row of a table, a piece of JSON or a line of CSV (RFC
  * 4180).
  *
  *     FILE     PREDICTION  CONFIDENCE
  *     cat.jpg  cat             98.31 %
  *     bad.jpg  error: jpeg: the file ends early
  *
- *     {"file":"cat.jpg","prediction":"cat","confidence":0.9831,"probabilities":{...}}
+ *     [
+ *     {"file":"cat.jpg","prediction":"cat","confidence":0.9831,"probabilities":{...}},
+ *     {"file":"bad.jpg","error":"jpeg: the file ends early"}
+ *     ]
+ *
  *     file,prediction,confidence,error
  *
  * JSON is the object that the server answers, with the file's name in front; a broken picture has
- * "error" instead. Text that comes from outside (names, labels) goes through sk_buf_json, the CSV
- * quoting, or loses its control characters.
+ * "error" instead. An array has a line for each, too; as NDJSON the lines stand without the array.
+ * Text that comes from outside (names, labels) goes through sk_buf_json, the CSV quoting, or loses
+ * its control characters.
  */
 #include "cli/predict_priv.h"
 
@@ -81,8 +86,22 @@ static void add_csv(struct sk_buf *out, const char *text)
     sk_buf_chr(out, '"');
 }
 
+void sk_rows_between(const struct sk_rows *r, struct sk_buf *out)
+{
+    if (r->form == SK_ROW_JSON)
+        sk_buf_str(out, ",\n");
+}
+
+void sk_rows_foot(const struct sk_rows *r, struct sk_buf *out)
+{
+    if (r->form == SK_ROW_JSON)
+        sk_buf_str(out, "\n]\n");
+}
+
 void sk_rows_head(const struct sk_rows *r, struct sk_buf *out)
 {
+    if (r->form == SK_ROW_JSON)
+        sk_buf_str(out, "[\n");
     if (r->form == SK_ROW_TABLE) {
         add_cell(out, "FILE", r->name_columns);
         sk_buf_str(out, "  ");
@@ -150,7 +169,7 @@ static void add_json_row(const struct sk_rows *r, const char *name, const struct
     if (failed) {
         sk_buf_str(out, "\"error\":");
         sk_buf_json(out, failed->text, strlen(failed->text));
-        sk_buf_str(out, "}\n");
+        sk_buf_chr(out, '}');
         return;
     }
     size_t start = out->len;
@@ -159,14 +178,15 @@ static void add_json_row(const struct sk_rows *r, const char *name, const struct
         memmove(out->data + start, out->data + start + 1, out->len - start);
         out->len--;
     }
-    sk_buf_chr(out, '\n');
 }
 
 void sk_rows_add(const struct sk_rows *r, const char *name, const struct sk_result *result,
                  const struct sk_err *failed, struct sk_buf *out)
 {
-    if (r->form == SK_ROW_JSON) {
+    if (r->form == SK_ROW_JSON || r->form == SK_ROW_NDJSON) {
         add_json_row(r, name, result, failed, out);
+        if (r->form == SK_ROW_NDJSON)
+            sk_buf_chr(out, '\n');
     } else if (r->form == SK_ROW_TABLE) {
         add_cell(out, name, r->name_columns);
         if (failed)

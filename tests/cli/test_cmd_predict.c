@@ -43,7 +43,7 @@ static const struct {
     { "skerry predict " MODEL " %s/missing.png", 1, "error: '",
       "skerry: 1 of 1 pictures failed\n" },
     { "skerry predict " MODEL " %s/red.png --json --csv", 2, "",
-      "skerry: --json and --csv exclude each other\n" },
+      "skerry: --json, --ndjson and --csv exclude each other\n" },
     { "skerry predict " MODEL, 2, "", "skerry: predict needs BUNDLE FILE...;" },
     { "skerry predict %s/nothing %s/red.png", 1, "", "skerry: '" },
     { "skerry predict %s/red.png " MODEL, 2, "",
@@ -77,8 +77,38 @@ static void test_stdin(void **state)
 
     check_status("stdin", &r, 0);
     assert_int_equal(sk_json_parse(r.out, strlen(r.out), NULL, &doc, &err), 0);
-    assert_string_equal(sk_json_text(sk_json_get(doc, "file"), ""), "-");
-    assert_string_equal(sk_json_text(sk_json_get(doc, "prediction"), ""), "class_0");
+    assert_int_equal(sk_json_count(doc), 1);
+    const struct sk_json *row = sk_json_at(doc, 0);
+    assert_string_equal(sk_json_text(sk_json_get(row, "file"), ""), "-");
+    assert_string_equal(sk_json_text(sk_json_get(row, "prediction"), ""), "class_0");
+}
+
+/* An array with a row for each picture, broken ones too; NDJSON is the same lines. */
+static void test_json(void **state)
+{
+    SK_AUTO(ran_done)
+    struct ran array = run_words("skerry predict --json " MODEL " %s", *state, NULL);
+    SK_AUTO(ran_done)
+    struct ran lines = run_words("skerry predict --ndjson " MODEL " %s", *state, NULL);
+    SK_OWN(sk_json_free) struct sk_json *doc = NULL;
+    struct sk_err err = SK_ERR_INIT;
+    const char *line = lines.out;
+
+    check_status("array", &array, 1);
+    check_status("lines", &lines, 1);
+    assert_int_equal(sk_json_parse(array.out, strlen(array.out), NULL, &doc, &err), 0);
+    assert_int_equal(sk_json_count(doc), 3);
+    assert_non_null(sk_json_get(sk_json_at(doc, 0), "error")); /* broken.png */
+    for (size_t i = 0; i < 3; i++) {
+        SK_OWN(sk_json_free) struct sk_json *row = NULL;
+        const char *end = strchr(line, '\n');
+        assert_non_null(end);
+        assert_int_equal(sk_json_parse(line, (size_t)(end - line), NULL, &row, &err), 0);
+        assert_string_equal(sk_json_text(sk_json_get(row, "file"), "?"),
+                            sk_json_text(sk_json_get(sk_json_at(doc, i), "file"), ""));
+        line = end + 1;
+    }
+    assert_int_equal(*line, '\0');
 }
 
 /* Rows come in the order of the input, for any number of workers; broken ones between. */
@@ -119,6 +149,7 @@ static void test_order(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { ROW(test_rows), ROW(test_stdin), ROW(test_order) };
+    const struct CMUnitTest tests[] = { ROW(test_rows), ROW(test_stdin), ROW(test_json),
+                                        ROW(test_order) };
     return cmocka_run_group_tests_name("cmd_predict", tests, NULL, NULL);
 }

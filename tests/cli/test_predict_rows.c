@@ -100,12 +100,14 @@ static const struct {
     { "JSON", false, SK_ROW_JSON, 0, "a\"", uneven, NULL,
       "{\"file\":\"a\\\"\",\"prediction\":\"cat, "
       "\\\"big\\\"\",\"confidence\":0.75,\"probabilities\":{\"cat, "
-      "\\\"big\\\"\":0.75,\"d\xc3\xb6g\":0.25}}\n" },
+      "\\\"big\\\"\":0.75,\"d\xc3\xb6g\":0.25}}" },
     { "JSON of one", false, SK_ROW_JSON, 1, "a", uneven, NULL,
       "{\"file\":\"a\",\"prediction\":\"cat, "
       "\\\"big\\\"\",\"confidence\":0.75,\"probabilities\":{\"cat, "
-      "\\\"big\\\"\":0.75}}\n" },
+      "\\\"big\\\"\":0.75}}" },
     { "JSON of a failure", false, SK_ROW_JSON, 0, "a", NULL, "x\ny",
+      "{\"file\":\"a\",\"error\":\"x y\"}" },
+    { "NDJSON of a failure", false, SK_ROW_NDJSON, 0, "a", NULL, "x\ny",
       "{\"file\":\"a\",\"error\":\"x y\"}\n" },
     { "several labels", true, SK_ROW_CSV, 0, "a", both, NULL, "a,a;b,0.875,\r\n" },
     { "no label", true, SK_ROW_CSV, 0, "a", neither, NULL, "a,(none),0.25,\r\n" },
@@ -145,7 +147,7 @@ static void test_names_are_unique(void **state)
         { SK_ROW_TABLE, "a.png  dup            75.00 %  dup [1]        25.00 %\n" },
         { SK_ROW_CSV, "a.png,dup,0.75,dup [1],0.25,\r\n" },
         { SK_ROW_JSON, "{\"file\":\"a.png\",\"prediction\":\"dup\",\"confidence\":0.75,"
-                       "\"probabilities\":{\"dup\":0.75,\"dup [1]\":0.25}}\n" },
+                       "\"probabilities\":{\"dup\":0.75,\"dup [1]\":0.25}}" },
     };
     const struct fixture *f = *state;
     char longest[] = "a.png";
@@ -164,25 +166,31 @@ static void test_names_are_unique(void **state)
     }
 }
 
-static void test_heads(void **state)
+/* What stands above, between and below the rows. */
+static void test_frames(void **state)
 {
-    static const char *const heads[] = {
-        [SK_ROW_TABLE] = "FILE   PREDICTION  CONFIDENCE\n",
-        [SK_ROW_JSON] = "",
-        [SK_ROW_CSV] = "file,prediction,confidence,prediction_2,confidence_2,error\r\n",
+    static const char *const frames[][3] = {
+        [SK_ROW_TABLE] = { "FILE   PREDICTION  CONFIDENCE\n", "", "" },
+        [SK_ROW_JSON] = { "[\n", ",\n", "\n]\n" },
+        [SK_ROW_NDJSON] = { "", "", "" },
+        [SK_ROW_CSV] = { "file,prediction,confidence,prediction_2,confidence_2,error\r\n", "", "" },
     };
+    static void (*const writers[])(
+        const struct sk_rows *, struct sk_buf *) = { sk_rows_head, sk_rows_between, sk_rows_foot };
     const struct fixture *f = *state;
     char longest[] = "a.png";
     char *names[] = { longest };
     const struct sk_paths paths = { .items = names, .count = 1 };
 
     for (int form = SK_ROW_TABLE; form <= SK_ROW_CSV; form++) {
-        SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(100000);
         struct sk_rows r;
 
         sk_rows_init(&r, (enum sk_row_form)form, f->single, 2, &paths);
-        sk_rows_head(&r, &out);
-        assert_string_equal(out.data ? out.data : "", heads[form]);
+        for (size_t i = 0; i < COUNT(writers); i++) {
+            SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(100000);
+            writers[i](&r, &out);
+            assert_string_equal(out.data ? out.data : "", frames[form][i]);
+        }
     }
 }
 
@@ -191,7 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_names_are_unique),
-        cmocka_unit_test(test_heads),
+        cmocka_unit_test(test_frames),
     };
     return cmocka_run_group_tests_name("predict_rows", tests, set_up, tear_down);
 }

@@ -53,7 +53,9 @@ def names_below(folder):
 def test_predict_gives_the_answers_of_the_server(cli, serve, bundle, pictures):
     server = serve(bundle)
     done = cli("predict", "--json", bundle, pictures)
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    rows = json.loads(done.stdout)
+    lines = cli("predict", "--ndjson", bundle, pictures).stdout.splitlines()
+    assert [json.loads(line) for line in lines] == rows
     assert [row.pop("file") for row in rows] == list(names_below(pictures))
     assert done.returncode == 1 and done.stderr == "skerry: 1 of 60 pictures failed\n"
     for path, row in zip(names_below(pictures), rows):
@@ -78,7 +80,7 @@ def test_predict_csv_and_table(cli, bundle, pictures):
 
 def test_predict_reads_standard_input(cli, bundle, pictures):
     done = cli("predict", "--json", bundle, "-", input=(pictures / "01.png").read_bytes(), text=False)
-    assert done.returncode == 0 and json.loads(done.stdout)["file"] == "-"
+    assert done.returncode == 0 and [row["file"] for row in json.loads(done.stdout)] == ["-"]
 
 
 def test_a_closed_pipe_ends_it_quietly(skerry, home, bundle, pictures):
