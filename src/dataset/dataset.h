@@ -1,5 +1,6 @@
 /*
- * dataset.h - labelled pictures in folders, and the loader that turns them into batches ahead of time.
+ * dataset.h - labelled pictures in folders, and the loader that turns them into batches ahead of
+ * time.
  *
  * sk_dataset: torchvision's ImageFolder: one folder per class, classes and files ordered by code
  * point, subfolders and links followed, loops cut. sk_loader: decodes and resizes on its own
@@ -134,6 +135,7 @@ struct sk_loader_options {
     unsigned augment;     /* sk_augment flags */
     unsigned threads;     /* 0: sk_cpu_count() */
     unsigned ahead;       /* batches ready in advance; 0: 3 */
+    uint64_t epochs;      /* the last one's successor is not prepared; 0: always the next one is */
     unsigned rank, ranks; /* of each batch of n this process gets the samples [n * rank / ranks, n *
                              (rank + 1) / ranks); ranks 0: 1 */
 };
