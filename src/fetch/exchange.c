@@ -342,9 +342,6 @@ static enum sk_code meaning_of(CURLcode code)
         return SK_NOMEM;
     case CURLE_OPERATION_TIMEDOUT:
         return SK_TIMEOUT;
-    case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_NOT_BUILT_IN:
-        return SK_UNSUPPORTED;
     default:
         return SK_IO;
     }
@@ -355,8 +352,14 @@ static int judge(struct transfer *t, CURLcode code, struct sk_err *err)
     struct sk_exchange *x = t->x;
     curl_off_t connected_us = 0;
 
-    if (code == CURLE_OK || (t->is_cut && !t->has_failed))
+    if (t->is_cut && !t->has_failed)
         return 0;
+    if (code == CURLE_OK && x->answer->headers)
+        return 0;
+    if (code == CURLE_OK) { /* libcurl is content with headers that do not end */
+        code = CURLE_GOT_NOTHING;
+        (void)snprintf(t->reason, sizeof t->reason, "the answer ended in its headers");
+    }
     (void)t->lib->curl_easy_getinfo(t->handle, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
     x->was_sent = connected_us > 0;
     if (!t->has_failed) {
