@@ -32,9 +32,9 @@ demo: all ## real model, server, pictures by curl, answers, latency
 test: deps-test ## every check and test; the last line counts them
 	@$(PYTHON) tools/run-tests.py --jobs $(JOBS) $(ARGS)
 
-bench: all deps-test ## the figures of the README, beside their peers
+bench: all deps-test ## the figures of the README, beside their peers; ONLY=serve or ONLY=train for one half
 	@ninja -C $(BUILD) -j $(JOBS) $(QUIET)
-	@$(PYTHON) bench/serve.py $(ARGS)
+	@status=0; for half in $(or $(ONLY),serve train); do $(PYTHON) bench/$$half.py $(ARGS) || status=1; done; exit $$status
 
 fuzz: deps-test ## each fuzzer from the stored corpus, SECONDS each (600)
 	@SECONDS_EACH=$(or $(SECONDS),600) tools/fuzz.sh $(ARGS)

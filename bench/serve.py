@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
@@ -24,10 +23,10 @@ import time
 
 import inputs
 import peers
+from table import alone, machine, report, row
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PEERS = ("score.py 1x4", "score.py 2x2")
-NOISE_CORES = 0.1  # what others may use before it is worth a warning
 SETTLE_S = 0.3  # between loads: what the last one left behind is worked off
 
 
@@ -71,23 +70,6 @@ class Bench:
             for server in servers[i % len(servers):] + servers[:i % len(servers)]:
                 results[server.name].append(self.load(server, concurrency, *more))
         return results
-
-
-def ratio_of(ours, theirs):
-    ratios = sorted(a / b for a, b in zip(ours, theirs))
-    return statistics.median(ratios), (ratios[0], ratios[-1])
-
-
-def row(what, unit, ours, theirs, peer, met, bar):
-    """Rounds of both sides to a line of the table; met judges the ratio."""
-    ratio, spread = ratio_of(ours, theirs)
-    return {"what": what, "unit": unit, "ours": statistics.median(ours), "peer": statistics.median(theirs), "peer_name": peer,
-            "ratio": ratio, "spread": spread, "bar": bar, "met": met(ratio), "ours_rounds": ours, "peer_rounds": theirs}
-
-
-def alone(what, unit, ours, bar, met, **more):
-    """A line without a ratio."""
-    return {"what": what, "unit": unit, "ours": ours, "peer": None, "peer_name": "", "ratio": None, "bar": bar, "met": met} | more
 
 
 # ---- the rows ----
@@ -261,31 +243,6 @@ def equality(bench):
 ROWS = {"large-4": large_4, "small-4": small_4, "large-1": large_1, "prep": prep, "memory": memory, "overhead": overhead,
         "start": start, "start-tiny": start_tiny, "bare": bare, "equality": equality}
 
-# ---- what is printed ----
-
-
-def number(value, unit):
-    if value is None:
-        return ""
-    return (f"{value:.1e}" if value and abs(value) < 1e-3 else f"{value:.3g}" if value < 100 else f"{value:.0f}") + \
-        (f" {unit}" if unit not in ("", "/s") else unit)
-
-
-def print_table(rows):
-    head = ("what", "ours", "peer", "", "ratio", "(min-max)", "bar", "met")
-    cells = [(r["what"], number(r["ours"], r["unit"]), number(r["peer"], r["unit"]), r["peer_name"],
-              f"{r['ratio']:.2f}" if r["ratio"] else "", "{:.2f}-{:.2f}".format(*r["spread"]) if r.get("spread") else "",
-              r["bar"], "yes" if r["met"] else "NO") for r in rows]
-    widths = [max(len(c[i]) for c in [head, *cells]) for i in range(len(head))]
-    for line in [head, *cells]:
-        print("  ".join(c.rjust(w) if i in (1, 2, 4) else c.ljust(w) for i, (c, w) in enumerate(zip(line, widths))).rstrip())
-
-
-def machine():
-    model = next((t.partition(":")[2].strip() for t in open("/proc/cpuinfo") if t.startswith("model name")), "")
-    return {"cpu": model or platform.processor(), "cores": len(os.sched_getaffinity(0)), "kernel": platform.release(),
-            "onnxruntime": peers.library().name.removeprefix("libonnxruntime.so.")}
-
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -309,18 +266,9 @@ def main():
         for name in args.only or ROWS:
             bench.say(name)
             rows += list(ROWS[name](bench))
-        noise = max(bench.noise, default=0.0)
-    about = machine() | {"rounds": args.rounds, "seconds": args.seconds, "load_average": os.getloadavg()[0],
-                         "others_used_cores": noise}
-    if args.json:
-        text = json.dumps({"about": about, "rows": rows}, indent=2) + "\n"
-        print(text, end="") if str(args.json) == "-" else args.json.write_text(text)
-    if str(args.json) != "-":
-        print("{cpu}, {cores} cores, ONNX Runtime {onnxruntime}; {rounds} rounds of {seconds:g} s, medians\n".format(**about))
-        print_table(rows)
-        if noise > NOISE_CORES:
-            print(f"\nWarning: other processes used up to {noise:.2f} cores during a measurement.")
-    return 0 if all(r["met"] for r in rows) else 1
+    about = machine() | {"rounds": args.rounds, "seconds": args.seconds}
+    heading = "{cpu}, {cores} cores, ONNX Runtime {onnxruntime}; {rounds} rounds of {seconds:g} s, medians".format(**about)
+    return report(rows, heading, about, max(bench.noise, default=0.0), args.json)
 
 
 if __name__ == "__main__":
