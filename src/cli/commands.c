@@ -12,6 +12,7 @@
 const struct sk_cmd *const sk_commands[] = {
     &sk_cli_serve,
     &sk_cli_predict,
+    &sk_cli_evaluate,
     &sk_cli_bench,
     &sk_cli_inspect,
     &sk_cli_check,

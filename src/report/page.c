@@ -10,7 +10,10 @@
  */
 #include "report/report_priv.h"
 
+#include "base/str.h"
 #include "report_css.h"
+
+#include <string.h>
 
 enum {
     PAIR_MOST = 4 /* classes: matrix and table fit side by side */
@@ -127,6 +130,17 @@ static void add_settings(const struct sk_report *r, struct sk_buf *out)
         sk_buf_str(out, "</dd></div>\n");
     }
     sk_buf_str(out, "</dl></section>\n");
+}
+
+const char *sk_report_note(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+
+    return sk_starts_with(name, "synthetic-")
+               ? "Synthetic data: these pictures were drawn by a program. The figures say how well "
+                 "a model learns them, nothing about real parts."
+               : NULL;
 }
 
 int sk_report_html(const struct sk_report *r, struct sk_buf *out, struct sk_err *err)

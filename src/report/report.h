@@ -105,6 +105,10 @@ struct sk_report {
  * printed. */
 int sk_report_html(const struct sk_report *r, struct sk_buf *out, struct sk_err *err) SK_CHECK;
 
+/* The note for made-up pictures when path is one that `skerry sample-data` wrote
+ * ("synthetic-000001.jpg"); NULL for others. */
+const char *sk_report_note(const char *path);
+
 /* Indices of the at most k most certain mistakes. out has room for k; returns how many. */
 size_t sk_report_most_wrong(const uint32_t *truth, const float *probabilities, size_t count,
                             size_t classes, size_t k, uint32_t *out);

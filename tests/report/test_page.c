@@ -69,6 +69,15 @@ static void test_page(void **state)
     assert_int_equal(write_page(f, &err), 0);
 }
 
+static void test_note(void **state)
+{
+    (void)state;
+    assert_non_null(strstr(sk_report_note("a/defect/synthetic-000001.jpg"), "Synthetic data"));
+    assert_non_null(sk_report_note("synthetic-1.jpg"));
+    assert_null(sk_report_note("synthetic-set/defect/1.jpg"));
+    assert_null(sk_report_note("1.jpg"));
+}
+
 /* Nothing measured at all is still a page. */
 static void test_empty(void **state)
 {
@@ -103,10 +112,8 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_page),
-        cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_ceiling),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_page),    cmocka_unit_test(test_note),   cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_ceiling), cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests_name("page", tests, NULL, NULL);
 }
