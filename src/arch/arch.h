@@ -1,24 +1,25 @@
 /*
  * arch.h - architectures as tables, their first weights, and weights that come from files.
  *
- * Layers and tensors have torchvision's names; timm's names are translated. An architecture is one
- * row of archs.c: name, builder, head, the hub's repository of its pretrained weights.
+ * The networks, the names of their tensors and the distributions of their first weights are
+ * torchvision's; timm's names are translated. An architecture is one row of archs.c; resnet.c and
+ * mobile.c have the tables behind the rows.
  */
 #ifndef SK_ARCH_ARCH_H
 #define SK_ARCH_ARCH_H
 
-#include "base/buf.h"
 #include "base/err.h"
 #include "nn/nn.h"
 #include "weights/weights.h"
+
+struct sk_arch_body;
 
 struct sk_arch {
     const char *name;  /* "resnet18" */
     const char *head;  /* the last linear layer: "fc", "classifier.1" */
     const char *hub;   /* "timm/resnet18.tv_in1k": pretrained weights on the Hugging Face hub */
     unsigned min_side; /* smallest picture it takes */
-    void (*build)(struct sk_nn *n, unsigned classes);
-    void (*init)(struct sk_nn *n, uint64_t seed); /* torchvision's distributions */
+    const struct sk_arch_body *body; /* the module's own */
 };
 
 /* NULL-terminated. */
@@ -43,9 +44,13 @@ struct sk_arch_loaded {
 /* Takes over every tensor of the file by name (torchvision's or timm's; prefixes "module." and
  * "model." are dropped), converting f16, bf16, f64. A tensor that is missing or of another shape is
  * SK_INVALID naming it and both shapes; only the head may differ in its classes.
- * num_batches_tracked and unknown names that no layer could use are ignored when everything else
- * fits. Changes nothing on failure. A checkpoint that has "model" or "state_dict" inside is the
- * reader's matter (weights.h). */
+ * num_batches_tracked is ignored, and so are tensors outside of the network's parts; one that the
+ * network's parts lack is SK_INVALID, because the file is another architecture's. Changes nothing
+ * on failure.
+ *
+ * Where timm's network has another batch norm epsilon than torchvision's, the batch norm's weight
+ * is scaled so that the network computes what timm's does. A checkpoint that has "model" or
+ * "state_dict" inside is the reader's matter (weights.h). */
 int sk_arch_load(const struct sk_arch *a, struct sk_nn *n, const struct sk_weights *w,
                  struct sk_arch_loaded *out, struct sk_err *err) SK_CHECK;
 
