@@ -16,6 +16,7 @@ const struct sk_cmd *const sk_commands[] = {
     &sk_cli_bench,
     &sk_cli_inspect,
     &sk_cli_check,
+    &sk_cli_sample,
     &sk_cli_version,
     &sk_cli_man,
     &sk_cli_completion,
