@@ -94,6 +94,7 @@ struct sk_source {
     uint32_t side;
     uint64_t max_pixels;
     struct sk_source_entry *entries; /* one for each sample */
+    size_t count;
     struct sk_bad *bad;
     size_t bad_count, cached;
     uint8_t *cache; /* pictures of side * side * 3 bytes */

@@ -319,7 +319,7 @@ static int check_options(const struct sk_source *s, const struct sk_indices *whi
     if (o->ranks > 0 ? o->rank >= o->ranks : o->rank > 0)
         return sk_fail(err, SK_INVALID, "there is no rank %u of %u", o->rank, o->ranks);
     for (size_t i = 0; i < which->count; i++) {
-        if (which->items[i] >= s->dataset->count)
+        if (which->items[i] >= s->count)
             return sk_fail(err, SK_INVALID, "there is no sample %u", which->items[i]);
     }
     return 0;

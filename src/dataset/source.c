@@ -94,7 +94,7 @@ int sk_source_pixels(struct sk_source *s, uint32_t index, struct sk_image *out, 
     SK_AUTO(sk_reader_done) struct sk_reader r = { 0 };
     const uint8_t *kept;
 
-    if (index >= s->dataset->count)
+    if (index >= s->count)
         return sk_fail(err, SK_INVALID, "there is no sample %u", index);
     kept = s->entries[index].pixels;
     if (kept) {
@@ -156,7 +156,7 @@ static int check_sample(struct pass *p, size_t i, struct sk_reader *r, struct sk
 static bool take_sample(struct pass *p, size_t *i)
 {
     SK_LOCK(&p->mutex);
-    if (p->stop || p->next == p->s->dataset->count)
+    if (p->stop || p->next == p->s->count)
         return false;
     *i = p->next++;
     return true;
@@ -202,12 +202,12 @@ static void watch(struct pass *p, const struct sk_source_options *o)
         const bool is_over = p->running == 0;
         if (o->progress && p->err.code == SK_OK) {
             (void)pthread_mutex_unlock(&p->mutex);
-            const bool goes_on = o->progress(o->ctx, done, p->s->dataset->count);
+            const bool goes_on = o->progress(o->ctx, done, p->s->count);
             (void)pthread_mutex_lock(&p->mutex);
             if (!goes_on && !is_over && !p->stop) {
                 p->stop = true;
                 (void)sk_fail(&p->err, SK_CANCELLED, "stopped after %zu of %zu pictures", done,
-                              p->s->dataset->count);
+                              p->s->count);
             }
         }
         if (is_over)
@@ -229,7 +229,7 @@ static unsigned thread_count(unsigned wanted, size_t most)
 /* Starts the threads, waits for them, and passes their failure on. */
 static int run_threads(struct pass *p, const struct sk_source_options *o, struct sk_err *err)
 {
-    const unsigned wanted = thread_count(o->threads, p->s->dataset->count);
+    const unsigned wanted = thread_count(o->threads, p->s->count);
     SK_OWN(free) pthread_t *threads = calloc(wanted > 0 ? wanted : 1, sizeof *threads);
     struct sk_err why = SK_ERR_INIT;
     unsigned started = 0;
@@ -261,7 +261,7 @@ static int run_threads(struct pass *p, const struct sk_source_options *o, struct
 
 static int run_pass(struct sk_source *s, const struct sk_source_options *o, struct sk_err *err)
 {
-    SK_OWN(free) struct sk_hex *files = calloc(s->dataset->count + 1, sizeof *files);
+    SK_OWN(free) struct sk_hex *files = calloc(s->count + 1, sizeof *files);
     struct pass p = { .s = s, .files = files, .mutex = PTHREAD_MUTEX_INITIALIZER };
 
     if (!files)
@@ -317,7 +317,7 @@ static int make_cache(struct sk_source *s, uint64_t budget, struct sk_err *err)
 {
     const uint64_t fits = budget / sk_source_picture_bytes(s);
 
-    s->cache_count = fits < s->dataset->count ? (size_t)fits : s->dataset->count;
+    s->cache_count = fits < s->count ? (size_t)fits : s->count;
     if (s->cache_count == 0)
         return 0;
     s->cache = malloc(s->cache_count * sk_source_picture_bytes(s));
@@ -329,16 +329,14 @@ static int make_cache(struct sk_source *s, uint64_t budget, struct sk_err *err)
 
 static int list_bad(struct sk_source *s, struct sk_err *err)
 {
-    const size_t count = s->dataset->count;
-
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < s->count; i++) {
         s->cached += s->entries[i].pixels != NULL;
         s->bad_count += s->entries[i].bad != NULL;
     }
     s->bad = calloc(s->bad_count + 1, sizeof *s->bad);
     if (!s->bad)
         return sk_nomem(err);
-    for (size_t i = 0, n = 0; i < count; i++) {
+    for (size_t i = 0, n = 0; i < s->count; i++) {
         if (s->entries[i].bad)
             s->bad[n++] = (struct sk_bad){ (uint32_t)i, s->entries[i].bad };
     }
@@ -358,6 +356,7 @@ int sk_source_open(const struct sk_dataset *d, const struct sk_source_options *o
     s->dataset = d;
     s->side = opts->side;
     s->max_pixels = opts->max_pixels;
+    s->count = d->count;
     s->entries = calloc(d->count + 1, sizeof *s->entries);
     if (!s->entries)
         return sk_nomem(err);
@@ -372,7 +371,7 @@ void sk_source_free(struct sk_source *s)
 {
     if (!s)
         return;
-    for (size_t i = 0; s->entries && i < s->dataset->count; i++)
+    for (size_t i = 0; s->entries && i < s->count; i++)
         free(s->entries[i].bad);
     free(s->entries);
     free(s->bad);

@@ -186,13 +186,13 @@ static void test_progress(void **state)
 {
     struct told told = { 0 }, stopped = { .stop_at = 1 };
     struct sk_source_options o = { TEST_SOURCE, .progress = tell, .ctx = &told };
-    SK_OWN(sk_source_free) struct sk_source *s = NULL;
-    struct sk_source *none = NULL;
+    struct sk_source *s = NULL, *none = NULL;
     struct sk_err err = SK_ERR_INIT;
 
     put_pictures(*state, 20);
     SK_OWN(sk_dataset_free) struct sk_dataset *d = open_dataset(*state);
     assert_int_equal(sk_source_open(d, &o, &s, &err), 0);
+    sk_source_free(s);
     assert_int_equal(told.done, 40);
     assert_int_equal(told.total, 40);
     o.ctx = &stopped;
@@ -233,7 +233,7 @@ static void test_refused(void **state)
 static void test_limit(void **state)
 {
     const struct sk_source_options o = { TEST_SOURCE, .max_pixels = 100 };
-    SK_OWN(sk_source_free) struct sk_source *s = NULL;
+    struct sk_source *s = NULL;
     struct sk_err err = SK_ERR_INIT;
     size_t count = 0;
 
@@ -244,6 +244,7 @@ static void test_limit(void **state)
     const struct sk_bad *bad = sk_source_bad(s, &count);
     assert_int_equal(count, 1);
     assert_int_equal(bad[0].index, 1);
+    sk_source_free(s);
 }
 
 static int open_it(void *ctx, struct sk_err *err)
