@@ -9,7 +9,8 @@
  *
  * A message is preceded by its length, so lengths are known before the first byte is written: all
  * but the weights is put together in memory, and a tensor's length follows from its shape. Then the
- * file is written from front to back, weights as they come from the caller.
+ * file is written from front to back, weights as they come from the caller. Fields are in the order
+ * of their numbers, as protobuf's own serialisers write them.
  */
 #include "onnx/onnx.h"
 
@@ -33,7 +34,8 @@ enum {
 
 enum part {
     FRONT, /* ModelProto up to its graph */
-    NODES, /* GraphProto up to its initializers: name and nodes */
+    NODES, /* GraphProto: nodes */
+    NAME,  /* its name */
     HEADS, /* the initializers, each without its raw_data */
     INPUTS,
     OUTPUTS,
@@ -122,7 +124,7 @@ int sk_onnx_writer_new(const struct sk_onnx_model *model, struct sk_onnx_writer 
     put_text(&w->parts[MESSAGE], 1, ""); /* the domain: ai.onnx */
     put_int(&w->parts[MESSAGE], 2, model->opset);
     put_message(&w->parts[BACK], 8, &w->parts[MESSAGE]);
-    put_text(&w->parts[NODES], 2, model->graph_name);
+    put_text(&w->parts[NAME], 2, model->graph_name);
     *out = SK_TAKE(w);
     return 0;
 }
@@ -267,7 +269,8 @@ static size_t field_bytes(size_t len)
 /* Bytes of a GraphProto; SIZE_MAX: too many for protobuf. */
 static size_t graph_bytes(const struct sk_onnx_writer *w)
 {
-    size_t total = w->parts[NODES].len + w->parts[INPUTS].len + w->parts[OUTPUTS].len;
+    size_t total = w->parts[NODES].len + w->parts[NAME].len + w->parts[INPUTS].len +
+                   w->parts[OUTPUTS].len;
 
     for (size_t i = 0; i < w->count; i++) {
         const struct tensor *t = &w->tensors[i];
@@ -333,8 +336,9 @@ int sk_onnx_write(const struct sk_onnx_writer *w, const char *path, sk_onnx_fill
         return sk_buf_fail(&tag, err);
     if (sk_file_begin(&f, path, err) < 0 || put_part(&f, &w->parts[FRONT], err) < 0 ||
         put_part(&f, &tag, err) < 0 || put_part(&f, &w->parts[NODES], err) < 0 ||
-        put_tensors(w, &f, fill, ctx, err) < 0 || put_part(&f, &w->parts[INPUTS], err) < 0 ||
-        put_part(&f, &w->parts[OUTPUTS], err) < 0 || put_part(&f, &w->parts[BACK], err) < 0)
+        put_part(&f, &w->parts[NAME], err) < 0 || put_tensors(w, &f, fill, ctx, err) < 0 ||
+        put_part(&f, &w->parts[INPUTS], err) < 0 || put_part(&f, &w->parts[OUTPUTS], err) < 0 ||
+        put_part(&f, &w->parts[BACK], err) < 0)
         return -1;
     return sk_file_end(&f, 0644, err);
 }

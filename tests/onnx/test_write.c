@@ -151,8 +151,8 @@ static void want_model(struct sk_buf *model)
     pb_varint(model, 1, 7);
     pb_text(model, 2, "skerry");
     pb_text(model, 3, "1.2");
-    pb_text(&m, 2, "g");
     want_nodes(&m);
+    pb_text(&m, 2, "g");
     want_tensors(&m);
     want_value(&m, 11, "x");
     want_value(&m, 12, "y");
