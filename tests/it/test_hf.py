@@ -38,7 +38,7 @@ class Tool:
         self.home = str(folder / "hf")
         self.repo_dir = os.path.join(self.home, "hub", "models--timm--resnet18")
         clean = {k: v for k, v in os.environ.items()
-                 if not re.match(r"HF_|HUGGING|TRANSFORMERS|XDG_|.*proxy|SKERRY", k, re.I)}
+                 if not re.match(r"HF_|HUGGING|TRANSFORMERS|XDG_|.*proxy|SKERRY|SSL_|CURL_|REQUESTS_", k, re.I)}
         self.env = clean | {"HOME": str(folder), "HF_HOME": self.home, "HF_ENDPOINT": hub.url}
 
     def start(self, *args, env=None, **kwargs):
@@ -509,6 +509,50 @@ def test_readonly_cache(hub, tool):
     finally:
         for folder, _, _ in os.walk(tool.home):
             os.chmod(folder, 0o700)
+
+
+# ---- TLS and proxies ----
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert], check=True, capture_output=True)
+    return cert, key
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "CURL_CA_BUNDLE"])
+def test_tls(tmp_path, certificate, variable):
+    with Hub(certificate, certificate) as hub:
+        tool = Tool(tmp_path, hub)
+        hub.add(REPO, FILES)
+        message = tool.fail(REPO, "model.safetensors")
+        assert message.startswith("io hub: no network (") and "certificate" in message
+        assert not hub.requests
+        assert read(tool.get(REPO, "model.safetensors", env={variable: certificate[0]})[0]) == BIG
+
+
+def test_no_way_from_https_to_http(tmp_path, certificate):
+    with Hub(certificate, None) as hub:
+        tool = Tool(tmp_path, hub)
+        hub.add(REPO, FILES)
+        message = tool.fail(REPO, "model.safetensors", env={"SSL_CERT_FILE": certificate[0]})
+        assert message.startswith("denied hub: ") and "it redirects from https to http" in message
+        assert "secret" not in message and {r.server for r in hub.requests} == {"hub"}
+
+
+def test_proxy_does_not_see_the_token(tmp_path, certificate, hub):
+    with Hub(certificate, certificate) as behind:
+        tool = Tool(tmp_path, behind)
+        behind.add(REPO, FILES)
+        behind.tokens.add("hf_abc")
+        env = {"https_proxy": hub.url, "HF_TOKEN": "hf_abc", "SSL_CERT_FILE": certificate[0]}
+        assert tool.fail(REPO, "config.json", env=env).startswith("io hub: no network (")
+        assert {r.method for r in hub.requests} == {"CONNECT"}
+        assert all("Authorization" not in r.headers for r in hub.requests)
+        tool.get(REPO, "config.json", env=env | {"no_proxy": "127.0.0.1"})
 
 
 @pytest.mark.parametrize("spec", ["", "hf:", "a/b/c", "a--b/c", "../x", "a/b.git", "a/b@", "a/b@../x", "a/.b", "datasets/a/b"])

@@ -12,6 +12,7 @@ another port: the hub answers with their SHA-256 and size and redirects there. F
 import hashlib
 import re
 import socket
+import ssl
 import threading
 import time
 import urllib.parse
@@ -70,6 +71,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.serve()
+
+    def do_CONNECT(self):
+        self.serve()  # as a proxy it refuses, but remembers what it was told
 
     def serve(self):
         hub = self.server.hub
@@ -169,9 +173,14 @@ class Handler(BaseHTTPRequestHandler):
 class Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, hub, name):
+    def __init__(self, hub, name, certificate=None):
         super().__init__(("127.0.0.1", 0), Handler)
         self.hub, self.name = hub, name
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
     def handle_error(self, *_):
@@ -179,14 +188,16 @@ class Server(ThreadingHTTPServer):
 
 
 class Hub:
-    def __init__(self):
+    """certificates: (certificate file, key file) of the hub and of the storage; None: without TLS."""
+
+    def __init__(self, hub_certificate=None, storage_certificate=None):
         self.lock = threading.Lock()
         self.repositories, self.renamed, self.storage = {}, {}, {}
         self.tokens, self.members = set(), set()  # those that are known; those that may see gated repositories
         self.requests = []
         self.faults = Faults()
-        self.servers = [Server(self, "hub"), Server(self, "storage")]
-        self.url, self.storage_url = (f"http://127.0.0.1:{s.server_port}" for s in self.servers)
+        self.servers = [Server(self, "hub", hub_certificate), Server(self, "storage", storage_certificate)]
+        self.url, self.storage_url = (s.url for s in self.servers)
 
     def __enter__(self):
         return self
