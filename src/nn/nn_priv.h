@@ -158,6 +158,10 @@ size_t sk_nn_value_bytes(const struct sk_nn_plan *p, const struct sk_nn_value *v
 bool sk_nn_is_flat(const struct sk_nn_value *v); /* [N][C] f32 */
 unsigned sk_nn_block_of(const struct sk_nn_plan *p, unsigned channels);
 
+/* sk_nn_plan_new with activations in this layout. */
+int sk_nn_plan_new_in(struct sk_nn *n, const struct sk_nn_plan_options *opts,
+                      enum sk_dn_layout layout, struct sk_nn_plan **out,
+                      struct sk_err *err) SK_CHECK;
 /* compile.c, gradients.c, memory.c: the stages of sk_nn_plan_new. */
 int sk_nn_compile(struct sk_nn_plan *p, struct sk_err *err) SK_CHECK;
 int sk_nn_place_gradients(struct sk_nn_plan *p, struct sk_err *err) SK_CHECK;

@@ -69,6 +69,17 @@ static int lasting(struct sk_nn_plan *p, size_t bytes, int *out, struct sk_err *
     return status;
 }
 
+/* Bytes of the gradient in oneDNN's layout; plain ones go to the parameter's place, unless that is
+ * frozen (and only the bias is trained). */
+static size_t gradient_bytes(const struct sk_nn_plan *p, const struct sk_nn_op *op)
+{
+    const struct conv *c = op->state;
+    const struct sk_nn_param *weight = sk_nn_param_of(p->net, op->layer, SK_NN_WEIGHT);
+    size_t own = sk_dn_conv_weight_bytes(c->weights);
+
+    return own == 0 && weight->frozen ? weight->count * sizeof(float) : own;
+}
+
 static int prepare_backward(struct sk_nn_plan *p, struct sk_nn_op *op, struct sk_dn_conv_shape *s,
                             struct sk_err *err)
 {
@@ -83,7 +94,7 @@ static int prepare_backward(struct sk_nn_plan *p, struct sk_nn_op *op, struct sk
         return -1;
     p->now = step;
     if (c->weights &&
-        (buffer(p, sk_dn_conv_weight_bytes(c->weights), step, &c->gradient, err) < 0 ||
+        (buffer(p, gradient_bytes(p, op), step, &c->gradient, err) < 0 ||
          buffer(p, sk_dn_conv_scratch_bytes(c->weights), step, &c->scratch[2], err) < 0))
         return -1;
     if (c->data && buffer(p, sk_dn_conv_scratch_bytes(c->data), step, &c->scratch[1], err) < 0)

@@ -171,6 +171,12 @@ static int make_folded(struct sk_nn_plan *p, struct sk_err *err)
 int sk_nn_plan_new(struct sk_nn *n, const struct sk_nn_plan_options *opts, struct sk_nn_plan **out,
                    struct sk_err *err)
 {
+    return sk_nn_plan_new_in(n, opts, SK_DN_ANY, out, err);
+}
+
+int sk_nn_plan_new_in(struct sk_nn *n, const struct sk_nn_plan_options *opts,
+                      enum sk_dn_layout layout, struct sk_nn_plan **out, struct sk_err *err)
+{
     SK_OWN(sk_nn_plan_free) struct sk_nn_plan *p = NULL;
 
     if (check_options(n, opts, err) < 0)
@@ -188,9 +194,11 @@ int sk_nn_plan_new(struct sk_nn *n, const struct sk_nn_plan_options *opts, struc
     p->has_reduce = opts->reduce != NULL;
     if (opts->reduce)
         p->reduce = *opts->reduce;
+    p->layout = layout;
     sk_dn_set_threads(p->threads);
-    if (sk_dn_best_layout(p->type, &p->layout, err) < 0 || sk_nn_compile(p, err) < 0 ||
-        prepare_ops(p, err) < 0)
+    if (layout == SK_DN_ANY && sk_dn_best_layout(p->type, &p->layout, err) < 0)
+        return -1;
+    if (sk_nn_compile(p, err) < 0 || prepare_ops(p, err) < 0)
         return -1;
     if (p->is_training && (sk_nn_make_grads(n, err) < 0 || sk_nn_place_gradients(p, err) < 0))
         return -1;
