@@ -15,6 +15,7 @@
 
 extern const struct sk_cmd sk_cli_serve;
 extern const struct sk_cmd sk_cli_predict;
+extern const struct sk_cmd sk_cli_train;
 extern const struct sk_cmd sk_cli_evaluate;
 extern const struct sk_cmd sk_cli_bench;
 extern const struct sk_cmd sk_cli_inspect;

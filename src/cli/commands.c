@@ -10,6 +10,7 @@
 
 /* clang-format off */
 const struct sk_cmd *const sk_commands[] = {
+    &sk_cli_train,
     &sk_cli_serve,
     &sk_cli_predict,
     &sk_cli_evaluate,

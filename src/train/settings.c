@@ -106,14 +106,9 @@ static int check_output(const struct sk_train_options *o, struct sk_err *err)
 
 int sk_settings_check(const struct sk_train_options *o, struct sk_err *err)
 {
-    const struct sk_arch *arch = sk_arch_find(o->arch);
-
-    if (!arch)
+    if (!sk_arch_find(o->arch))
         return sk_fail(err, SK_USAGE, "--arch '%s' is not known; there are %s", o->arch,
                        sk_arch_names());
-    if (o->side < arch->min_side)
-        return sk_fail(err, SK_USAGE, "--image-size %u is too small for %s, which needs %u",
-                       o->side, o->arch, arch->min_side);
     if (o->val_path && o->val_split > 0)
         return sk_fail(err, SK_USAGE, "--val-path and --val-split exclude each other");
     if (o->patience > 0 && !o->val_path && o->val_split <= 0)

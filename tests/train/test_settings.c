@@ -83,9 +83,6 @@ static void wrong_settings_are_named(void **state)
     x->options.arch = "resnet19";
     refuse(x, "arch", "mobilenet_v2");
     x->options = good;
-    x->options.side = 4;
-    refuse(x, "side", "--image-size");
-    x->options = good;
     x->options.val_path = "x";
     x->options.val_split = 0.5;
     refuse(x, "both validations", "--val-split");

@@ -15,8 +15,11 @@ static void figures_follow_from_probabilities(void **state)
     struct sk_err err = SK_ERR_INIT;
     double loss = 0, accuracy = 0, want_loss = 0, want_accuracy = 0;
 
+    struct sk_train_result result = { 0 };
+
     tiny_open(x);
-    if (sk_train_judge(&x->t, x->t.source, x->t.data, &x->t.train, &loss, &accuracy, &err) < 0)
+    if (sk_train_loop(&x->t, &result, &err) < 0 ||
+        sk_train_judge(&x->t, x->t.source, x->t.data, &x->t.train, &loss, &accuracy, &err) < 0)
         fail_msg("%s", err.text);
     for (size_t i = 0; i < 20; i++) {
         const float *p = x->t.probabilities + 2 * i;
