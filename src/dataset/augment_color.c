@@ -9,8 +9,6 @@
  */
 #include "dataset/dataset_priv.h"
 
-#include <math.h>
-
 static size_t bytes_of(const struct sk_image *img)
 {
     return (size_t)img->width * img->height * 3;
@@ -70,75 +68,90 @@ void sk_augment_saturation(struct sk_image *img, double factor)
 
 /* ---- hue ---- */
 
+/*
+ * A colour lies in one of six sectors of the circle, by which channel is the largest and which the
+ * smallest. There its hue in sixths is start + slope * q, where q = (largest - middle) / (largest -
+ * smallest):
+ *
+ *     largest red, smallest green   -1 + q       largest green, smallest red   3 - q
+ *     largest red, smallest blue     1 - q       largest blue, smallest green  5 - q
+ *     largest green, smallest blue   1 + q       largest blue, smallest red    3 + q
+ *
+ * Back: the largest stays, the smallest becomes p, and the middle one q or t, rounded.
+ */
+static const struct {
+    double start, slope;
+} to_hue[3][3] = { /* [largest][smallest] */
+                   [0] = { [1] = { -1, 1 }, [2] = { 1, -1 } },
+                   [1] = { [0] = { 3, -1 }, [2] = { 1, 1 } },
+                   [2] = { [0] = { 3, 1 }, [1] = { 5, -1 } }
+};
+
+/* Which of largest, smallest, middle is red, green, blue in each sixth of the circle. */
+static const uint8_t places[6][3] = { { 0, 2, 1 }, { 2, 0, 1 }, { 1, 0, 2 },
+                                      { 1, 2, 0 }, { 2, 1, 0 }, { 0, 1, 2 } };
+
 struct hsv {
     uint8_t h, s, v;
 };
 
-static uint8_t largest(const uint8_t *rgb)
-{
-    const uint8_t v = rgb[0] > rgb[1] ? rgb[0] : rgb[1];
-    return v > rgb[2] ? v : rgb[2];
-}
+/* What follows from a byte of hue alone. */
+struct turned {
+    uint8_t sixth;
+    float rest;
+};
 
-static uint8_t smallest(const uint8_t *rgb)
-{
-    const uint8_t v = rgb[0] < rgb[1] ? rgb[0] : rgb[1];
-    return v < rgb[2] ? v : rgb[2];
-}
-
+/* The pixel is not grey. */
 static struct hsv to_hsv(const uint8_t *rgb)
 {
-    const uint8_t most = largest(rgb), least = smallest(rgb);
-    const float range = (float)(most - least);
-    const float r = (float)(most - rgb[0]) / range, g = (float)(most - rgb[1]) / range,
-                b = (float)(most - rgb[2]) / range;
-    float h;
+    const int most = rgb[0] >= rgb[1] ? (rgb[0] >= rgb[2] ? 0 : 2) : (rgb[1] >= rgb[2] ? 1 : 2);
+    const int least = rgb[2] <= rgb[1] ? (rgb[2] <= rgb[0] ? 2 : 0) : (rgb[1] <= rgb[0] ? 1 : 0);
+    const float range = (float)(rgb[most] - rgb[least]);
+    const float q = (float)(rgb[most] - rgb[3 - most - least]) / range;
+    const float sixths = (float)(to_hue[most][least].start + to_hue[most][least].slope * (double)q);
+    const double turn = (double)sixths / 6.0 + 1.0;
+    const float h = (float)(turn < 1 ? turn : turn - 1);
 
-    if (rgb[0] == most)
-        h = b - g;
-    else if (rgb[1] == most)
-        h = (float)(2.0 + (double)r - (double)b);
-    else
-        h = (float)(4.0 + (double)g - (double)r);
-    h = (float)fmod((double)h / 6.0 + 1.0, 1.0);
-    return (struct hsv){ (uint8_t)((double)h * 255.0), (uint8_t)((double)(range / most) * 255.0),
-                         most };
+    return (struct hsv){ (uint8_t)((double)h * 255.0),
+                         (uint8_t)((double)(range / (float)rgb[most]) * 255.0), rgb[most] };
 }
 
 static uint8_t nearest(double v)
 {
-    return (uint8_t)round(v); /* 0..255 by construction */
+    return (uint8_t)(v + 0.5); /* 0..255 by construction; round() for all that can come (tested) */
 }
 
-static void to_rgb(struct hsv c, uint8_t *rgb)
+/* s is not 0. */
+static void to_rgb(struct turned h, float s, uint8_t v, uint8_t *rgb)
 {
-    const double sixth = (float)c.h * 6.0 / 255.0;
-    const int i = (int)sixth;
-    const float f = (float)(sixth - (float)i), s = (float)((float)c.s / 255.0);
-    const uint8_t p = nearest(c.v * (1.0 - (double)s));
-    const uint8_t q = nearest(c.v * (1.0 - (double)(s * f)));
-    const uint8_t t = nearest(c.v * (1.0 - (double)s * (1.0 - (double)f)));
-    const uint8_t sectors[6][3] = { { c.v, t, p }, { q, c.v, p }, { p, c.v, t },
-                                    { p, q, c.v }, { t, p, c.v }, { c.v, p, q } };
+    const double falling = 1.0 - (double)(s * h.rest);
+    const double rising = 1.0 - (double)s * (1.0 - (double)h.rest);
+    const uint8_t values[3] = { v, nearest(v * (1.0 - (double)s)),
+                                nearest(v * (h.sixth % 2 == 1 ? falling : rising)) };
 
     for (size_t k = 0; k < 3; k++)
-        rgb[k] = sectors[i % 6][k];
+        rgb[k] = values[places[h.sixth][k]];
 }
 
 void sk_augment_hue(struct sk_image *img, double turn)
 {
     const size_t n = bytes_of(img);
     const uint8_t shift = (uint8_t)(int)(turn * 255);
+    struct turned circle[256];
 
+    for (unsigned i = 0; i < 256; i++) {
+        const double sixths = (double)(uint8_t)(i + shift) * 6.0 / 255.0;
+        const int whole = (int)sixths;
+        circle[i] = (struct turned){ (uint8_t)(whole % 6), (float)(sixths - (double)(float)whole) };
+    }
     for (size_t i = 0; i < n; i += 3) {
         uint8_t *rgb = img->pixels + i;
         if (rgb[0] == rgb[1] && rgb[1] == rgb[2])
             continue; /* no colour: no hue */
-        struct hsv c = to_hsv(rgb);
-        c.h = (uint8_t)(c.h + shift);
+        const struct hsv c = to_hsv(rgb);
         if (c.s == 0)
             rgb[0] = rgb[1] = rgb[2] = c.v;
         else
-            to_rgb(c, rgb);
+            to_rgb(circle[c.h], (float)(c.s / 255.0), c.v, rgb);
     }
 }

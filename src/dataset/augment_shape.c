@@ -58,15 +58,21 @@ static void mean_color(const struct sk_image *img, uint8_t *out)
         out[c] = (uint8_t)(sum[c] / n);
 }
 
-static uint32_t clip(double v, uint32_t count)
+/* floor(v), for v above -1. */
+static int whole_below(double v)
 {
-    return v < 0 ? 0 : v < count ? (uint32_t)v : count - 1;
+    return v < 0 ? -1 : (int)v;
+}
+
+static size_t clip(int v, uint32_t count)
+{
+    return v < 0 ? 0 : (uint32_t)v < count ? (size_t)v : count - 1;
 }
 
 /* The value of src at (x, y), which lie inside; pixel centres are at halves. */
 static void look_up(const struct sk_image *src, double x, double y, uint8_t *out)
 {
-    const double left = floor(x - 0.5), top = floor(y - 0.5);
+    const int left = whole_below(x - 0.5), top = whole_below(y - 0.5);
     const double dx = x - 0.5 - left, dy = y - 0.5 - top;
     const size_t x0 = clip(left, src->width), x1 = clip(left + 1, src->width);
     const size_t y0 = clip(top, src->height), y1 = clip(top + 1, src->height);

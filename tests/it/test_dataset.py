@@ -150,3 +150,12 @@ def test_change_equals_pillow(name, size):
     for got, (values, pixels) in zip(out, cases, strict=True):
         want = np.asarray(CHANGES[name](Image.fromarray(pixels), *values))
         assert np.array_equal(got, want), (name, values, np.argwhere(got != want)[:5])
+
+
+@pytest.mark.parametrize("name, value", [("hue", 0.02), ("hue", -0.31), ("saturation", 1.17)])
+def test_every_colour(name, value):
+    side = 4096
+    colours = np.arange(side * side, dtype=np.uint32)
+    pixels = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], -1).astype(np.uint8).reshape(side, side, 3)
+    out = tool("change", str(side), str(side), data=f"{name} {value}\n".encode() + pixels.tobytes())
+    assert np.array_equal(np.frombuffer(out, np.uint8).reshape(pixels.shape), CHANGES[name](Image.fromarray(pixels), value))
