@@ -17,6 +17,7 @@ enum {
     JSON_BYTES = 64 << 20,
     PAGE_BYTES = 128 << 20,
     WRONG = 24, /* pictures on the page */
+    THUMB = 160,
     THUMB_QUALITY = 85
 };
 
@@ -39,6 +40,12 @@ static int bundle_name(const struct sk_train *t, char **out, struct sk_err *err)
 {
     *out = t->o->name ? strdup(t->o->name) : sk_path_name(t->o->output_dir);
     return *out ? 0 : sk_nomem(err);
+}
+
+/* What must be said when the pictures are drawn by `skerry sample-data`; NULL: they are not. */
+static const char *synthetic(const struct sk_train *t)
+{
+    return sk_report_note(t->data->samples[0].path);
 }
 
 /* ---- the small files ---- */
@@ -86,8 +93,9 @@ static int write_skerry(const struct sk_train *t, const char *name, struct sk_er
 
     sk_buf_str(&out, "{\n  \"name\": ");
     json_text(&out, name);
-    sk_buf_fmt(&out, ",\n  \"description\": \"%s, %u x %u, trained for %u epochs\"\n}\n",
-               t->arch->name, t->o->side, t->o->side, t->state.epoch);
+    sk_buf_fmt(&out, ",\n  \"description\": \"%s, %u x %u, trained for %u epochs%s\"\n}\n",
+               t->arch->name, t->o->side, t->o->side, t->state.epoch,
+               synthetic(t) ? " on synthetic pictures" : "");
     return write_file(t, "skerry.json", &out, err);
 }
 
@@ -183,6 +191,7 @@ static int write_training(struct sk_train *t, const struct sk_train_result *r,
                "\"weights\": ",
                print, t->data_digest, (unsigned long long)t->o->seed);
     json_text(&out, t->weights_from);
+    sk_buf_fmt(&out, ",\n  \"synthetic_data\": %s", synthetic(t) ? "true" : "false");
     sk_buf_fmt(&out, ",\n  \"threads\": %u,\n  \"processes\": %u,\n  \"steps\": %llu,\n",
                sk_nn_threads(), sk_comm_size(t->comm), (unsigned long long)t->state.step);
     sk_buf_str(&out, "  \"settings\": {");
@@ -212,8 +221,17 @@ static int thumbnail(struct sk_train *t, uint32_t index, struct sk_image *img, s
 {
     uint8_t *jpeg = NULL;
 
-    if (sk_source_pixels(t->judged_source, index, img, err) < 0 ||
-        sk_image_encode_jpeg(img, THUMB_QUALITY, &jpeg, &out->jpeg_len, err) < 0)
+    SK_AUTO(sk_image_done) struct sk_image small = { 0 };
+    struct sk_resize to = { .out_w = THUMB, .out_h = THUMB, .filter = SK_FILTER_BILINEAR };
+
+    if (sk_source_pixels(t->judged_source, index, img, err) < 0)
+        return -1;
+    if (img->width > THUMB) {
+        if (sk_image_resize(img, &to, &small, err) < 0)
+            return -1;
+        img = &small;
+    }
+    if (sk_image_encode_jpeg(img, THUMB_QUALITY, &jpeg, &out->jpeg_len, err) < 0)
         return -1;
     out->jpeg = jpeg;
     return 0;
@@ -310,8 +328,8 @@ static int write_report(struct sk_train *t, const char *name, const struct sk_tr
                                 .epoch_count = t->state.epoch,
                                 .wrong = wrong,
                                 .wrong_count = count,
-                                .settings = settings };
-
+                                .settings = settings,
+                                .note = synthetic(t) };
     int rc = sk_report_html(&report, &page, err);
 
     for (size_t i = 0; i < count; i++)

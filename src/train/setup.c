@@ -50,6 +50,8 @@ int sk_train_open_data(struct sk_train *t, struct sk_err *err)
     if (sk_dataset_open(o->data_path, NULL, &t->data, err) < 0 || check_classes(t->data, err) < 0)
         return -1;
     note_others(t, t->data);
+    if (sk_report_note(t->data->samples[0].path))
+        sk_train_note(t, "%s", sk_report_note(t->data->samples[0].path));
     if (!o->val_path)
         return 0;
     if (sk_dataset_open(o->val_path, t->data, &t->val_data, err) < 0)
