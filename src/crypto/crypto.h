@@ -18,7 +18,7 @@ enum {
 
 /* Lower-case hex with NUL into out[SK_SHA256_HEX]. */
 int sk_sha256_hex(const void *bytes, size_t len, char *out, struct sk_err *err) SK_CHECK;
-/* Of a file, mapped, 1 MiB at a time. */
+/* Of a regular file, read piece by piece. */
 int sk_sha256_file(const char *path, char *out, struct sk_err *err) SK_CHECK;
 /* Git's name of a file's contents into out[SK_GIT_BLOB_HEX]: the SHA-1 of "blob LENGTH\0" and the
  * bytes. It finds broken transfers; it is no defence against forgery. */

@@ -1,21 +1,26 @@
 /*
  * digest.c - SHA-256, Git's SHA-1 of a blob, and random bytes, by OpenSSL's EVP interface.
  *
- * A file is read through one map, a window of 1 MiB at a time, so that a model of gigabytes costs
- * no memory of ours and its pages can leave again. A digest is a name here (caches, bundles): the
- * same bytes give the same text.
+ * A file is read piece by piece, so that a model of gigabytes costs no memory, and one that shrinks
+ * meanwhile no signal. A digest is a name here (caches, bundles): the same bytes give the same
+ * text.
  */
 #include "crypto/crypto.h"
 
 #include "base/cleanup.h"
-#include "base/file.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum {
-    WINDOW_BYTES = 1 << 20
+    PIECE_BYTES = 1 << 16,
+    RANDOM_BYTES = 1 << 20, /* what one call of RAND_bytes is asked for */
 };
 
 SK_DEFINE_OWN(EVP_MD_CTX, EVP_MD_CTX_free);
@@ -38,23 +43,8 @@ static void to_hex(const unsigned char *digest, size_t len, char *out)
     *out = '\0';
 }
 
-/* The digest of head (a text, may be empty, with its NUL when not) and of the bytes behind it. */
-static int digest_hex(const EVP_MD *kind, const char *head, const void *bytes, size_t len,
-                      char *out, struct sk_err *err)
+static int finish(EVP_MD_CTX *md, char *out, struct sk_err *err)
 {
-    SK_OWN(EVP_MD_CTX_free) EVP_MD_CTX *md = EVP_MD_CTX_new();
-    if (!md)
-        return sk_nomem(err);
-    if (!EVP_DigestInit_ex(md, kind, NULL) ||
-        !EVP_DigestUpdate(md, head, *head ? strlen(head) + 1 : 0))
-        return fail_openssl(err, "digest");
-    const unsigned char *p = bytes;
-    for (size_t done = 0; done < len;) {
-        size_t step = len - done < WINDOW_BYTES ? len - done : WINDOW_BYTES;
-        if (!EVP_DigestUpdate(md, p + done, step))
-            return fail_openssl(err, "digest");
-        done += step;
-    }
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned size = 0;
     if (!EVP_DigestFinal_ex(md, digest, &size))
@@ -65,32 +55,80 @@ static int digest_hex(const EVP_MD *kind, const char *head, const void *bytes, s
 
 int sk_sha256_hex(const void *bytes, size_t len, char *out, struct sk_err *err)
 {
-    return digest_hex(EVP_sha256(), "", bytes, len, out, err);
+    SK_OWN(EVP_MD_CTX_free) EVP_MD_CTX *md = EVP_MD_CTX_new();
+    if (!md)
+        return sk_nomem(err);
+    if (!EVP_DigestInit_ex(md, EVP_sha256(), NULL) || !EVP_DigestUpdate(md, bytes, len))
+        return fail_openssl(err, "sha256");
+    return finish(md, out, err);
+}
+
+/* A regular file; O_NONBLOCK: a FIFO must not hold us before we see that it is one. */
+static int open_file(const char *path, int *out, uint64_t *size, struct sk_err *err)
+{
+    SK_AUTO(sk_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return sk_fail_errno(err, "'%s'", path);
+    if (!S_ISREG(st.st_mode))
+        return sk_fail(err, SK_INVALID, "'%s' is not a regular file", path);
+    *size = (uint64_t)st.st_size;
+    *out = sk_take_fd(&fd);
+    return 0;
+}
+
+static int add_file(EVP_MD_CTX *md, int fd, const char *path, struct sk_err *err)
+{
+    unsigned char piece[PIECE_BYTES];
+    for (;;) {
+        ssize_t n = read(fd, piece, sizeof piece);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return sk_fail_errno(err, "'%s'", path);
+        if (n == 0)
+            return 0;
+        if (!EVP_DigestUpdate(md, piece, (size_t)n))
+            return fail_openssl(err, "digest");
+    }
+}
+
+/* is_blob: with Git's "blob LENGTH\0" in front. */
+static int digest_file(const EVP_MD *kind, bool is_blob, const char *path, char *out,
+                       struct sk_err *err)
+{
+    SK_OWN(EVP_MD_CTX_free) EVP_MD_CTX *md = EVP_MD_CTX_new();
+    SK_AUTO(sk_close) int fd = -1;
+    uint64_t size = 0;
+    char head[32];
+    if (!md)
+        return sk_nomem(err);
+    if (open_file(path, &fd, &size, err) < 0)
+        return -1;
+    (void)snprintf(head, sizeof head, "blob %llu", (unsigned long long)size);
+    if (!EVP_DigestInit_ex(md, kind, NULL) ||
+        !EVP_DigestUpdate(md, head, is_blob ? strlen(head) + 1 : 0))
+        return fail_openssl(err, "digest");
+    if (add_file(md, fd, path, err) < 0)
+        return -1;
+    return finish(md, out, err);
 }
 
 int sk_sha256_file(const char *path, char *out, struct sk_err *err)
 {
-    SK_AUTO(sk_map_close) struct sk_map map = { NULL, 0 };
-    if (sk_map_open(path, &map, err) < 0)
-        return -1;
-    return sk_sha256_hex(map.ptr, map.len, out, err);
+    return digest_file(EVP_sha256(), false, path, out, err);
 }
 
 int sk_git_blob_file(const char *path, char *out, struct sk_err *err)
 {
-    SK_AUTO(sk_map_close) struct sk_map map = { NULL, 0 };
-    char head[32];
-    if (sk_map_open(path, &map, err) < 0)
-        return -1;
-    (void)snprintf(head, sizeof head, "blob %zu", map.len);
-    return digest_hex(EVP_sha1(), head, map.ptr, map.len, out, err);
+    return digest_file(EVP_sha1(), true, path, out, err);
 }
 
 int sk_random(void *out, size_t len, struct sk_err *err)
 {
     unsigned char *p = out;
     while (len > 0) {
-        int step = len < WINDOW_BYTES ? (int)len : WINDOW_BYTES;
+        int step = len < RANDOM_BYTES ? (int)len : RANDOM_BYTES;
         if (RAND_bytes(p, step) != 1)
             return fail_openssl(err, "random bytes");
         p += step;
