@@ -17,6 +17,10 @@
 #include <signal.h>
 #include <strings.h>
 
+enum {
+    PIECE_BYTES = 256 << 10 /* at most so many bytes reach a sink at once */
+};
+
 struct transfer {
     const struct sk_curl_api *lib;
     CURL *handle;
@@ -302,6 +306,7 @@ static CURLcode set_options(struct transfer *t)
         SET(CURLOPT_CAINFO, o->ca_file);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_ms);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
+    SET(CURLOPT_BUFFERSIZE, (long)PIECE_BYTES);
     SET(CURLOPT_NOSIGNAL, 1L); /* other threads have signals of their own */
     SET(CURLOPT_ERRORBUFFER, t->reason);
     SET(CURLOPT_HEADERFUNCTION, take_header);
