@@ -10,7 +10,8 @@
  * older one of consecutive pickles. Little-endian only.
  *
  * Errors: SK_CORRUPT with the place, SK_UNSUPPORTED, SK_LIMIT (more tensors or a bigger header than
- * the limits below). Threads: a set is immutable.
+ * the limits below). Threads: a set is immutable. Cost of opening: headers and pickles are read,
+ * tensors are not touched; a file must not become shorter while it is open.
  */
 #ifndef SK_WEIGHTS_WEIGHTS_H
 #define SK_WEIGHTS_WEIGHTS_H
@@ -44,10 +45,11 @@ struct sk_weight {
     const int64_t *strides; /* in elements; NULL: contiguous in C order */
 };
 
-/* The kind of file is told by its contents. A .pth whose dict has one dict of tensors under
- * "state_dict", "model", "model_state" or "model_ema" gives that one; names keep their prefixes. An
- * ONNX file is SK_UNSUPPORTED with the hint that batch norm is folded there and model.safetensors
- * beside it can be trained on. */
+/* The kind of file is told by its contents; a folder (a bundle) stands for model.safetensors in it.
+ * A .pth whose dict has a dict of tensors under "state_dict", "model", "model_state" or
+ * "model_ema", looked for in this order, gives that one; names keep their prefixes. An ONNX file is
+ * SK_UNSUPPORTED with the hint that batch norm is folded there and model.safetensors beside it can
+ * be trained on. Errors begin with the path. */
 int sk_weights_open(const char *path, struct sk_weights **out, struct sk_err *err) SK_CHECK;
 /* The same from memory, which must outlive the set. */
 int sk_weights_open_bytes(const void *bytes, size_t len, struct sk_weights **out,
@@ -55,11 +57,11 @@ int sk_weights_open_bytes(const void *bytes, size_t len, struct sk_weights **out
 void sk_weights_free(struct sk_weights *w);
 SK_DEFINE_OWN(struct sk_weights, sk_weights_free);
 
-const char *sk_weights_format(const struct sk_weights *w); /* "safetensors", "pytorch zip", "pytorch
-                                                              legacy" */
+/* "safetensors", "pytorch zip" or "pytorch legacy" */
+const char *sk_weights_format(const struct sk_weights *w);
 size_t sk_weights_count(const struct sk_weights *w);
-const struct sk_weight *sk_weights_at(const struct sk_weights *w, size_t index); /* sorted by name
-                                                                                  */
+/* Sorted by name. */
+const struct sk_weight *sk_weights_at(const struct sk_weights *w, size_t index);
 const struct sk_weight *sk_weights_find(const struct sk_weights *w, const char *name);
 /* __metadata__ of safetensors, NULL: none. */
 const char *sk_weights_meta(const struct sk_weights *w, const char *key);
