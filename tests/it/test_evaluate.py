@@ -62,6 +62,19 @@ def test_figures_are_those_of_what_is_served(cli, two):
     assert figures["engine"]["name"].startswith("onnxruntime ") and figures["engine"]["device"] in ("cpu", "cuda")
 
 
+def test_figures_equal_those_of_training(cli, two, tmp_path):
+    """What training measured on its validation pictures is what the exported bundle gives."""
+    _, data = two
+    out = tmp_path / "out"
+    done = cli("train", "--data-path", data, "--val-path", data, "--epochs", 1, "--image-size", 32, "--batch-size", 8,
+               "--weights", "none", "--precision", "f32", "--output-dir", out)
+    assert done.returncode == 0, done.stderr
+    trained = json.loads((out / "training.json").read_text())["evaluation"]
+    figures = json.loads(cli("evaluate", out, data, "--json").stdout)
+    assert figures["confusion_matrix"] == trained["confusion_matrix"] and figures["labels"] == trained["labels"]
+    assert figures["loss"] == pytest.approx(trained["loss"], rel=1e-4)
+
+
 def test_same_figures_for_any_number_of_workers(cli, two):
     """[evaluate-3]"""
     outputs = {cli("evaluate", *two, "--json", "--device", "cpu", *more).stdout
