@@ -46,12 +46,12 @@ void sk_augment_brightness(struct sk_image *img, double factor)
 
 void sk_augment_contrast(struct sk_image *img, double factor)
 {
-    const size_t n = bytes_of(img);
+    const size_t pixels = (size_t)img->width * img->height;
     uint64_t sum = 0;
 
-    for (size_t i = 0; i < n; i += 3)
-        sum += (uint64_t)grey_of(img->pixels + i);
-    blend_all(img, (int)((double)sum / (double)(n / 3) + 0.5), factor);
+    for (size_t i = 0; i < pixels; i++)
+        sum += (uint64_t)grey_of(img->pixels + i * 3);
+    blend_all(img, (int)((double)sum / (double)pixels + 0.5), factor);
 }
 
 void sk_augment_saturation(struct sk_image *img, double factor)

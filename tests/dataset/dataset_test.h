@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -28,6 +29,17 @@ static inline int tear_down(void **state)
 {
     sk_test_dir_free(*state);
     return 0;
+}
+
+/* From now on files of mode 0 cannot be read, by root either; and back. */
+static inline void drop_rights(void)
+{
+    assert_int_equal(geteuid() == 0 ? seteuid(65534) : 0, 0);
+}
+
+static inline void regain_rights(void)
+{
+    assert_int_equal(getuid() == 0 ? seteuid(0) : 0, 0);
 }
 
 /* root/name; the buffer is overwritten by the next call but one. */

@@ -3,6 +3,8 @@
 
 #include "harness/alloc_fail.h"
 
+#include <sys/stat.h>
+
 /* "folder: name name; folder: ..." below root. */
 static void print_walk(const char *root, struct sk_buf *out)
 {
@@ -71,6 +73,26 @@ static void test_failures(void **state)
     assert_int_equal(err.code, SK_IO);
 }
 
+/* A folder that cannot be read fails the walk: its pictures would be missing without a word. */
+static void test_denied(void **state)
+{
+    struct sk_folders f = { 0 };
+    struct sk_err err = SK_ERR_INIT;
+
+    put_text(*state, "a/1", "");
+    put_text(*state, "a/locked/2", "");
+    assert_int_equal(chmod(*state, 0755), 0);
+    assert_int_equal(chmod(in(*state, "a"), 0755), 0);
+    assert_int_equal(chmod(in(*state, "a/locked"), 0), 0);
+    drop_rights();
+    const int rc = sk_folders_walk(in(*state, "a"), &f, &err);
+    regain_rights();
+    assert_int_equal(chmod(in(*state, "a/locked"), 0700), 0);
+    assert_int_equal(rc, -1);
+    assert_int_equal(err.code, SK_DENIED);
+    assert_non_null(strstr(err.text, "a/locked"));
+}
+
 /* A path that the system takes is walked, however deep. */
 static void test_deep(void **state)
 {
@@ -111,6 +133,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_links, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failures, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_denied, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deep, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_memory, set_up, tear_down),
     };

@@ -59,6 +59,21 @@ static void test_refused(void **state)
     }
 }
 
+static void test_denied(void **state)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf b = SK_BUF_INIT(SIZE_MAX);
+    struct sk_err err = SK_ERR_INIT;
+
+    put_text(*state, "f", "hello");
+    assert_int_equal(chmod(in(*state, "f"), 0), 0);
+    drop_rights();
+    const int rc = sk_picture_read(in(*state, "f"), NULL, &b, NULL, &err);
+    regain_rights();
+    assert_int_equal(rc, -1);
+    assert_int_equal(err.code, SK_DENIED);
+    assert_string_equal(err.text, "cannot be read: Permission denied");
+}
+
 /* Each of the ways in which a file becomes another. */
 static void test_changed(void **state)
 {
@@ -109,6 +124,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_denied, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_changed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_memory, set_up, tear_down),
     };
