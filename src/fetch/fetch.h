@@ -59,7 +59,8 @@ struct sk_fetch_request {
     int (*sink)(void *ctx, const void *bytes, size_t len, struct sk_err *err);
     void *ctx; /* of sink and progress */
     /* Bytes of the answer's body (before it comes: of ours) so far, and in total; 0: unknown.
-     * Called at least about once a second. False stops (SK_CANCELLED). NULL: none. */
+     * Called at least about once a second, with 0 and 0 in a pause before a second try. False stops
+     * (SK_CANCELLED). NULL: none. */
     bool (*progress)(void *ctx, uint64_t done, uint64_t total);
 };
 
