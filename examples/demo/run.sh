@@ -9,6 +9,12 @@ cd "$(dirname "$0")/../.."
 
 demo=examples/demo
 work=${DEMO_WORK:-build/demo}
+kept=${DEMO_KEPT:-build/demo-kept}
+count=${DEMO_COUNT:-2000}
+val_count=${DEMO_VAL_COUNT:-400}
+epochs=${DEMO_EPOCHS:-4}
+train_time=${DEMO_TRAIN_TIME:-80}
+min_accuracy=${DEMO_MIN_ACCURACY:-0.75}
 requests=${DEMO_REQUESTS:-200}
 bench_time=${DEMO_BENCH_TIME:-2s}
 skerry=${SKERRY:-$PWD/build/skerry}

@@ -5,8 +5,8 @@ while (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
     port=$((port + 1))
 done
 base=http://127.0.0.1:$port
-say "\$ skerry serve $work/models/$model --port $port &"
-"$skerry" serve "$work/models/$model" --port "$port" >"$work/serve.log" 2>&1 &
+say "\$ skerry serve $bundle --port $port &"
+"$skerry" serve "$bundle" --port "$port" >"$work/serve.log" 2>&1 &
 server=$!
 at_exit "kill -KILL $server 2>/dev/null"
 

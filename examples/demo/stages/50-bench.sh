@@ -1,3 +1,0 @@
-# The load generator that is built in: throughput and latency with one caller and with four.
-headline "Load"
-show "$skerry" bench "$base" --image "$work/pictures/page-90.jpg" --concurrency 1,4 --duration "$bench_time" --warmup 200ms
