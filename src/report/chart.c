@@ -7,9 +7,10 @@
  *     y_min +-----------------+
  *         x_min             x_max
  *
- * Colours and line styles are in web/report.css, by class: the second series is dashed, so that the
- * two can be told apart without colour. Points nearer than half a unit to the one before are left
- * out: nobody can see them, and curves of many thousand pictures stay small.
+ * Colours and line styles are in web/report.css, by class: the second series is dashed and has
+ * hollow marks, so that the two can be told apart without colour. Points nearer than half a unit to
+ * the one before are left out: nobody can see them, and curves of many thousand pictures stay
+ * small.
  */
 #include "report/report_priv.h"
 
@@ -180,8 +181,11 @@ static void add_legend(const struct sk_chart *c, struct sk_buf *out)
     for (size_t i = 0; i < c->series_count; i++) {
         sk_buf_fmt(out,
                    "<span><svg class=\"key\" viewBox=\"0 0 28 10\" aria-hidden=\"true\"><path "
-                   "class=\"line s%zu\" d=\"M1 5H27\"/></svg> ",
+                   "class=\"line s%zu\" d=\"M1 5H27\"/>",
                    i);
+        if (c->flags & SK_CHART_MARKS && c->series[i].count <= MARKS_SEEN)
+            sk_buf_fmt(out, "<circle class=\"mark s%zu\" cx=\"14\" cy=\"5\" r=\"3.5\"/>", i);
+        sk_buf_str(out, "</svg> ");
         sk_html_text(out, c->series[i].name);
         sk_buf_str(out, "</span> ");
     }
