@@ -2,10 +2,10 @@
  * dnnl.c - loads oneDNN and lends its threads.
  *
  * The library is the one of the major version that this file was compiled against (libdnnl.so.2 or
- * .so.3), found by the loader or named by SKERRY_ONEDNN, and is never unloaded. Its threads are
- * OpenMP's: GOMP_parallel is the stable entry that compiled "#pragma omp parallel" calls, in GNU's,
- * Intel's and LLVM's runtime alike, so our loops run on the very threads that the convolutions use,
- * and none compete.
+ * .so.3): named by SKERRY_ONEDNN, below the prefix that the build was given, or found by the
+ * loader. It is never unloaded. Its threads are OpenMP's: GOMP_parallel is the stable entry that
+ * compiled "#pragma omp parallel" calls, in GNU's, Intel's and LLVM's runtime alike, so our loops
+ * run on the very threads that the convolutions use, and none compete.
  *
  * OpenMP reads its environment when it is loaded, so that is set first, where the user has not: an
  * idle thread sleeps soon, because the cores are needed by those who decode pictures.
@@ -19,6 +19,10 @@
 #define TEXT2(x) #x
 #define TEXT(x)  TEXT2(x)
 #define SONAME   "libdnnl.so." TEXT(DNNL_VERSION_MAJOR)
+
+#ifndef SK_ONEDNN_PREFIX
+#define SK_ONEDNN_PREFIX "" /* the system's headers */
+#endif
 
 #define INSTALL_HINT                                                                               \
     "training needs oneDNN: install it (Debian 12: apt install libdnnl2, Debian 13: libdnnl3) or " \
@@ -117,15 +121,26 @@ static const char *isa_name(void)
     return "generic";
 }
 
+static void *open_library(void)
+{
+    const char *named = getenv("SKERRY_ONEDNN");
+    void *handle = NULL;
+
+    if (named && named[0])
+        return dlopen(named, RTLD_NOW | RTLD_LOCAL);
+    if (SK_ONEDNN_PREFIX[0])
+        handle = dlopen(SK_ONEDNN_PREFIX "/lib/" SONAME, RTLD_NOW | RTLD_LOCAL);
+    return handle ? handle : dlopen(SONAME, RTLD_NOW | RTLD_LOCAL);
+}
+
 static int start(struct sk_err *err)
 {
-    const char *path = getenv("SKERRY_ONEDNN");
     const dnnl_version_t *version;
     void *handle;
 
     (void)setenv("OMP_WAIT_POLICY", "passive", 0);
     (void)setenv("GOMP_SPINCOUNT", "5000", 0);
-    handle = dlopen(path && path[0] ? path : SONAME, RTLD_NOW | RTLD_LOCAL);
+    handle = open_library();
     if (!handle)
         return sk_fail(err, SK_UNSUPPORTED, "%s; %s", dlerror(), INSTALL_HINT);
     if (link_library(handle, err) < 0)
