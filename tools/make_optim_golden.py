@@ -29,7 +29,9 @@ def numbers(values):
 
 def main():
     print("/* optim_golden.h - made by tools/make_optim_golden.py with PyTorch " + torch.__version__.split("+")[0] + ". */")
-    print("/* clang-format off */")
+    print('#include "train/train.h"\n\n/* clang-format off */')
+    print("struct golden {\n    const char *name;\n    enum sk_optimizer kind;\n    double lr, weight_decay, momentum;")
+    print(f"    float values[{STEPS}][{len(START)}];\n}};\n")
     print(f"static const float start[] = {{ {numbers(START)} }};")
     print("static const float gradients[][4] = {")
     for step in range(STEPS):

@@ -232,7 +232,7 @@ static int run(const void *args, char **operands, unsigned count, struct sk_err 
 
 const struct sk_cmd sk_cli_train = {
     .name = "train",
-    .summary = "train a classifier on labelled folders and leave a bundle",
+    .summary = "Trains a classifier on labelled folders and leaves a bundle",
     .details = "Pictures lie in one folder per class, as torchvision's ImageFolder wants them: "
                "DIR/defect/a.jpg, "
                "DIR/no_defect/b.jpg. All formats of `skerry predict` are read, subfolders and "

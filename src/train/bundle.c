@@ -93,9 +93,9 @@ static int write_skerry(const struct sk_train *t, const char *name, struct sk_er
 
     sk_buf_str(&out, "{\n  \"name\": ");
     json_text(&out, name);
-    sk_buf_fmt(&out, ",\n  \"description\": \"%s, %u x %u, trained for %u epochs%s\"\n}\n",
+    sk_buf_fmt(&out, ",\n  \"description\": \"%s, %u x %u, trained for %u epoch%s%s\"\n}\n",
                t->arch->name, t->o->side, t->o->side, t->state.epoch,
-               synthetic(t) ? " on synthetic pictures" : "");
+               t->state.epoch == 1 ? "" : "s", synthetic(t) ? " on synthetic pictures" : "");
     return write_file(t, "skerry.json", &out, err);
 }
 
@@ -315,8 +315,9 @@ static int write_report(struct sk_train *t, const char *name, const struct sk_tr
     size_t count = f ? list_wrong(t, wrong) : 0;
 
     list_settings(t, text, settings);
-    (void)snprintf(subtitle, sizeof(subtitle), "%s, %u x %u, %u epochs%s", t->arch->name,
-                   t->o->side, t->o->side, t->state.epoch, r->interrupted ? " (interrupted)" : "");
+    (void)snprintf(subtitle, sizeof(subtitle), "%s, %u x %u, %u epoch%s%s", t->arch->name,
+                   t->o->side, t->o->side, t->state.epoch, t->state.epoch == 1 ? "" : "s",
+                   r->interrupted ? " (interrupted)" : "");
     (void)snprintf(of, sizeof(of), "%s (%zu pictures)",
                    r->validated ? "validation" : "the training pictures", f ? f->count : 0);
 

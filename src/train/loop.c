@@ -280,6 +280,7 @@ static int open_loader(struct sk_train *t, struct sk_err *err)
                                       .shuffle = true,
                                       .seed = o->seed,
                                       .augment = o->augment,
+                                      .epochs = o->epochs,
                                       .threads = o->workers,
                                       .rank = sk_comm_rank(t->comm),
                                       .ranks = sk_comm_size(t->comm) };

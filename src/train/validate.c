@@ -50,7 +50,7 @@ static int judge_all(struct sk_train *t, struct sk_source *source, const struct 
     size_t classes = t->data->class_count;
     unsigned rank = sk_comm_rank(t->comm), ranks = sk_comm_size(t->comm);
     struct sk_loader_options opts = {
-        .batch = t->o->batch, .threads = t->o->workers, .rank = rank, .ranks = ranks
+        .batch = t->o->batch, .threads = t->o->workers, .epochs = 1, .rank = rank, .ranks = ranks
     };
     SK_OWN(sk_loader_free) struct sk_loader *loader = NULL;
     uint64_t correct = 0;

@@ -29,7 +29,9 @@ static void test_complete(void **state)
 
         (void)snprintf(text, sizeof text, "\n## skerry %s\n", c->name);
         assert_int_equal(strstr(md.out, text) != NULL, !c->hidden);
-        (void)snprintf(text, sizeof text, "\n.SS \"skerry %s\"\n", c->name);
+        char title[100];
+        escaped(c->name, title);
+        (void)snprintf(text, sizeof text, "\n.SS \"skerry %s\"\n", title);
         assert_int_equal(strstr(man.out, text) != NULL, !c->hidden);
         for (const struct sk_opt *o = c->options; o && o->name && !c->hidden; o++) {
             char name[100];

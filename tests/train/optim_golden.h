@@ -1,5 +1,14 @@
 /* optim_golden.h - made by tools/make_optim_golden.py with PyTorch 2.15.0. */
+#include "train/train.h"
+
 /* clang-format off */
+struct golden {
+    const char *name;
+    enum sk_optimizer kind;
+    double lr, weight_decay, momentum;
+    float values[5][4];
+};
+
 static const float start[] = { 0.5F, -1.25F, 3.0F, 0.001F };
 static const float gradients[][4] = {
     { 10.0F, -0.25F, 0.0F, 1e-09F },

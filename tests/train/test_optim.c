@@ -1,5 +1,6 @@
 /* test_optim.c - the optimisers against torch.optim, clipping and averages against their formulas.
  */
+#include "optim_golden.h"
 #include "train/train_priv.h"
 
 #include <math.h>
@@ -13,15 +14,6 @@ enum {
     STEPS = 5,
     COUNT = 4
 };
-
-struct golden {
-    const char *name;
-    enum sk_optimizer kind;
-    double lr, weight_decay, momentum;
-    float values[STEPS][COUNT];
-};
-
-#include "optim_golden.h"
 
 static void steps_equal_torch(void **state)
 {
