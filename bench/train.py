@@ -25,6 +25,7 @@ import time
 import numpy as np
 
 import peers
+import sample
 import train_inputs
 from table import alone, machine, report, row
 
@@ -250,38 +251,9 @@ def accuracy(bench):
                     f">= -{slack:.1f} points", ours >= theirs - slack, peer=theirs, peer_name="guide_train.py", rounds=found)
 
 
-def pixels(folder, labels):
-    """The pictures of a folder at 64 x 64 as rows of numbers, and their classes."""
-    from PIL import Image
-    found = [(np.asarray(Image.open(path).convert("RGB").resize((64, 64)), np.float32).ravel() / 255, i)
-             for i, label in enumerate(labels) for path in sorted((folder / label).iterdir())]
-    return np.stack([p for p, _ in found]), np.array([i for _, i in found])
-
-
-def linear_accuracy(train, test):
-    """The best of several strengths of regularisation, chosen on the test pictures: generous to the linear classifier."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
-    labels = sorted(p.name for p in train.iterdir())
-    (x, y), (test_x, test_y) = pixels(train, labels), pixels(test, labels)
-    scaler = StandardScaler().fit(x)
-    x, test_x = scaler.transform(x), scaler.transform(test_x)
-    return max(LogisticRegression(C=c, max_iter=200).fit(x, y).score(test_x, test_y) for c in (1e-5, 1e-4, 1e-3, 1e-2))
-
-
 def synthetic(bench):
     """The pictures of `skerry sample-data`: too hard for a linear classifier, easy for a network."""
-    train, test, out = (bench.folder / name for name in ("synthetic", "synthetic-test", "synthetic-out"))
-    for folder, seed in ((train, 1), (test, 2)):
-        bench.run([bench.build / "skerry", "sample-data", "--out", folder, "--seed", seed])
-    linear = 100 * linear_accuracy(train, test)
-    yield alone("synthetic surfaces, linear classifier on pixels: accuracy", "%", linear, "< 75 %", linear < 75)
-    begin = time.perf_counter()
-    bench.run(bench.train(train, out, "--image-size", 64, "--epochs", 12))
-    seconds = time.perf_counter() - begin
-    ours = 100 * json.loads(bench.run([bench.build / "skerry", "evaluate", out, test, "--json"]))["accuracy"]
-    yield alone(f"synthetic surfaces, ResNet-18 at 64 from scratch, {seconds:.0f} s: accuracy", "%", ours, "> 95 %", ours > 95,
-                seconds=seconds)
+    yield from sample.rows(bench.build / "skerry", bench.folder)
 
 
 def onnx_sessions(bench):
