@@ -1,77 +1,18 @@
 /*
- * bench_nn.c - speed of the training step and of inference of residual networks.
+ * bench_nn.c - speed of the training step and of inference.
  *
- *     bench_nn [-t THREADS] [-b BATCH] [-s SIDE] [-n STEPS] [-p f32|bf16] [-i] [-v]
+ *     bench_nn [-a ARCH] [-t THREADS] [-b BATCH] [-s SIDE] [-n STEPS] [-p f32|bf16] [-i] [-v]
  *
  * Prints the best and the median time, pictures per second of the best, the plan's memory and the
- * peak of the process. -i: inference. -v: every primitive with its time in the last run. The
- * network is resnet18 with two classes, its weights are random; no optimiser is included.
+ * peak of the process. -i: inference. -v: every operation with its time in the last run. The
+ * network (resnet18) has two classes and its first weights; no optimiser is included.
  */
+#include "arch/arch.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "nn/nn.h"
 
-#include <math.h>
 #include <sys/resource.h>
-
-static int conv(struct sk_nn *n, int in, unsigned channels, unsigned kernel, unsigned stride)
-{
-    static unsigned count;
-    char name[32];
-    int at;
-
-    (void)snprintf(name, sizeof(name), "conv%u", count);
-    at = sk_nn_add(n, &(struct sk_nn_layer){ .kind = SK_NN_CONV,
-                                             .name = name,
-                                             .in = { in },
-                                             .channels = channels,
-                                             .kernel = kernel,
-                                             .stride = stride,
-                                             .padding = kernel / 2 });
-    (void)snprintf(name, sizeof(name), "bn%u", count++);
-    return sk_nn_add(n,
-                     &(struct sk_nn_layer){ .kind = SK_NN_BATCH_NORM, .name = name, .in = { at } });
-}
-
-static int relu(struct sk_nn *n, int in)
-{
-    return sk_nn_add(n, &(struct sk_nn_layer){ .kind = SK_NN_RELU, .in = { in } });
-}
-
-static int block(struct sk_nn *n, int in, unsigned channels, unsigned stride)
-{
-    int at = conv(n, relu(n, conv(n, in, channels, 3, stride)), channels, 3, 1);
-    bool has_projection = stride != 1;
-    int side = has_projection ? conv(n, in, channels, 1, stride) : in;
-
-    return relu(n, sk_nn_add(n, &(struct sk_nn_layer){ .kind = SK_NN_ADD, .in = { at, side } }));
-}
-
-static int build(unsigned side, struct sk_nn **out, struct sk_err *err)
-{
-    SK_OWN(sk_nn_free) struct sk_nn *n = NULL;
-    int at;
-
-    if (sk_nn_new(3, side, side, &n, err) < 0)
-        return -1;
-    at = relu(n, conv(n, 0, 64, 7, 2));
-    at = sk_nn_add(
-        n, &(struct sk_nn_layer){
-               .kind = SK_NN_MAX_POOL, .in = { at }, .kernel = 3, .stride = 2, .padding = 1 });
-    for (unsigned stage = 0; stage < 4; stage++) {
-        at = block(n, at, 64u << stage, stage ? 2 : 1);
-        at = block(n, at, 64u << stage, 1);
-    }
-    at = sk_nn_add(n, &(struct sk_nn_layer){ .kind = SK_NN_GLOBAL_POOL, .in = { at } });
-    at = sk_nn_add(n, &(struct sk_nn_layer){ .kind = SK_NN_FLATTEN, .in = { at } });
-    (void)sk_nn_add(
-        n, &(struct sk_nn_layer){
-               .kind = SK_NN_LINEAR, .name = "fc", .in = { at }, .channels = 2, .bias = true });
-    if (sk_nn_finish(n, err) < 0)
-        return -1;
-    *out = SK_TAKE(n);
-    return 0;
-}
 
 static float uniform(uint64_t *state)
 {
@@ -79,22 +20,8 @@ static float uniform(uint64_t *state)
     return (float)(*state >> 40) / (float)(1 << 24) * 2 - 1;
 }
 
-static void randomise(struct sk_nn *n)
-{
-    uint64_t state = 1;
-
-    for (size_t i = 0; i < sk_nn_param_count(n); i++) {
-        struct sk_nn_param *p = sk_nn_param(n, i);
-        float bound = sqrtf(3.0f * 2 / (float)(p->count / (size_t)p->dims[0]));
-
-        if (p->role == SK_NN_WEIGHT)
-            for (size_t k = 0; k < p->count; k++)
-                p->value[k] = bound * uniform(&state);
-    }
-    sk_nn_touch(n);
-}
-
 struct options {
+    const struct sk_arch *arch;
     unsigned threads, batch, side, steps;
     bool is_bf16, is_inference, is_verbose;
 };
@@ -160,9 +87,8 @@ static int bench(const struct options *o, struct sk_err *err)
                                        .mode = o->is_inference ? SK_NN_INFER : SK_NN_TRAIN,
                                        .precision = o->is_bf16 ? SK_NN_BF16 : SK_NN_F32 };
 
-    if (sk_nn_start(o->threads, err) < 0 || build(o->side, &n, err) < 0)
+    if (sk_nn_start(o->threads, err) < 0 || sk_arch_new(o->arch, 2, o->side, 1, &n, err) < 0)
         return -1;
-    randomise(n);
     if (sk_nn_plan_new(n, &opts, &p, err) < 0 || measure(n, p, o, err) < 0)
         return -1;
     if (o->is_verbose) {
@@ -174,14 +100,16 @@ static int bench(const struct options *o, struct sk_err *err)
 
 int main(int argc, char **argv)
 {
-    struct options o = { .threads = 0, .batch = 32, .side = 224, .steps = 5 };
+    struct options o = { .arch = sk_arch_find("resnet18"), .batch = 32, .side = 224, .steps = 5 };
     struct sk_err err = SK_ERR_INIT;
     int letter;
 
-    while ((letter = getopt(argc, argv, "t:b:s:n:p:iv")) != -1) {
+    while ((letter = getopt(argc, argv, "a:t:b:s:n:p:iv")) != -1) {
         unsigned number = optarg ? (unsigned)strtoul(optarg, NULL, 10) : 0;
 
-        if (letter == 't')
+        if (letter == 'a')
+            o.arch = sk_arch_find(optarg);
+        else if (letter == 't')
             o.threads = number;
         else if (letter == 'b')
             o.batch = number;
@@ -197,6 +125,10 @@ int main(int argc, char **argv)
             o.is_verbose = true;
         else
             return 2;
+    }
+    if (!o.arch) {
+        (void)fprintf(stderr, "bench_nn: the architectures are %s\n", sk_arch_names());
+        return 2;
     }
     if (o.is_verbose)
         (void)setenv("SKERRY_NN_PROFILE", "1", 1);

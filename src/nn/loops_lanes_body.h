@@ -389,81 +389,108 @@ static void FN(spread_rows)(const TYPE *g, TYPE *d, size_t rows, size_t stride, 
         FN(put)(d + i, v, add);
 }
 
-/* ---- pooling ---- */
+/* ---- pooling: no divisions in the loops ---- */
 
-static void FN(max_pool)(const struct sk_pool_unit *u, size_t at)
+/* The maximum of the window at row `top`, column `left`, and its place. */
+INLINE VF FN(max_of)(const struct sk_pool_unit *u, const TYPE *x, int top, int left, VI *place)
 {
-    const TYPE *x = (const TYPE *)u->x + at;
+    VF best = FN(all)(-INFINITY);
+    VI where = { 0 };
+    bool is_first = true;
 
-    for (unsigned o = 0; o < u->oh * u->ow; o++) {
-        int top = (int)(o / u->ow * u->stride) - (int)u->padding;
-        int left = (int)(o % u->ow * u->stride) - (int)u->padding;
-        VF best = FN(all)(-INFINITY);
-        VI where = { 0 };
-        bool is_first = true;
+    for (int y = 0; y < (int)u->kernel; y++) {
+        unsigned row = (unsigned)(top + y * (int)u->dilation);
 
-        for (unsigned k = 0; k < u->kernel * u->kernel; k++) {
-            unsigned row = (unsigned)(top + (int)(k / u->kernel * u->dilation));
-            unsigned col = (unsigned)(left + (int)(k % u->kernel * u->dilation));
+        for (int k = 0; row < u->ih && k < (int)u->kernel; k++) { /* not when negative either */
+            unsigned col = (unsigned)(left + k * (int)u->dilation);
             VF v;
             VI is_more;
 
-            if (row >= u->ih || col >= u->iw) /* also when negative */
+            if (col >= u->iw)
                 continue;
             v = FN(load)(x + ((size_t)row * u->iw + col) * u->block);
             is_more = is_first ? (VI){ 0 } == (VI){ 0 } : (v > best) | (v != v);
             best = FN(choose)(is_more, v, best);
-            where = (is_more & (int32_t)k) | (~is_more & where);
+            where = (is_more & (y * (int)u->kernel + k)) | (~is_more & where);
             is_first = false;
         }
-        FN(store)((TYPE *)u->y + (size_t)o * u->block + at, best);
-        if (u->index) {
-            VB index = __builtin_convertvector(where, VB);
-            memcpy(u->index + (size_t)o * u->block + at, &index, sizeof(index));
+    }
+    *place = where;
+    return best;
+}
+
+static void FN(max_pool)(const struct sk_pool_unit *u, size_t at)
+{
+    const TYPE *x = (const TYPE *)u->x + at;
+    size_t to = at;
+
+    for (unsigned row = 0; row < u->oh; row++) {
+        for (unsigned col = 0; col < u->ow; col++, to += u->block) {
+            VI place;
+            VF best = FN(max_of)(u, x, (int)(row * u->stride) - (int)u->padding,
+                                 (int)(col * u->stride) - (int)u->padding, &place);
+
+            FN(store)((TYPE *)u->y + to, best);
+            if (u->index) {
+                VB index = __builtin_convertvector(place, VB);
+                memcpy(u->index + to, &index, sizeof(index));
+            }
         }
     }
 }
 
-/* First and last output along one side whose window may hold input i. */
-INLINE unsigned FN(first_window)(const struct sk_pool_unit *u, unsigned i)
+/* Windows [first, end) along one side that may hold input i; both only grow with i. */
+INLINE void FN(slide)(const struct sk_pool_unit *u, unsigned i, unsigned count, unsigned *first,
+                      unsigned *end)
 {
-    unsigned reach = u->dilation * (u->kernel - 1), place = i + u->padding;
+    unsigned place = i + u->padding, reach = u->dilation * (u->kernel - 1);
 
-    return place <= reach ? 0 : (place - reach + u->stride - 1) / u->stride;
+    while (*first * u->stride + reach < place)
+        ++*first;
+    while (*end < count && *end * u->stride <= place)
+        ++*end;
 }
 
-INLINE unsigned FN(end_window)(const struct sk_pool_unit *u, unsigned i, unsigned count)
+/* What the windows [x, end_x) of one row of windows give to the input at column col; dy: how far
+ * the input is below the windows' top. */
+INLINE VF FN(gather)(const struct sk_pool_unit *u, size_t at, unsigned y, unsigned dy, unsigned x,
+                     unsigned end_x, unsigned col)
 {
-    unsigned end = (i + u->padding) / u->stride + 1;
+    VF sum = { 0 };
 
-    return end < count ? end : count;
+    for (; x < end_x; x++) {
+        unsigned dx = col + u->padding - x * u->stride;
+        size_t from = ((size_t)y * u->ow + x) * u->block + at;
+        int32_t k = (int32_t)(dy * u->kernel + dx);
+        VB index;
+
+        if (u->dilation > 1) {
+            if (dy % u->dilation != 0 || dx % u->dilation != 0)
+                continue;
+            k = (int32_t)(dy / u->dilation * u->kernel + dx / u->dilation);
+        }
+        memcpy(&index, u->index + from, sizeof(index));
+        sum += FN(where)(__builtin_convertvector(index, VI) == k,
+                         FN(load)((const TYPE *)u->g + from));
+    }
+    return sum;
 }
 
 /* Each input gathers from the windows that chose it: every value is written once. */
 static void FN(max_pool_back)(const struct sk_pool_unit *u, size_t at)
 {
-    for (unsigned i = 0; i < u->ih * u->iw; i++) {
-        unsigned row = i / u->iw, col = i % u->iw;
-        unsigned end_y = FN(end_window)(u, row, u->oh), end_x = FN(end_window)(u, col, u->ow);
-        VF sum = { 0 };
+    TYPE *d = (TYPE *)u->d + at;
 
-        for (unsigned y = FN(first_window)(u, row); y < end_y; y++) {
-            unsigned dy = row + u->padding - y * u->stride;
+    for (unsigned row = 0, first_y = 0, end_y = 0; row < u->ih; row++) {
+        FN(slide)(u, row, u->oh, &first_y, &end_y);
+        for (unsigned col = 0, first_x = 0, end_x = 0; col < u->iw; col++, d += u->block) {
+            VF sum = { 0 };
 
-            for (unsigned x = FN(first_window)(u, col); x < end_x; x++) {
-                unsigned dx = col + u->padding - x * u->stride;
-                size_t from = ((size_t)y * u->ow + x) * u->block + at;
-                int32_t k = (int32_t)(dy / u->dilation * u->kernel + dx / u->dilation);
-                VB index;
-
-                if (dy % u->dilation != 0 || dx % u->dilation != 0)
-                    continue;
-                memcpy(&index, u->index + from, sizeof(index));
-                sum += FN(where)(__builtin_convertvector(index, VI) == k,
-                                 FN(load)((const TYPE *)u->g + from));
-            }
+            FN(slide)(u, col, u->ow, &first_x, &end_x);
+            for (unsigned y = first_y; y < end_y; y++)
+                sum += FN(gather)(u, at, y, row + u->padding - y * u->stride, first_x, end_x, col);
+            FN(put)(d, sum, u->add);
         }
-        FN(put)((TYPE *)u->d + (size_t)i * u->block + at, sum, u->add);
     }
 }
 
@@ -478,39 +505,45 @@ INLINE unsigned FN(window)(const struct sk_pool_unit *u, unsigned o, unsigned si
 
 static void FN(avg_pool)(const struct sk_pool_unit *u, size_t at)
 {
-    for (unsigned o = 0; o < u->oh * u->ow; o++) {
-        unsigned bottom, right;
-        unsigned top = FN(window)(u, o / u->ow, u->ih, &bottom);
-        unsigned left = FN(window)(u, o % u->ow, u->iw, &right);
-        VF sum = { 0 };
+    TYPE *to = (TYPE *)u->y + at;
 
-        for (unsigned y = top; y < bottom; y++)
-            for (unsigned x = left; x < right; x++)
-                sum += FN(load)((const TYPE *)u->x + ((size_t)y * u->iw + x) * u->block + at);
-        FN(store)
-        ((TYPE *)u->y + (size_t)o * u->block + at, sum / (float)((bottom - top) * (right - left)));
+    for (unsigned row = 0; row < u->oh; row++) {
+        unsigned bottom, top = FN(window)(u, row, u->ih, &bottom);
+
+        for (unsigned col = 0; col < u->ow; col++, to += u->block) {
+            unsigned right, left = FN(window)(u, col, u->iw, &right);
+            VF sum = { 0 };
+
+            for (unsigned y = top; y < bottom; y++)
+                for (unsigned x = left; x < right; x++)
+                    sum += FN(load)((const TYPE *)u->x + ((size_t)y * u->iw + x) * u->block + at);
+            FN(store)(to, sum / (float)((bottom - top) * (right - left)));
+        }
     }
 }
 
 static void FN(avg_pool_back)(const struct sk_pool_unit *u, size_t at)
 {
-    for (unsigned i = 0; i < u->ih * u->iw; i++) {
-        unsigned row = i / u->iw, col = i % u->iw;
-        unsigned end_y = FN(end_window)(u, row, u->oh), end_x = FN(end_window)(u, col, u->ow);
-        VF sum = { 0 };
+    TYPE *d = (TYPE *)u->d + at;
 
-        for (unsigned y = FN(first_window)(u, row); y < end_y; y++) {
-            unsigned bottom, right, top = FN(window)(u, y, u->ih, &bottom);
+    for (unsigned row = 0, first_y = 0, end_y = 0; row < u->ih; row++) {
+        FN(slide)(u, row, u->oh, &first_y, &end_y);
+        for (unsigned col = 0, first_x = 0, end_x = 0; col < u->iw; col++, d += u->block) {
+            VF sum = { 0 };
 
-            for (unsigned x = FN(first_window)(u, col); x < end_x; x++) {
-                unsigned left = FN(window)(u, x, u->iw, &right);
-                size_t from = ((size_t)y * u->ow + x) * u->block + at;
+            FN(slide)(u, col, u->ow, &first_x, &end_x);
+            for (unsigned y = first_y; y < end_y; y++) {
+                unsigned bottom, top = FN(window)(u, y, u->ih, &bottom);
 
-                sum += FN(load)((const TYPE *)u->g + from) /
-                       (float)((bottom - top) * (right - left));
+                for (unsigned x = first_x; x < end_x; x++) {
+                    unsigned right, left = FN(window)(u, x, u->iw, &right);
+
+                    sum += FN(load)((const TYPE *)u->g + ((size_t)y * u->ow + x) * u->block + at) /
+                           (float)((bottom - top) * (right - left));
+                }
             }
+            FN(put)(d, sum, u->add);
         }
-        FN(put)((TYPE *)u->d + (size_t)i * u->block + at, sum, u->add);
     }
 }
 
