@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""What PyTorch and torchvision compute, for the tests of src/arch: names, scores, training steps.
+"""What PyTorch and torchvision compute, for the tests of src/arch and src/train: names, scores, training steps.
 
     python3 -m venv V && V/bin/pip install torch torchvision safetensors timm
     V/bin/python tools/make_parity_golden.py               # writes tests/data/arch
     V/bin/python tools/make_parity_golden.py --full DIR    # whole training states, 224 x 224; about 1 GB
-    SKERRY_PARITY=DIR build/tests/arch/test_arch_parity    # the same test against those
+    SKERRY_PARITY=DIR build/tests/train/test_train_parity  # the same test against those
 
 PyTorch is not needed by `make test`. Files stay small because what is large is made by a formula on both sides
 (src/arch/random.c and `Formula` below give the same bits):

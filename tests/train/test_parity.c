@@ -14,6 +14,8 @@
 #include "base/cleanup.h"
 #include "train/train_priv.h"
 
+static const double gradient_bar = 2, weight_bar = 3;
+
 static const char *folder(void)
 {
     const char *full = getenv("SKERRY_PARITY");
@@ -261,7 +263,7 @@ static void one_step(const char *name)
             continue;
         double g = distance(w, "g", p, grads + p->offset);
         double u = distance(w, "u", p, values + p->offset);
-        if (!(g <= 2) || !(u <= 2))
+        if (!(g <= gradient_bar) || !(u <= weight_bar))
             fail_msg("%s: gradient of %s is %.3g times PyTorch's distance from float64, its new "
                      "value %.3g times",
                      name, p->name, g, u);
