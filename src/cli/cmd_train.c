@@ -113,13 +113,19 @@ static void on_signal(int number)
     atomic_store_explicit(&stop, true, memory_order_relaxed);
 }
 
-/* The first Ctrl-C ends after the batch; the second one at once. */
+/* The first Ctrl-C (or a lost terminal) ends after the batch; the second one at once. */
 static void catch_signals(void)
 {
+    static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
     struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+    struct sigaction before = { 0 };
 
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        /* What nohup or a script ignores stays ignored. */
+        if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            (void)sigaction(signals[i], &action, NULL);
+    }
+    (void)signal(SIGPIPE, SIG_IGN); /* hours of work do not end with the reader of their lines */
 }
 
 static enum sk_optimizer find_optimizer(const char *name)

@@ -33,8 +33,9 @@
 #include <stdint.h>
 
 /* Loads oneDNN (libdnnl, dlopen; SKERRY_ONEDNN names another file of the same major version) once,
- * and sets the threads that all plans of the process use; 0: sk_cpu_count(). Idle OpenMP threads
- * sleep instead of spinning. */
+ * and sets the threads that plans made from now on use; 0: sk_cpu_count(). Idle OpenMP threads
+ * sleep instead of spinning: that is said in the environment, so the first call comes before the
+ * program starts threads of its own. */
 int sk_nn_start(unsigned threads, struct sk_err *err) SK_CHECK;
 unsigned sk_nn_threads(void);
 /* "oneDNN 2.6.3 (avx512_core_amx)": static. */
@@ -200,6 +201,8 @@ struct sk_nn_loss {
     const float *class_weights; /* one per class; NULL: all 1 */
     double denominator; /* the mean divides by this; 0: the sum of the weights of the batch's labels
                            (= batch) */
+    uint32_t first_sample; /* sk_nn_step: place of the first picture in the batch of all processes;
+                              dropout masks follow it */
 };
 
 struct sk_nn_result {

@@ -129,7 +129,7 @@ struct sk_nn_plan {
     size_t memory_bytes;
     float *folded; /* room for the largest folded weights */
     const float *pictures;
-    uint64_t seed;
+    uint64_t seed, first_sample; /* of the step, for dropout */
 };
 
 enum {
@@ -184,6 +184,13 @@ struct sk_nn_unit {
 struct sk_nn_units sk_nn_units_of(const struct sk_nn_plan *p, const struct sk_nn_value *v);
 struct sk_nn_unit sk_nn_unit(const struct sk_nn_units *u, const struct sk_nn_value *v,
                              size_t index);
+
+/* depthwise.c: whether it can do a convolution, the room it needs, and the gradient of its weights.
+ */
+bool sk_nn_is_depthwise(const struct sk_nn_plan *p, const struct sk_nn_op *op);
+size_t sk_nn_depthwise_bytes(const struct sk_nn_plan *p, const struct sk_nn_op *op);
+void sk_nn_depthwise_weights(const struct sk_nn_plan *p, const struct sk_nn_op *op, float *sums,
+                             float *weights);
 
 /* run(ctx, begin, end) over [0, count) in one contiguous part per thread. */
 typedef void sk_nn_part(void *ctx, size_t begin, size_t end);

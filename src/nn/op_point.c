@@ -260,7 +260,8 @@ static void dropout_rows(void *ctx, size_t begin, size_t end)
 
         for (size_t k = 0; k < block; k++) {
             size_t at = (row * block + k) * w->size;
-            uint64_t element = l->per_sample ? sample : (sample * v->c + first + k) * plane + place;
+            uint64_t global = w->p->first_sample + sample;
+            uint64_t element = l->per_sample ? global : (global * v->c + first + k) * plane + place;
 
             w->loops->scale(w->a + at, sk_nn_mask(w->p->seed, w->op->layer, element, l->rate),
                             w->y + at, 1, w->add);
@@ -276,7 +277,7 @@ static void scale_planes(void *ctx, size_t begin, size_t end)
 
     for (size_t i = begin; i < end; i++) {
         size_t at = i * count * w->size;
-        float mask = sk_nn_mask(w->p->seed, w->op->layer, i / blocks,
+        float mask = sk_nn_mask(w->p->seed, w->op->layer, w->p->first_sample + i / blocks,
                                 w->p->net->layers[w->op->layer].rate);
 
         w->loops->scale(w->a + at, mask, w->y + at, count, w->add);

@@ -95,6 +95,7 @@ int sk_nn_step(struct sk_nn_plan *p, const float *pictures, const uint32_t *labe
 
     if (!p->is_training)
         return sk_fail(err, SK_BUG, "a step needs a training plan");
+    p->first_sample = loss->first_sample;
     if (run_forward(p, pictures, seed, err) < 0 ||
         sk_nn_cross_entropy(sk_nn_data(p, p->scores), labels, p->batch, classes, loss,
                             sk_nn_at(p, p->scores_grad), &result, err) < 0)

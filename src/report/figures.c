@@ -15,7 +15,7 @@
 #include <string.h>
 
 enum {
-    CLASSES_MAX = 4096 /* the matrix has classes^2 numbers */
+    CLASSES_MAX = SK_FIGURES_MAX_CLASSES
 };
 
 double sk_share(uint64_t a, uint64_t b)

@@ -17,6 +17,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum {
+    SK_FIGURES_MAX_CLASSES = 4096 /* the matrix has classes^2 numbers */
+};
+
 struct sk_class_figures {
     uint64_t support; /* pictures of the class */
     double precision, recall, f1;

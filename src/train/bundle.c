@@ -9,6 +9,7 @@
 #include "train/train_priv.h"
 #include "json/json.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -338,6 +339,19 @@ static int write_report(struct sk_train *t, const char *name, const struct sk_tr
     return rc < 0 ? -1 : write_file(t, "report.html", &page, err);
 }
 
+/* Between here and the new record nothing says that the bundle is finished: a crash leaves no
+ * mixture that --reuse takes for whole. */
+static int remove_record(const struct sk_train *t, struct sk_err *err)
+{
+    SK_OWN(free) char *path = sk_path_join(t->o->output_dir, "training.json");
+
+    if (!path)
+        return sk_nomem(err);
+    if (unlink(path) < 0 && errno != ENOENT)
+        return sk_fail_errno(err, "%s", path);
+    return 0;
+}
+
 int sk_train_write_bundle(struct sk_train *t, const struct sk_train_result *r, struct sk_err *err)
 {
     SK_OWN(sk_figures_free) struct sk_figures *f = NULL;
@@ -346,7 +360,7 @@ int sk_train_write_bundle(struct sk_train *t, const struct sk_train_result *r, s
 
     if (!t->is_first)
         return 0;
-    if (bundle_name(t, &name, err) < 0)
+    if (bundle_name(t, &name, err) < 0 || remove_record(t, err) < 0)
         return -1;
     if (r->has_figures &&
         sk_figures_new((const char *const *)t->data->classes, t->data->class_count, t->truth,

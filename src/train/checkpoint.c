@@ -103,9 +103,10 @@ static int check_finite(const struct sk_train *t, const struct array *arrays, st
     for (size_t i = 0; i < ARRAYS; i++) {
         if (arrays[i].values && !all_finite(&arrays[i]))
             return sk_fail(err, SK_INVALID,
-                           "a weight is not finite after step %llu (learning rate %g); the last "
-                           "checkpoint is kept; try a smaller --lr or --clip-norm 1",
-                           (unsigned long long)t->state.step, sk_schedule_lr(t->o, t->state.epoch));
+                           "a weight is not finite after step %llu (learning rate %g)%s; try a "
+                           "smaller --lr or --clip-norm 1",
+                           (unsigned long long)t->state.step, t->lr,
+                           t->has_checkpoint ? "; the last checkpoint is kept" : "");
     }
     return 0;
 }
@@ -141,13 +142,15 @@ int sk_checkpoint_save(struct sk_train *t, struct sk_err *err)
     if (sk_settings_fingerprint(t, print, err) < 0)
         return -1;
 
-    const char *const meta[] = { "format",   format,    "fingerprint", print, "state",
-                                 state.data, "history", history.data,  NULL };
+    const char *const meta[] = { "format",  format,          "fingerprint", print,
+                                 "state",   state.data,      "history",     history.data,
+                                 "weights", t->weights_from, NULL };
 
     if (sk_weights_write(path, tensors, count, meta, err) < 0)
         return sk_wrap(err, "checkpoint");
     sk_log(SK_DEBUG, "checkpoint", "path=%s step=%llu", path, (unsigned long long)t->state.step);
     t->saved_ns = sk_now_ns();
+    t->has_checkpoint = true;
     return 0;
 }
 
@@ -240,10 +243,11 @@ static int read_all(struct sk_train *t, const struct sk_weights *w, struct sk_er
     const char *print = sk_weights_meta(w, "fingerprint");
     const char *state = sk_weights_meta(w, "state");
     const char *history = sk_weights_meta(w, "history");
+    const char *weights = sk_weights_meta(w, "weights");
     struct array arrays[ARRAYS];
     char own[SK_SHA256_HEX];
 
-    if (!kind || strcmp(kind, format) != 0 || !print || !state || !history)
+    if (!kind || strcmp(kind, format) != 0 || !print || !state || !history || !weights)
         return sk_fail(err, SK_CORRUPT, "not a checkpoint of this program");
     if (sk_settings_fingerprint(t, own, err) < 0)
         return -1;
@@ -257,6 +261,10 @@ static int read_all(struct sk_train *t, const struct sk_weights *w, struct sk_er
         read_history(history, &t->state, t->o->epochs, err) < 0 ||
         read_arrays(w, arrays, false, err) < 0)
         return -1;
+    t->weights_from = strdup(weights);
+    if (!t->weights_from)
+        return sk_nomem(err);
+    t->has_checkpoint = true;
     sk_nn_touch(t->nn);
     return 0;
 }

@@ -81,7 +81,9 @@ static void update(struct sk_train *t, double lr)
     s->step++;
     if (!s->ema)
         return;
-    sk_optim_average(s->ema, values, count, o->ema);
+    /* The first weights must not linger: the decay rises to its value. */
+    sk_optim_average(s->ema, values, count,
+                     fmin(o->ema, (1.0 + (double)s->step) / (10.0 + (double)s->step)));
 
     const float *buffers = sk_nn_buffers(t->nn, &buffer_count);
 
@@ -98,6 +100,9 @@ static int step(struct sk_train *t, const struct sk_batch *b, size_t batches, st
     struct sk_nn_plan *plan = NULL;
 
     out->lr = sk_schedule_lr(t->o, s->epoch + (double)s->batch / (double)batches);
+    loss.first_sample = (uint32_t)((size_t)b->total * sk_comm_rank(t->comm) /
+                                   sk_comm_size(t->comm));
+    t->lr = out->lr;
     if (denominator(t, b, &loss.denominator, err) < 0 ||
         sk_train_plan(t, SK_NN_TRAIN, b->count, &plan, err) < 0)
         return -1;
@@ -107,9 +112,10 @@ static int step(struct sk_train *t, const struct sk_batch *b, size_t batches, st
         return -1;
     if (!isfinite(result.loss))
         return sk_fail(err, SK_INVALID,
-                       "the loss is not finite at step %llu (epoch %u, learning rate %g); the last "
-                       "checkpoint is kept; try a smaller --lr or --clip-norm 1",
-                       (unsigned long long)s->step + 1, s->epoch + 1, out->lr);
+                       "the loss is not finite at step %llu (epoch %u, learning rate %g)%s; try a "
+                       "smaller --lr or --clip-norm 1",
+                       (unsigned long long)s->step + 1, s->epoch + 1, out->lr,
+                       t->has_checkpoint ? "; the last checkpoint is kept" : "");
     update(t, out->lr);
     out->loss = result.loss;
     out->correct = result.correct;
@@ -138,7 +144,8 @@ static void tell_batch(const struct sk_train *t, size_t batches, uint64_t start_
 /* Ctrl-C, or a checkpoint that is due, in any process or the first one; all processes agree. */
 static int agree(struct sk_train *t, bool *stop, bool *save, struct sk_err *err)
 {
-    bool is_due = t->is_first && sk_now_ns() - t->saved_ns >= t->o->checkpoint_ms * 1000000;
+    bool is_due = t->is_first && (t->o->sync_bn || sk_comm_size(t->comm) == 1) &&
+                  sk_now_ns() - t->saved_ns >= t->o->checkpoint_ms * 1000000;
     int64_t flags[2] = { sk_train_stopped(t), is_due };
 
     if (sk_comm_max_i64(t->comm, flags, 2, err) < 0)
@@ -197,6 +204,8 @@ static int join_buffers(struct sk_train *t, struct sk_err *err)
         return -1;
     for (size_t i = 0; i < count; i++)
         buffers[i] /= (float)ranks;
+    if (t->state.ema)
+        memcpy(t->state.ema_buffers, buffers, count * sizeof(float));
     sk_nn_touch(t->nn);
     return 0;
 }
@@ -221,7 +230,7 @@ static void keep_best(struct sk_train *t, double val_loss)
     s->waited = 0;
 }
 
-static int end_epoch(struct sk_train *t, double lr, struct sk_err *err)
+static int end_epoch(struct sk_train *t, double lr, bool *stopped, struct sk_err *err)
 {
     struct sk_train_state *s = &t->state;
     struct sk_epoch *h = &s->history[s->epoch];
@@ -245,6 +254,10 @@ static int end_epoch(struct sk_train *t, double lr, struct sk_err *err)
         sk_train_swap_average(t);
         if (rc < 0)
             return -1;
+        if (!t->probabilities) {
+            *stopped = true; /* Ctrl-C: the epoch stays open, and is closed when training goes on */
+            return 0;
+        }
         keep_best(t, h->val_loss);
     }
 
@@ -288,23 +301,42 @@ static int open_loader(struct sk_train *t, struct sk_err *err)
     return sk_loader_new(t->source, &t->train, &opts, &t->loader, err);
 }
 
+/* Both sizes of batches now: one that cannot be trained on is an error before the first step. */
+static int make_plans(struct sk_train *t, struct sk_err *err)
+{
+    size_t rank = sk_comm_rank(t->comm), ranks = sk_comm_size(t->comm);
+    const size_t sizes[] = { t->o->batch < t->train.count ? t->o->batch : t->train.count,
+                             t->train.count % t->o->batch };
+    struct sk_nn_plan *plan = NULL;
+
+    for (size_t i = 0; i < 2; i++) {
+        size_t own = sizes[i] * (rank + 1) / ranks - sizes[i] * rank / ranks;
+
+        if (own > 0 && sk_train_plan(t, SK_NN_TRAIN, (unsigned)own, &plan, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int sk_train_loop(struct sk_train *t, struct sk_train_result *out, struct sk_err *err)
 {
     struct sk_train_state *s = &t->state;
     bool stopped = false;
 
-    if (open_loader(t, err) < 0)
+    if (open_loader(t, err) < 0 || make_plans(t, err) < 0)
         return -1;
     while (s->epoch < t->o->epochs && is_patient(t) && !stopped) {
-        double lr = sk_schedule_lr(t->o, s->epoch);
+        double lr = t->lr = sk_schedule_lr(t->o, s->epoch);
 
         if (run_batches(t, &stopped, &lr, err) < 0)
             return -1;
         if (s->batch < sk_loader_batches(t->loader))
             break;
-        if (end_epoch(t, lr, err) < 0)
+        if (end_epoch(t, lr, &stopped, err) < 0)
             return -1;
     }
+    if (!t->o->sync_bn && join_buffers(t, err) < 0)
+        return -1;
     out->interrupted = stopped && s->epoch < t->o->epochs;
     out->stopped_early = !is_patient(t);
     return sk_checkpoint_save(t, err);

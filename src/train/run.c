@@ -84,14 +84,74 @@ void sk_train_close(struct sk_train *t)
     free(t->truth);
 }
 
-/* The bundle there may already be what is asked for. */
+int sk_train_agree(struct sk_train *t, bool *flag, struct sk_err *err)
+{
+    int64_t any = *flag || sk_train_stopped(t);
+
+    if (sk_comm_max_i64(t->comm, &any, 1, err) < 0)
+        return -1;
+    *flag = any;
+    return 0;
+}
+
+/* The bundle there may already be what is asked for. The first process decides for all. */
 static int look_for_finished(struct sk_train *t, struct sk_train_result *out, struct sk_err *err)
 {
     if (sk_dataset_digest(t->data, t->data_digest, err) < 0)
         return -1;
     if (t->val_data && sk_dataset_digest(t->val_data, t->val_digest, err) < 0)
         return -1;
-    return sk_train_is_finished(t, &out->reused, out, err);
+    if (t->is_first && sk_train_is_finished(t, &out->reused, out, err) < 0)
+        return -1;
+    return sk_comm_share(t->comm, &out->reused, sizeof(out->reused), err);
+}
+
+static int share_array(struct sk_train *t, float *values, size_t count, struct sk_err *err)
+{
+    return values ? sk_comm_share(t->comm, values, count * sizeof(*values), err) : 0;
+}
+
+/* Several processes see the same data and settings, and start from the first one's state. */
+static int share_start(struct sk_train *t, struct sk_err *err)
+{
+    struct sk_train_state *s = &t->state;
+    uint64_t counters[] = { s->step, s->epoch, s->batch, s->correct, s->seen, s->waited };
+    double sums[] = { s->loss_sum, s->seconds, s->best_loss };
+    char own[SK_SHA256_HEX], first[SK_SHA256_HEX];
+    size_t count = 0, buffer_count = 0;
+    float *values = sk_nn_values(t->nn, &count), *buffers = sk_nn_buffers(t->nn, &buffer_count);
+
+    if (sk_comm_size(t->comm) == 1)
+        return 0;
+    if (sk_settings_fingerprint(t, own, err) < 0)
+        return -1;
+    memcpy(first, own, sizeof(first));
+    if (sk_comm_share(t->comm, first, sizeof(first), err) < 0)
+        return -1;
+    if (strcmp(own, first) != 0)
+        return sk_fail(err, SK_INVALID,
+                       "this process sees other pictures or settings than the first one (precision "
+                       "counts: give --precision f32 when the CPUs differ)");
+    if (sk_comm_share(t->comm, counters, sizeof(counters), err) < 0 ||
+        sk_comm_share(t->comm, sums, sizeof(sums), err) < 0 ||
+        share_array(t, values, count, err) < 0 || share_array(t, buffers, buffer_count, err) < 0 ||
+        share_array(t, s->m, count, err) < 0 || share_array(t, s->v, count, err) < 0 ||
+        share_array(t, s->ema, count, err) < 0 ||
+        share_array(t, s->ema_buffers, buffer_count, err) < 0 ||
+        share_array(t, s->best, count, err) < 0 ||
+        share_array(t, s->best_buffers, buffer_count, err) < 0)
+        return -1;
+    s->step = counters[0];
+    s->epoch = (unsigned)counters[1];
+    s->batch = counters[2];
+    s->correct = counters[3];
+    s->seen = counters[4];
+    s->waited = (unsigned)counters[5];
+    s->loss_sum = sums[0];
+    s->seconds = sums[1];
+    s->best_loss = sums[2];
+    sk_nn_touch(t->nn);
+    return 0;
 }
 
 int sk_train_begin(struct sk_train *t, struct sk_err *err)
@@ -101,41 +161,41 @@ int sk_train_begin(struct sk_train *t, struct sk_err *err)
     if (sk_train_check_data(t, err) < 0 || sk_train_open_network(t, err) < 0 ||
         sk_train_state_init(&t->state, t->nn, t->o, err) < 0)
         return -1;
-    if (!t->o->resume)
-        return 0;
-    if (sk_checkpoint_load(t, &found, err) < 0)
+    if (t->o->resume && sk_checkpoint_load(t, &found, err) < 0)
         return sk_wrap(err, "--resume");
     if (found)
         sk_train_note(t, "going on after step %llu, epoch %u", (unsigned long long)t->state.step,
                       t->state.epoch);
-    else
+    else if (t->o->resume)
         sk_train_note(t, "no checkpoint in %s: starting anew", t->o->output_dir);
-    return 0;
+    if (!found && sk_train_first_weights(t, err) < 0)
+        return -1;
+    if (!found)
+        sk_train_state_start(&t->state, t->nn);
+    return share_start(t, err);
 }
 
-/* Figures of the weights that the bundle gets. When interrupted only those of the last validation,
- * if there was one: the user is waiting. */
+/* Figures of the weights that the bundle gets; none when interrupted: the user is waiting. */
 static int judge_final(struct sk_train *t, struct sk_train_result *out, struct sk_err *err)
 {
     bool has_validation = t->val.count > 0;
     int rc = 0;
 
-    if (!out->interrupted) {
-        sk_loader_free(t->loader); /* its threads and batches are not needed any more */
-        t->loader = NULL;
-        sk_train_drop_plans(t);
-        sk_train_swap_final(t);
-        rc = has_validation ? sk_train_judge(t, t->val_source ? t->val_source : t->source,
-                                             t->val_data ? t->val_data : t->data, &t->val,
-                                             &out->loss, &out->accuracy, err)
-                            : sk_train_judge(t, t->source, t->data, &t->train, &out->loss,
-                                             &out->accuracy, err);
-        sk_train_swap_final(t);
-    } else if (t->probabilities) {
-        out->loss = t->state.history[t->state.epoch - 1].val_loss;
-        out->accuracy = t->state.history[t->state.epoch - 1].val_accuracy;
-    }
-    out->has_figures = t->probabilities != NULL;
+    sk_train_forget_judged(t);
+    sk_loader_free(t->loader); /* its threads and batches are not needed any more */
+    t->loader = NULL;
+    sk_train_drop_plans(t);
+    if (out->interrupted)
+        return 0;
+    sk_train_swap_final(t);
+    rc = has_validation
+             ? sk_train_judge(t, t->val_source ? t->val_source : t->source,
+                              t->val_data ? t->val_data : t->data, &t->val, &out->loss,
+                              &out->accuracy, err)
+             : sk_train_judge(t, t->source, t->data, &t->train, &out->loss, &out->accuracy, err);
+    sk_train_swap_final(t);
+    out->has_figures = rc == 0 && t->probabilities;
+    out->interrupted = rc == 0 && !t->probabilities;
     out->validated = has_validation && out->has_figures;
     return rc;
 }

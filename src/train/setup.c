@@ -35,6 +35,9 @@ static void note_others(const struct sk_train *t, const struct sk_dataset *d)
 
 static int check_classes(const struct sk_dataset *d, struct sk_err *err)
 {
+    if (d->class_count > SK_FIGURES_MAX_CLASSES)
+        return sk_fail(err, SK_LIMIT, "%s: %zu classes, at most %d", d->root, d->class_count,
+                       SK_FIGURES_MAX_CLASSES);
     for (size_t i = 0; i < d->class_count; i++) {
         if (!sk_utf8_valid(d->classes[i], strlen(d->classes[i])))
             return sk_fail(err, SK_INVALID, "%s: class folder %zu has a name that is not UTF-8",
@@ -75,22 +78,28 @@ static bool checked(void *ctx, size_t done, size_t total)
     return !sk_train_stopped(c->t);
 }
 
-/* Takes broken pictures out of a dataset's indices, or fails naming the first. */
-static int leave_out_bad(struct sk_train *t, const struct sk_source *source,
-                         struct sk_indices *which, struct sk_err *err)
+/* Broken pictures end training with the first one's name, or are named as left out. */
+static int note_bad(const struct sk_train *t, const struct sk_source *source, struct sk_err *err)
+{
+    size_t count = 0;
+    const struct sk_bad *bad = sk_source_bad(source, &count);
+
+    if (count > 0 && !t->o->skip_bad)
+        return sk_fail(err, SK_CORRUPT, "%s%s; --skip-bad leaves %s out", bad[0].text,
+                       count > 1 ? " (and others)" : "", count > 1 ? "them" : "it");
+    for (size_t i = 0; i < count && i < NAMED; i++)
+        sk_train_note(t, "left out: %s", bad[i].text);
+    if (count > NAMED)
+        sk_train_note(t, "left out: %zu more", count - NAMED);
+    return 0;
+}
+
+/* Takes broken pictures out of a dataset's indices; both are sorted. */
+static void leave_out_bad(const struct sk_source *source, struct sk_indices *which)
 {
     size_t bad_count = 0, kept = 0, next = 0;
     const struct sk_bad *bad = sk_source_bad(source, &bad_count);
 
-    if (bad_count == 0)
-        return 0;
-    if (!t->o->skip_bad)
-        return sk_fail(err, SK_CORRUPT, "%s%s; --skip-bad leaves %s out", bad[0].text,
-                       bad_count > 1 ? " (and others)" : "", bad_count > 1 ? "them" : "it");
-    for (size_t i = 0; i < bad_count && i < NAMED; i++)
-        sk_train_note(t, "left out: %s", bad[i].text);
-    if (bad_count > NAMED)
-        sk_train_note(t, "left out: %zu more", bad_count - NAMED);
     for (size_t i = 0; i < which->count; i++) {
         while (next < bad_count && bad[next].index < which->items[i])
             next++;
@@ -98,7 +107,6 @@ static int leave_out_bad(struct sk_train *t, const struct sk_source *source,
             which->items[kept++] = which->items[i];
     }
     which->count = kept;
-    return 0;
 }
 
 /* After broken pictures are gone every class must still have one. */
@@ -171,10 +179,13 @@ int sk_train_check_data(struct sk_train *t, struct sk_err *err)
             ? sk_dataset_split(t->data, o->val_split, o->seed, &t->train, &t->val, err) < 0
             : sk_dataset_all(t->data, &t->train, err) < 0)
         return -1;
-    if (leave_out_bad(t, t->source, &t->train, err) < 0 ||
-        leave_out_bad(t, t->val_source ? t->val_source : t->source, &t->val, err) < 0)
+    if (note_bad(t, t->source, err) < 0 || (t->val_source && note_bad(t, t->val_source, err) < 0))
         return -1;
-
+    leave_out_bad(t->source, &t->train);
+    leave_out_bad(t->val_source ? t->val_source : t->source, &t->val);
+    if ((o->val_path || o->val_split > 0) && t->val.count == 0)
+        return sk_fail(err, SK_INVALID, "%s: no picture is left for validation",
+                       o->val_path ? o->val_path : o->data_path);
     SK_OWN(free) size_t *counts = calloc(t->data->class_count, sizeof(*counts));
 
     if (!counts)
@@ -214,8 +225,11 @@ static int find_weights(struct sk_train *t, const char *spec, char **path, char 
     if (sk_hf_get(spec, files, &opts, path, &commit, err) < 0)
         return -1;
     sk_buf_str(&text, spec);
-    if (commit && !strchr(spec, '@'))
+    if (commit) {
+        text.len = 0;
+        sk_buf_add(&text, spec, strcspn(spec, "@"));
         sk_buf_fmt(&text, "@%s", commit);
+    }
     if (!sk_buf_ok(&text))
         return sk_buf_fail(&text, err);
     *from = sk_buf_take(&text);
@@ -240,7 +254,7 @@ static int load_weights(struct sk_train *t, const char *spec, struct sk_err *err
     return 0;
 }
 
-static int first_weights(struct sk_train *t, struct sk_err *err)
+int sk_train_first_weights(struct sk_train *t, struct sk_err *err)
 {
     char hub[256];
 
@@ -275,8 +289,6 @@ int sk_train_open_network(struct sk_train *t, struct sk_err *err)
     const struct sk_train_options *o = t->o;
 
     if (sk_arch_new(t->arch, (unsigned)t->data->class_count, o->side, o->seed, &t->nn, err) < 0)
-        return -1;
-    if (first_weights(t, err) < 0)
         return -1;
     if (o->freeze_backbone)
         freeze(t->nn, t->arch->head);

@@ -19,11 +19,11 @@ static int make(bool wanted, size_t count, float **out, struct sk_err *err)
 int sk_train_state_init(struct sk_train_state *s, struct sk_nn *n, const struct sk_train_options *o,
                         struct sk_err *err)
 {
-    const float *values = sk_nn_values(n, &s->count);
-    const float *buffers = sk_nn_buffers(n, &s->buffer_count);
     bool has_average = o->ema > 0;
     bool has_best = o->patience > 0;
 
+    (void)sk_nn_values(n, &s->count);
+    (void)sk_nn_buffers(n, &s->buffer_count);
     s->best_loss = NAN;
     s->history = calloc(o->epochs, sizeof(*s->history));
     if (!s->history)
@@ -35,11 +35,15 @@ int sk_train_state_init(struct sk_train_state *s, struct sk_nn *n, const struct 
         make(has_best, s->count, &s->best, err) < 0 ||
         make(has_best, s->buffer_count, &s->best_buffers, err) < 0)
         return -1;
-    if (has_average) {
-        memcpy(s->ema, values, s->count * sizeof(float));
-        memcpy(s->ema_buffers, buffers, s->buffer_count * sizeof(float));
-    }
     return 0;
+}
+
+void sk_train_state_start(struct sk_train_state *s, struct sk_nn *n)
+{
+    if (!s->ema)
+        return;
+    memcpy(s->ema, sk_nn_values(n, &s->count), s->count * sizeof(float));
+    memcpy(s->ema_buffers, sk_nn_buffers(n, &s->buffer_count), s->buffer_count * sizeof(float));
 }
 
 void sk_train_state_done(struct sk_train_state *s)

@@ -60,6 +60,8 @@ struct sk_train_state {
 
 int sk_train_state_init(struct sk_train_state *s, struct sk_nn *n, const struct sk_train_options *o,
                         struct sk_err *err) SK_CHECK;
+/* The averages begin at the network's first weights. */
+void sk_train_state_start(struct sk_train_state *s, struct sk_nn *n);
 void sk_train_state_done(struct sk_train_state *s);
 
 /* ---- settings.c ---- */
@@ -104,7 +106,9 @@ struct sk_train {
     } plans[SK_TRAIN_PLANS];
 
     struct sk_train_state state;
-    uint64_t saved_ns; /* last checkpoint */
+    uint64_t saved_ns;   /* last checkpoint */
+    bool has_checkpoint; /* written or read by this training */
+    double lr;           /* of the last step */
 
     /* of the last validation, or of the training pictures at the end */
     const struct sk_indices *judged;
@@ -124,18 +128,22 @@ bool sk_train_stopped(const struct sk_train *t);
 int sk_train_plan(struct sk_train *t, enum sk_nn_mode mode, unsigned batch, struct sk_nn_plan **out,
                   struct sk_err *err) SK_CHECK;
 void sk_train_drop_plans(struct sk_train *t);
+/* True in all processes when it is in one. */
+int sk_train_agree(struct sk_train *t, bool *flag, struct sk_err *err) SK_CHECK;
+void sk_train_forget_judged(struct sk_train *t);
 
 /* setup.c: datasets, split, sources; broken pictures are an error or left out. */
 int sk_train_open_data(struct sk_train *t, struct sk_err *err) SK_CHECK;
 int sk_train_check_data(struct sk_train *t, struct sk_err *err) SK_CHECK;
-/* The network with its first weights, frozen as asked for. */
+/* The network, frozen as asked for, with random weights; and those that --weights names. */
 int sk_train_open_network(struct sk_train *t, struct sk_err *err) SK_CHECK;
+int sk_train_first_weights(struct sk_train *t, struct sk_err *err) SK_CHECK;
 
 /* loop.c: from the state to the last epoch, early stop, or Ctrl-C. */
 int sk_train_loop(struct sk_train *t, struct sk_train_result *out, struct sk_err *err) SK_CHECK;
 
 /* validate.c: class probabilities of `which`, with the moving averages when there are some. Sets
- * judged... */
+ * judged and what follows it. On Ctrl-C it ends early with probabilities NULL. */
 int sk_train_judge(struct sk_train *t, struct sk_source *source, const struct sk_dataset *data,
                    const struct sk_indices *which, double *loss, double *accuracy,
                    struct sk_err *err) SK_CHECK;

@@ -45,7 +45,8 @@ static int join(struct sk_train *t, size_t values, double *sums, struct sk_err *
 }
 
 static int judge_all(struct sk_train *t, struct sk_source *source, const struct sk_dataset *data,
-                     const struct sk_indices *which, double *sums, struct sk_err *err)
+                     const struct sk_indices *which, double *sums, bool *stopped,
+                     struct sk_err *err)
 {
     size_t classes = t->data->class_count;
     unsigned rank = sk_comm_rank(t->comm), ranks = sk_comm_size(t->comm);
@@ -69,14 +70,25 @@ static int judge_all(struct sk_train *t, struct sk_source *source, const struct 
 
         size_t first = row + (size_t)b.total * rank / ranks;
 
-        if (judge_batch(t, &b, t->probabilities + first * classes, &sums[0], &correct, err) < 0)
+        if (judge_batch(t, &b, t->probabilities + first * classes, &sums[0], &correct, err) < 0 ||
+            sk_train_agree(t, stopped, err) < 0)
             return -1;
+        if (*stopped)
+            return 0;
         row += b.total;
     }
     sums[1] = (double)correct;
     for (size_t i = 0; i < which->count; i++)
         t->truth[i] = data->samples[which->items[i]].label;
     return join(t, which->count * classes, sums, err);
+}
+
+void sk_train_forget_judged(struct sk_train *t)
+{
+    free(t->probabilities);
+    free(t->truth);
+    t->probabilities = NULL;
+    t->truth = NULL;
 }
 
 int sk_train_judge(struct sk_train *t, struct sk_source *source, const struct sk_dataset *data,
@@ -86,9 +98,9 @@ int sk_train_judge(struct sk_train *t, struct sk_source *source, const struct sk
     size_t classes = t->data->class_count;
     double sums[2] = { 0, 0 };
     double weight = 0;
+    bool stopped = false;
 
-    free(t->probabilities);
-    free(t->truth);
+    sk_train_forget_judged(t);
     t->truth = calloc(which->count + 1, sizeof(*t->truth));
     t->probabilities = calloc(which->count * classes + 1, sizeof(*t->probabilities));
     t->judged = which;
@@ -96,8 +108,12 @@ int sk_train_judge(struct sk_train *t, struct sk_source *source, const struct sk
     t->judged_data = data;
     if (!t->truth || !t->probabilities)
         return sk_nomem(err);
-    if (judge_all(t, source, data, which, sums, err) < 0)
+    if (judge_all(t, source, data, which, sums, &stopped, err) < 0)
         return -1;
+    if (stopped) {
+        sk_train_forget_judged(t);
+        return 0;
+    }
     for (size_t i = 0; i < which->count; i++)
         weight += t->class_weights ? (double)t->class_weights[t->truth[i]] : 1.0;
     *loss = sums[0] / weight;
