@@ -29,6 +29,7 @@ def numbers(values):
 
 def main():
     print("/* optim_golden.h - made by tools/make_optim_golden.py with PyTorch " + torch.__version__.split("+")[0] + ". */")
+    print("#ifndef SK_TESTS_OPTIM_GOLDEN_H\n#define SK_TESTS_OPTIM_GOLDEN_H\n")
     print('#include "train/train.h"\n\n/* clang-format off */')
     print("struct golden {\n    const char *name;\n    enum sk_optimizer kind;\n    double lr, weight_decay, momentum;")
     print(f"    float values[{STEPS}][{len(START)}];\n}};\n")
@@ -50,7 +51,7 @@ def main():
               f'{options.get("momentum", 0.0)},')
         print("      {" + ",\n       ".join(f" {{ {r} }}" for r in rows) + " } },")
     print("};")
-    print("/* clang-format on */")
+    print("/* clang-format on */\n\n#endif")
 
 
 main()

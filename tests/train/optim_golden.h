@@ -1,4 +1,7 @@
 /* optim_golden.h - made by tools/make_optim_golden.py with PyTorch 2.15.0. */
+#ifndef SK_TESTS_OPTIM_GOLDEN_H
+#define SK_TESTS_OPTIM_GOLDEN_H
+
 #include "train/train.h"
 
 /* clang-format off */
@@ -56,3 +59,5 @@ static const struct golden goldens[] = {
         { -3.1939497F, -1.2110368F, 2.98030615F, 0.000993435271F } } },
 };
 /* clang-format on */
+
+#endif

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -40,6 +41,21 @@ static void class_without_pictures_left(void **state)
     tiny_write(x, "empty/broken.png", "no");
     x->options.skip_bad = true;
     assert_non_null(strstr(tiny_fails(x).text, "'empty'"));
+}
+
+static void validation_without_pictures(void **state)
+{
+    struct tiny *x = *state;
+    char val[128];
+
+    (void)snprintf(val, sizeof(val), "%s/val", x->root);
+    memcpy(x->data, val, sizeof(x->data));
+    tiny_add(x, "across", 0, 0);
+    tiny_write(x, "across/broken.png", "no");
+    (void)snprintf(x->data, sizeof(x->data), "%s/data", x->root);
+    x->options.val_path = val;
+    x->options.skip_bad = true;
+    assert_non_null(strstr(tiny_fails(x).text, "validation"));
 }
 
 static void balanced_weights(void **state)
@@ -95,6 +111,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(broken_pictures, tiny_setup, tiny_teardown),
         cmocka_unit_test_setup_teardown(class_without_pictures_left, tiny_setup, tiny_teardown),
+        cmocka_unit_test_setup_teardown(validation_without_pictures, tiny_setup, tiny_teardown),
         cmocka_unit_test_setup_teardown(balanced_weights, tiny_setup, tiny_teardown),
         cmocka_unit_test_setup_teardown(backbone_is_frozen, tiny_setup, tiny_teardown),
         cmocka_unit_test_setup_teardown(split_is_stratified, tiny_setup, tiny_teardown),

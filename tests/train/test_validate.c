@@ -55,12 +55,41 @@ static void batches_do_not_matter(void **state)
     tiny_close(x);
 }
 
+/* Ctrl-C ends it without figures; the epoch stays open and is closed when training goes on. */
+static void breaks_end_it(void **state)
+{
+    struct tiny *x = *state;
+    struct sk_train_result result = { 0 };
+    struct sk_err err = SK_ERR_INIT;
+    double loss = 0, accuracy = 0;
+
+    x->options.val_split = 0.25;
+    tiny_open(x);
+    atomic_store(&x->stop, true);
+    assert_int_equal(
+        sk_train_judge(&x->t, x->t.source, x->t.data, &x->t.val, &loss, &accuracy, &err), 0);
+    assert_null(x->t.probabilities);
+    atomic_store(&x->stop, false);
+    x->stop_after = 2; /* the last batch of the first epoch */
+    assert_int_equal(sk_train_loop(&x->t, &result, &err), 0);
+    assert_true(result.interrupted);
+    assert_int_equal(x->t.state.epoch, 0);
+    assert_int_equal(x->t.state.batch, 2);
+    tiny_close(x);
+    atomic_store(&x->stop, false);
+    x->stop_after = 0;
+    x->options.resume = true;
+    assert_true(tiny_train(x).validated);
+    assert_int_equal(x->epochs, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(figures_follow_from_probabilities, tiny_setup,
                                         tiny_teardown),
         cmocka_unit_test_setup_teardown(batches_do_not_matter, tiny_setup, tiny_teardown),
+        cmocka_unit_test_setup_teardown(breaks_end_it, tiny_setup, tiny_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
