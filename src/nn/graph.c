@@ -15,6 +15,8 @@ enum {
     MAX_POOL_KERNEL = 16, /* positions in a max pooling window fit a byte */
 };
 
+static const uint64_t max_elements = (uint64_t)1 << 32; /* of one sample of a layer */
+
 static const struct {
     const char *name;
     unsigned inputs;
@@ -57,7 +59,7 @@ int sk_nn_new(unsigned channels, unsigned height, unsigned width, struct sk_nn *
     SK_OWN(sk_nn_free) struct sk_nn *n = NULL;
 
     if (channels < 1 || height < 1 || width < 1 || channels > MAX_CHANNELS || height > MAX_SIDE ||
-        width > MAX_SIDE)
+        width > MAX_SIDE || (uint64_t)channels * height * width > max_elements)
         return sk_fail(err, SK_INVALID, "pictures of %u x %u x %u cannot be", channels, height,
                        width);
     n = calloc(1, sizeof(*n));
@@ -252,8 +254,12 @@ static int check_layer(const struct sk_nn *n, struct sk_nn_layer *l, struct sk_e
             return sk_fail(err, SK_INVALID, "input %d is no layer before it", l->in[k]);
     if (check_names(n, l, err) < 0)
         return -1;
-    return check_kind(l, &n->layers[l->in[0]], &n->layers[kinds[l->kind].inputs > 1 ? l->in[1] : 0],
-                      err);
+    if (check_kind(l, &n->layers[l->in[0]], &n->layers[kinds[l->kind].inputs > 1 ? l->in[1] : 0],
+                   err) < 0)
+        return -1;
+    if ((uint64_t)l->out_c * l->out_h * l->out_w > max_elements)
+        return sk_fail(err, SK_LIMIT, "%u x %u x %u is too large", l->out_c, l->out_h, l->out_w);
+    return 0;
 }
 
 static int append(struct sk_nn *n, struct sk_nn_layer *l, struct sk_err *err)

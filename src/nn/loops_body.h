@@ -84,7 +84,7 @@ enum {
         stats_##type, norm_##type, norm_sums_##type, norm_apply_##type, act_##type,                \
             act_back_##type, add_##type, mul_##type, scale_##type, mul_rows_##type,                \
             dot_rows_##type, mean_rows_##type, spread_rows_##type, max_pool_##type,                \
-            max_pool_back_##type, avg_pool_##type, avg_pool_back_##type                            \
+            max_pool_back_##type, avg_pool_##type, avg_pool_back_##type, depthwise_weights_##type  \
     }
 
 const struct sk_loops LOOPS_TABLE = { LOOPS_NAME, { LOOPS_OF(f32), LOOPS_OF(bf16) } };

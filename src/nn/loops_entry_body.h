@@ -122,5 +122,10 @@ static void ENTRY(avg_pool_back)(const struct sk_pool_unit *u)
     EACH(u->block, avg_pool_back, u, at);
 }
 
+static void ENTRY(depthwise_weights)(const struct sk_pool_unit *u, float *sums)
+{
+    EACH(u->block, depthwise_weights, u, at, sums);
+}
+
 #undef EACH
 #undef BULK

@@ -547,6 +547,53 @@ static void FN(avg_pool_back)(const struct sk_pool_unit *u, size_t at)
     }
 }
 
+/* ---- depthwise convolution, backward by weights ---- */
+
+/* Sum of x * g over one row of outputs, for one place in the window. */
+INLINE VF FN(tap_row)(const TYPE *x, const TYPE *g, size_t count, size_t x_step, size_t g_step)
+{
+    VF even = { 0 }, odd = { 0 };
+    size_t i = 0;
+
+    for (; i + 2 <= count; i += 2) {
+        even += FN(load)(x + i * x_step) * FN(load)(g + i * g_step);
+        odd += FN(load)(x + (i + 1) * x_step) * FN(load)(g + (i + 1) * g_step);
+    }
+    return i < count ? even + odd + FN(load)(x + i * x_step) * FN(load)(g + i * g_step)
+                     : even + odd;
+}
+
+/* Outputs [first, end) along one side whose window has place k inside the picture. */
+INLINE void FN(reach)(const struct sk_pool_unit *u, unsigned k, unsigned size, unsigned count,
+                      unsigned *first, unsigned *end)
+{
+    unsigned offset = k * u->dilation, behind = size + u->padding;
+
+    *first = offset < u->padding ? (u->padding - offset + u->stride - 1) / u->stride : 0;
+    *end = offset < behind ? (behind - offset - 1) / u->stride + 1 : 0;
+    *end = *end < count ? *end : count;
+}
+
+static void FN(depthwise_weights)(const struct sk_pool_unit *u, size_t at, float *sums)
+{
+    for (unsigned k = 0; k < u->kernel * u->kernel; k++) {
+        unsigned dy = k / u->kernel * u->dilation, dx = k % u->kernel * u->dilation;
+        unsigned y, end_y, x, end_x;
+        VF sum = { 0 };
+
+        FN(reach)(u, k / u->kernel, u->ih, u->oh, &y, &end_y);
+        FN(reach)(u, k % u->kernel, u->iw, u->ow, &x, &end_x);
+        for (; x < end_x && y < end_y; y++) {
+            size_t row = y * u->stride + dy - u->padding, col = x * u->stride + dx - u->padding;
+
+            sum += FN(tap_row)((const TYPE *)u->x + (row * u->iw + col) * u->block + at,
+                               (const TYPE *)u->g + ((size_t)y * u->ow + x) * u->block + at,
+                               end_x - x, u->stride * u->block, u->block);
+        }
+        memcpy(sums + k * u->block + at, &sum, sizeof(sum));
+    }
+}
+
 #undef VF
 #undef VI
 #undef VU

@@ -51,7 +51,7 @@ struct sk_norm_unit {
     const float *mean, *scale, *shift, *g_mean, *g_dot; /* [block] */
 };
 
-/* Pooling of one image of one block of channels. */
+/* Pooling of one image of one block of channels, or what slides a window likewise. */
 struct sk_pool_unit {
     size_t block;
     unsigned ih, iw, oh, ow, kernel, stride, padding, dilation;
@@ -88,6 +88,10 @@ struct sk_loops_of_type {
     void (*max_pool_back)(const struct sk_pool_unit *u);
     void (*avg_pool)(const struct sk_pool_unit *u);
     void (*avg_pool_back)(const struct sk_pool_unit *u);
+
+    /* A convolution of each channel with its own window: the gradient of the weights from one image
+     * of one block, [kernel * kernel][block]. Reads u->x and u->g. */
+    void (*depthwise_weights)(const struct sk_pool_unit *u, float *sums);
 };
 
 struct sk_loops {

@@ -17,7 +17,8 @@ struct conv {
     float *bias;                                 /* inference: with batch norm */
     float *bias_gradient;                        /* where nobody wants it */
     uint64_t version;
-    bool is_loaded, has_bias;
+    bool is_loaded, has_bias, is_depthwise;
+    char how_backward[96]; /* by weights, by data */
 };
 
 static struct sk_dn_conv_shape shape_of(const struct sk_nn_plan *p, const struct sk_nn_op *op)
@@ -87,12 +88,21 @@ static int prepare_backward(struct sk_nn_plan *p, struct sk_nn_op *op, struct sk
     int forward = p->now, step = sk_nn_step_of(p, op, true);
 
     s->has_bias = c->has_bias;
-    if (op->is_trained && sk_dn_conv_new(SK_DN_BACK_WEIGHTS, s, c->forward, &c->weights, err) < 0)
+    c->is_depthwise = op->is_trained && sk_nn_is_depthwise(p, op);
+    if (op->is_trained && !c->is_depthwise &&
+        sk_dn_conv_new(SK_DN_BACK_WEIGHTS, s, c->forward, &c->weights, err) < 0)
         return -1;
     if (p->values[op->in[0]].needs_grad &&
         sk_dn_conv_new(SK_DN_BACK_DATA, s, c->forward, &c->data, err) < 0)
         return -1;
+    (void)snprintf(c->how_backward, sizeof(c->how_backward), "%s %s",
+                   c->weights        ? sk_dn_conv_impl(c->weights)
+                   : c->is_depthwise ? p->loops->name
+                                     : "-",
+                   c->data ? sk_dn_conv_impl(c->data) : "-");
     p->now = step;
+    if (c->is_depthwise && buffer(p, sk_nn_depthwise_bytes(p, op), step, &c->scratch[2], err) < 0)
+        return -1;
     if (c->weights &&
         (buffer(p, gradient_bytes(p, op), step, &c->gradient, err) < 0 ||
          buffer(p, sk_dn_conv_scratch_bytes(c->weights), step, &c->scratch[2], err) < 0))
@@ -248,6 +258,9 @@ static int backward(struct sk_nn_plan *p, struct sk_nn_op *op, struct sk_err *er
     struct conv *c = op->state;
     struct sk_dn_conv_data d;
 
+    if (c->is_depthwise)
+        sk_nn_depthwise_weights(p, op, sk_nn_at(p, c->scratch[2]),
+                                gradient_of(p, op, SK_NN_WEIGHT, NULL));
     if (c->weights && backward_weights(p, op, err) < 0)
         return -1;
     if (!c->data)
@@ -263,9 +276,7 @@ static const char *describe(const struct sk_nn_op *op, bool is_backward)
 {
     const struct conv *c = op->state;
 
-    if (!is_backward)
-        return sk_dn_conv_impl(c->forward);
-    return sk_dn_conv_impl(c->weights ? c->weights : c->data);
+    return is_backward ? c->how_backward : sk_dn_conv_impl(c->forward);
 }
 
 const struct sk_nn_op_kind sk_nn_op_conv = {

@@ -339,6 +339,7 @@ static int backward(struct sk_nn_plan *p, struct sk_nn_op *op, struct sk_err *er
 {
     struct norm *s = op->state;
     bool has_residual = op->in[1] >= 0 && p->values[op->in[1]].needs_grad;
+    bool is_costly = op->act == SK_ACT_SILU || op->act == SK_ACT_SIGMOID; /* not twice */
     double *sum = s->sums, *dot = s->sums + s->channels;
     struct pass w = { .p = p,
                       .op = op,
@@ -348,7 +349,7 @@ static int backward(struct sk_nn_plan *p, struct sk_nn_op *op, struct sk_err *er
                                 .g = sk_nn_at(p, op->g),
                                 .g2 = sk_nn_at(p, op->g2),
                                 .dx = sk_nn_at(p, op->d[0]),
-                                .keep = has_residual || op->g2 >= 0,
+                                .keep = has_residual || is_costly || op->g2 >= 0,
                                 .act = op->act } };
 
     run(&w, run_sums);

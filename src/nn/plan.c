@@ -11,6 +11,10 @@
 
 #include <stdatomic.h>
 
+enum {
+    MAX_BATCH = 1 << 16, /* sizes of tensors stay far from overflow, see graph.c */
+};
+
 static _Atomic unsigned thread_count;
 static _Atomic bool is_started;
 
@@ -149,7 +153,7 @@ static int check_options(const struct sk_nn *n, const struct sk_nn_plan_options 
         return sk_fail(err, SK_BUG, "sk_nn_start was not called");
     if (!n->is_finished)
         return sk_fail(err, SK_BUG, "the network is not finished");
-    if (o->batch < 1 || o->batch > 1u << 20)
+    if (o->batch < 1 || o->batch > MAX_BATCH)
         return sk_fail(err, SK_INVALID, "a batch of %u cannot be", o->batch);
     if (o->precision == SK_NN_BF16 && !sk_dn_has_bf16())
         return sk_fail(err, SK_UNSUPPORTED, "this CPU does not multiply bf16 (%s)", sk_dn_name());

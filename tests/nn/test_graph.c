@@ -128,11 +128,27 @@ static void test_after_failure(void **state)
     (void)state;
     assert_int_equal(sk_nn_new(0, 8, 6, &n, &err), -1);
     assert_int_equal(err.code, SK_INVALID);
+    assert_int_equal(sk_nn_new(1 << 20, 1 << 16, 1 << 16, &n, &err), -1);
     assert_int_equal(sk_nn_new(3, 8, 6, &n, &err), 0);
     assert_int_equal(sk_nn_add(n, &(struct sk_nn_layer)LAYER(SK_NN_RELU, 7)), -1);
     assert_int_equal(sk_nn_add(n, &(struct sk_nn_layer)LAYER(SK_NN_GLOBAL_POOL, 0)), -1);
     assert_int_equal(sk_nn_finish(n, &err), -1);
     assert_string_equal(err.text, "layer 1 (relu): input 7 is no layer before it");
+}
+
+/* At the limit and beyond. */
+static void test_too_large(void **state)
+{
+    (void)state;
+    for (unsigned more = 0; more < 2; more++) {
+        SK_OWN(sk_nn_free) struct sk_nn *n = NULL;
+        struct sk_err err = SK_ERR_INIT;
+
+        assert_int_equal(sk_nn_new(1, 1 << 12, 1 << 12, &n, &err), 0);
+        assert_int_equal(sk_nn_add(n, &(struct sk_nn_layer)CONV("a", 0, 256 + more, 1)),
+                         more ? -1 : 1);
+        assert_int_equal(n->err.code, more ? SK_LIMIT : SK_OK);
+    }
 }
 
 static void test_finish(void **state)
@@ -178,7 +194,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes),        cmocka_unit_test(test_misfits),
         cmocka_unit_test(test_after_failure), cmocka_unit_test(test_finish),
-        cmocka_unit_test(test_allocations),
+        cmocka_unit_test(test_too_large),     cmocka_unit_test(test_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

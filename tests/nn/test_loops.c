@@ -156,13 +156,31 @@ static void run_pools(const struct sk_loops_of_type *l, struct shape s, enum sk_
     }
 }
 
+static void run_depthwise(const struct sk_loops_of_type *l, struct shape s, enum sk_act act)
+{
+    unsigned side = s.rows < 64 ? 5 : 8;
+    struct sk_pool_unit u = { .block = s.block,
+                              .ih = side,
+                              .iw = side,
+                              .kernel = 5,
+                              .stride = act == SK_ACT_RELU ? 2 : 1,
+                              .padding = 2,
+                              .dilation = 1,
+                              .oh = act == SK_ACT_RELU ? (side + 1) / 2 : side,
+                              .ow = act == SK_ACT_RELU ? (side + 1) / 2 : side,
+                              .x = a,
+                              .g = b };
+
+    l->depthwise_weights(&u, d);
+}
+
 static const struct {
     const char *name;
     loop_case *run;
 } loops[] = {
     { "stats", run_stats }, { "norm", run_norm },         { "norm back", run_norm_back },
     { "act", run_act },     { "act back", run_act_back }, { "points", run_points },
-    { "rows", run_rows },   { "pools", run_pools },
+    { "rows", run_rows },   { "pools", run_pools },       { "depthwise", run_depthwise },
 };
 
 static void run_case(const struct sk_loops *l, size_t which, enum sk_dn_type type, struct shape s,

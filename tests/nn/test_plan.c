@@ -22,6 +22,8 @@ static void test_options(void **state)
     (void)state;
     assert_int_equal(sk_nn_plan_new(n, &opts, &p, &err), -1);
     assert_string_equal(err.text, "a batch of 0 cannot be");
+    opts.batch = 65537;
+    assert_int_equal(sk_nn_plan_new(n, &opts, &p, &err), -1);
     assert_int_equal(sk_nn_new(3, 4, 4, &unfinished, &err), 0);
     opts.batch = 1;
     assert_int_equal(sk_nn_plan_new(unfinished, &opts, &p, &err), -1);
