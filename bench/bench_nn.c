@@ -69,12 +69,12 @@ static int measure(struct sk_nn *n, struct sk_nn_plan *p, const struct options *
     }
     qsort(times + 1, o->steps, sizeof(*times), compare); /* the first run warms up */
     (void)getrusage(RUSAGE_SELF, &usage);
-    printf(
-        "%s %s batch %u side %u threads %u: best %.4f s, median %.4f s, %.1f pictures/s, plan %zu "
-        "MB, peak %ld MB\n",
-        sk_nn_engine_name(), o->is_bf16 ? "bf16" : "f32", o->batch, o->side, sk_nn_threads(),
-        times[1], times[1 + o->steps / 2], o->batch / times[1], sk_nn_plan_bytes(p) >> 20,
-        usage.ru_maxrss >> 10);
+    printf("%s %s %s batch %u side %u threads %u: best %.4f s, median %.4f s, %.1f pictures/s, "
+           "plan %zu "
+           "MB, peak %ld MB\n",
+           o->arch->name, sk_nn_engine_name(), o->is_bf16 ? "bf16" : "f32", o->batch, o->side,
+           sk_nn_threads(), times[1], times[1 + o->steps / 2], o->batch / times[1],
+           sk_nn_plan_bytes(p) >> 20, usage.ru_maxrss >> 10);
     return 0;
 }
 

@@ -2,10 +2,10 @@
  * loops_body.h - the loops for one instruction set.
  *
  * A kernel file defines LOOPS_TABLE, LOOPS_NAME and LOOPS_WIDTH, the floats of a vector. The loops
- * themselves are in loops_lanes_body.h, which is read once for each element type and width: LANES
- * neighbouring channels at a time, and one at a time for what is left of a block. Vectors are the
- * compiler's (vector_size), so that one text serves every instruction set; they are unaligned in
- * memory.
+ * themselves are in loops_lanes_body.h (and loops_window_body.h), which is read once for each
+ * element type and width: LANES neighbouring channels at a time, and one at a time for what is left
+ * of a block. Vectors are the compiler's (vector_size), so that one text serves every instruction
+ * set; they are unaligned in memory.
  */
 #include "nn/loops_priv.h"
 
