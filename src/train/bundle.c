@@ -40,7 +40,14 @@ static void json_text(struct sk_buf *out, const char *value)
 static int bundle_name(const struct sk_train *t, char **out, struct sk_err *err)
 {
     *out = t->o->name ? strdup(t->o->name) : sk_path_name(t->o->output_dir);
-    return *out ? 0 : sk_nomem(err);
+    if (!*out)
+        return sk_nomem(err);
+    for (char *c = *out; *c; c++) {
+        if (!sk_settings_is_name(*c))
+            *c = '-';
+    }
+    (*out)[strnlen(*out, SK_TRAIN_NAME_BYTES)] = '\0';
+    return 0;
 }
 
 /* What must be said when the pictures are drawn by `skerry sample-data`; NULL: they are not. */

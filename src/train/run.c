@@ -50,7 +50,10 @@ int sk_train_plan(struct sk_train *t, enum sk_nn_mode mode, unsigned batch, stru
         if (mode == SK_NN_TRAIN && t->o->sync_bn && sk_comm_size(t->comm) > 1)
             opts.reduce = &t->reduce;
         if (sk_nn_plan_new(t->nn, &opts, &t->plans[i].plan, err) < 0)
-            return sk_wrap(err, "a batch of %u pictures", batch);
+            return sk_wrap(err, "a batch of %u picture%s%s", batch, batch == 1 ? "" : "s",
+                           err->code == SK_INVALID
+                               ? " (choose another --batch-size or a larger --image-size)"
+                               : "");
         t->plans[i].mode = mode;
         t->plans[i].batch = batch;
     }
@@ -82,6 +85,7 @@ void sk_train_close(struct sk_train *t)
     free(t->class_weights);
     free(t->probabilities);
     free(t->truth);
+    sk_close(&t->lock_fd);
 }
 
 int sk_train_agree(struct sk_train *t, bool *flag, struct sk_err *err)
@@ -172,6 +176,11 @@ int sk_train_begin(struct sk_train *t, struct sk_err *err)
         return -1;
     if (!found)
         sk_train_state_start(&t->state, t->nn);
+    sk_train_note(
+        t,
+        "%zu pictures in %zu classes, %zu more for validation; %s at %u x %u, %s, %u threads (%s)",
+        t->train.count, t->data->class_count, t->val.count, t->arch->name, t->o->side, t->o->side,
+        t->o->precision == SK_NN_BF16 ? "bf16" : "f32", sk_nn_threads(), sk_nn_engine_name());
     return share_start(t, err);
 }
 
@@ -204,7 +213,7 @@ static int run(struct sk_train *t, struct sk_train_result *out, struct sk_err *e
 {
     uint64_t start_ns = sk_now_ns();
 
-    if (sk_train_open_data(t, err) < 0)
+    if (sk_train_lock_output(t, err) < 0 || sk_train_open_data(t, err) < 0)
         return -1;
     if (t->o->reuse && look_for_finished(t, out, err) < 0)
         return -1;
@@ -221,7 +230,7 @@ int sk_train(const struct sk_train_options *o, const struct sk_train_watch *watc
              const atomic_bool *stop, struct sk_train_result *out, struct sk_err *err)
 {
     SK_OWN(sk_comm_close) struct sk_comm *comm = NULL;
-    struct sk_train t = { .o = o, .watch = watch, .stop = stop };
+    struct sk_train t = { .o = o, .watch = watch, .stop = stop, .lock_fd = -1 };
     int rc = 0;
 
     *out = (struct sk_train_result){ .accuracy = NAN, .loss = NAN };

@@ -81,6 +81,35 @@ int sk_settings_fingerprint(const struct sk_train *t, char *hex, struct sk_err *
     return sk_sha256_hex(out.data, out.len, hex, err);
 }
 
+bool sk_settings_is_name(char c)
+{
+    return (unsigned char)c > ' ' && c != 127 && !strchr("/\"'\\", c);
+}
+
+static int check_name(const char *name, struct sk_err *err)
+{
+    for (const char *c = name; c && *c; c++) {
+        if (!sk_settings_is_name(*c))
+            return sk_fail(err, SK_USAGE,
+                           "--name '%s': no spaces, slashes, quotes or control characters", name);
+    }
+    if (name && (!*name || strlen(name) > SK_TRAIN_NAME_BYTES))
+        return sk_fail(err, SK_USAGE, "--name: 1 to %d bytes", SK_TRAIN_NAME_BYTES);
+    return 0;
+}
+
+/* Whether `path` is `folder` or lies below it. Folders that cannot be resolved are somebody else's
+ * error. */
+static bool lies_in(const char *path, const char *folder)
+{
+    SK_OWN(free) char *inner = realpath(path, NULL);
+    SK_OWN(free) char *outer = folder ? realpath(folder, NULL) : NULL;
+    size_t len = outer ? strlen(outer) : 0;
+
+    return inner && outer && strncmp(inner, outer, len) == 0 &&
+           (inner[len] == '/' || inner[len] == '\0');
+}
+
 /* A second .onnx file would make the output folder ambiguous as a bundle. */
 static int check_output(const struct sk_train_options *o, struct sk_err *err)
 {
@@ -91,6 +120,14 @@ static int check_output(const struct sk_train_options *o, struct sk_err *err)
                        o->onnx_name);
     if (sk_mkdirs(o->output_dir, 0777, err) < 0 || sk_dir_read(o->output_dir, &dir, err) < 0)
         return sk_wrap(err, "--output-dir");
+    if (lies_in(o->output_dir, o->data_path) || lies_in(o->output_dir, o->val_path)) {
+        (void)rmdir(o->output_dir); /* when it was made just now */
+        return sk_fail(
+            err, SK_USAGE,
+            "--output-dir %s lies in the folder of the pictures, where it would be taken for a "
+            "class; choose one outside",
+            o->output_dir);
+    }
     for (size_t i = 0; i < dir.count; i++) {
         if (sk_ends_with(dir.names[i], ".onnx") && strcmp(dir.names[i], o->onnx_name) != 0)
             return sk_fail(
@@ -118,5 +155,7 @@ int sk_settings_check(const struct sk_train_options *o, struct sk_err *err)
         return sk_fail(err, SK_UNSUPPORTED,
                        "--precision bf16: this CPU has neither AVX512-BF16 nor AMX; use f32 or "
                        "auto");
+    if (check_name(o->name, err) < 0)
+        return -1;
     return check_output(o, err);
 }

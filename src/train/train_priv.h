@@ -72,6 +72,13 @@ void sk_settings_json(const struct sk_train_options *o, struct sk_buf *out);
  * where the schedule depends on it), data digests, classes. hex: SK_SHA256_HEX. */
 struct sk_train;
 int sk_settings_fingerprint(const struct sk_train *t, char *hex, struct sk_err *err) SK_CHECK;
+
+enum {
+    SK_TRAIN_NAME_BYTES = 128
+};
+
+/* A character that a bundle's name may have (docs/spec/bundle.md). */
+bool sk_settings_is_name(char c);
 int sk_settings_check(const struct sk_train_options *o, struct sk_err *err) SK_CHECK;
 
 /* ---- one training ---- */
@@ -84,6 +91,7 @@ struct sk_train {
     const struct sk_train_options *o;
     const struct sk_train_watch *watch;
     const atomic_bool *stop;
+    int lock_fd; /* the output folder, locked while this process writes there; -1: not */
     struct sk_comm *comm;
     bool is_first; /* rank 0: talks and writes */
 
@@ -131,6 +139,10 @@ void sk_train_drop_plans(struct sk_train *t);
 /* True in all processes when it is in one. */
 int sk_train_agree(struct sk_train *t, bool *flag, struct sk_err *err) SK_CHECK;
 void sk_train_forget_judged(struct sk_train *t);
+
+/* output.c: takes the output folder for this training alone, and removes what a crash left half
+ * written. */
+int sk_train_lock_output(struct sk_train *t, struct sk_err *err) SK_CHECK;
 
 /* setup.c: datasets, split, sources; broken pictures are an error or left out. */
 int sk_train_open_data(struct sk_train *t, struct sk_err *err) SK_CHECK;

@@ -103,9 +103,12 @@ static void second_model_is_refused(void **state)
     struct sk_err err = SK_ERR_INIT;
 
     assert_int_equal(sk_settings_check(&x->options, &err), 0);
-    x->options.data_path = x->out;
+    char data[sizeof(x->data)];
+
+    memcpy(data, x->data, sizeof(data));
     memcpy(x->data, x->out, sizeof(x->data));
     tiny_write(x, "other.onnx", "");
+    memcpy(x->data, data, sizeof(x->data));
     refuse(x, "another model", "other.onnx");
 }
 

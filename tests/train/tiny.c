@@ -142,6 +142,7 @@ void tiny_open(struct tiny *x)
     x->t = (struct sk_train){ .o = &x->options,
                               .watch = &x->watch,
                               .stop = &x->stop,
+                              .lock_fd = -1,
                               .arch = sk_arch_find(x->options.arch),
                               .is_first = true };
     if (sk_nn_start(x->options.threads, &err) < 0 || sk_settings_check(&x->options, &err) < 0 ||

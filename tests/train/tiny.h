@@ -12,7 +12,7 @@
 
 struct tiny {
     char root[64]; /* temporary folder */
-    char data[96], out[96];
+    char data[96], out[128];
     struct sk_train_options options;
     struct sk_train_watch watch;
     atomic_bool stop;
