@@ -38,11 +38,12 @@ VARIANTS = {
     "tsan": ("clang", ["-Db_sanitize=thread", "-Db_lundef=false", "-Doptimization=1", "-Dfuzz=off"]),
 }
 
+# intercept_tls_get_addr=0: Clang 14's leak checker dies over the thread-local memory of libraries that are loaded while
+# threads of OpenMP run.
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:halt_on_error=1:abort_on_error=1:"
-                    "allocator_may_return_null=1",
-    # use_tls=0: Clang 14's leak checker dies over the thread-local memory of libraries that threads of OpenMP load late.
-    "LSAN_OPTIONS": f"suppressions={ROOT}/tools/lsan.supp:print_suppressions=0:use_tls=0",
+                    "allocator_may_return_null=1:intercept_tls_get_addr=0",
+    "LSAN_OPTIONS": f"suppressions={ROOT}/tools/lsan.supp:print_suppressions=0",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
     "TSAN_OPTIONS": f"suppressions={ROOT}/tools/tsan.supp:halt_on_error=1:second_deadlock_stack=1:history_size=4",
 }

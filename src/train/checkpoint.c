@@ -261,6 +261,7 @@ static int read_all(struct sk_train *t, const struct sk_weights *w, struct sk_er
         read_history(history, &t->state, t->o->epochs, err) < 0 ||
         read_arrays(w, arrays, false, err) < 0)
         return -1;
+    free(t->weights_from);
     t->weights_from = strdup(weights);
     if (!t->weights_from)
         return sk_nomem(err);
