@@ -94,6 +94,36 @@ static int find_readme(const char *dir, bool *is_ours, struct sk_err *err)
     return 0;
 }
 
+/* Replacing must not take pictures of somebody else with it: all files below `part` are ours. */
+static int check_part(const struct sk_synth_set *set, const char *part, struct sk_err *err)
+{
+    SK_OWN(free) char *root = sk_path_join(set->dir, part);
+    SK_AUTO(sk_dir_done) struct sk_dir classes = { 0 };
+
+    if (!root)
+        return sk_nomem(err);
+    if (!sk_is_dir(root))
+        return 0;
+    if (sk_dir_read(root, &classes, err) < 0)
+        return -1;
+    for (size_t c = 0; c < classes.count; c++) {
+        SK_OWN(free) char *folder = sk_path_join(root, classes.names[c]);
+        SK_AUTO(sk_dir_done) struct sk_dir files = { 0 };
+
+        if (!folder)
+            return sk_nomem(err);
+        if (sk_dir_read(folder, &files, err) < 0)
+            return -1;
+        for (size_t i = 0; i < files.count; i++) {
+            if (strncmp(files.names[i], "synthetic-", strlen("synthetic-")) != 0)
+                return sk_fail(err, SK_EXISTS,
+                               "'%s/%s' is no part of a sample set and would be lost; move it away",
+                               folder, files.names[i]);
+        }
+    }
+    return 0;
+}
+
 /* The folder must be ours to write into. */
 static int check_dir(const struct sk_synth_set *set, struct sk_err *err)
 {
@@ -114,6 +144,10 @@ static int check_dir(const struct sk_synth_set *set, struct sk_err *err)
         if (!set->replace)
             return sk_fail(err, SK_EXISTS, "'%s' holds a sample set already (--force replaces it)",
                            set->dir);
+    }
+    for (unsigned part = 0; part < PARTS; part++) {
+        if (check_part(set, part_names[part], err) < 0)
+            return -1;
     }
     return 0;
 }

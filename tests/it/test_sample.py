@@ -101,3 +101,16 @@ def test_averages_do_not_tell(cli, tmp_path):
     scale = StandardScaler().fit(rows)
     model = LogisticRegression(max_iter=1000).fit(scale.transform(rows), labels)
     assert model.score(scale.transform(others), truth) < 0.75
+
+
+def test_force_spares_other_pictures(cli, tmp_path):
+    """A picture that somebody put among ours is not deleted; it is named."""
+    folder = tmp_path / "set"
+    flags = ["--out", folder, "--count", 2, "--val-count", 0, "--size", 32]
+    assert cli("sample-data", *flags).returncode == 0
+    mine = folder / "train" / "defect" / "mine.jpg"
+    mine.write_bytes(b"precious")
+    done = cli("sample-data", *flags, "--force")
+    assert done.returncode == 1 and "mine.jpg" in done.stderr and mine.read_bytes() == b"precious"
+    mine.unlink()
+    assert cli("sample-data", *flags, "--force").returncode == 0
