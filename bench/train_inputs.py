@@ -42,11 +42,11 @@ def photos(folder, count, seed=1):
 
 
 def split(folder, pictures, labels):
-    """Pictures (8-bit grey arrays) to folder/train and folder/test: of each class every fifth is for the test."""
+    """Pictures (8-bit grey arrays) to folder/train and folder/test: of each class every fifth, from the first on, is for the test."""
     seen = {}
     for pixels, label in zip(pictures, labels):
         n = seen[label] = seen.get(label, -1) + 1
-        path = folder / ("test" if n % 5 == 4 else "train") / str(label) / f"{n:04}.png"
+        path = folder / ("test" if n % 5 == 0 else "train") / str(label) / f"{n:04}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path)
     return folder
