@@ -14,3 +14,7 @@ printf '   %s$ skerry train --data-path %s --val-path %s --output-dir %s \\\n   
 timeout --foreground --preserve-status --signal=INT --kill-after=60 "$train_time" \
     "$skerry" train --data-path "$data/train" --val-path "$data/val" --output-dir "$bundle" \
     "${settings[@]}" "${again[@]}" | sed 's/^/   /'
+if grep -q '"interrupted": true' "$bundle/training.json"; then
+    say "the clock cut it short after $train_time s: what comes next may be wrong more often; the next demo goes on"
+    min_accuracy=0
+fi
