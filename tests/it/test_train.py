@@ -274,7 +274,13 @@ def start(home, data, out, *args):
     return subprocess.Popen(
         [program.binary(), "train", "--data-path", str(data), "--output-dir", str(out), "--weights", "none",
          "--image-size", str(SIDE), "--batch-size", "8", "--precision", "f32", *map(str, args)], cwd=home,
-        env=program.environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        env=program.environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=hear_ctrl_c)
+
+
+def hear_ctrl_c():
+    """A shell starts background jobs with SIGINT ignored, and what is ignored stays so: the tests may be such a job."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(process, text):
@@ -414,3 +420,18 @@ def test_waits_for_nothing_after_the_first_epoch(train, data):
 def test_help_has_examples(cli):
     text = cli("train", "--help").stdout
     assert "--data-path" in text and "skerry train" in text
+
+
+def test_ignored_ctrl_c_stays_ignored(home, data, tmp_path):
+    """Under nohup or as a script's background job SIGINT is ignored; SIGTERM ends training then, too."""
+    process = subprocess.Popen(
+        ["sh", "-c", 'trap "" INT; exec "$0" "$@"', program.binary(), "train", "--data-path", str(data), "--output-dir",
+         str(tmp_path / "out"), "--weights", "none", "--image-size", str(SIDE), "--batch-size", "8", "--precision", "f32",
+         "--epochs", "1000"], cwd=home, env=program.environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(process, "Epoch 2/")
+    process.send_signal(signal.SIGINT)
+    wait_for(process, "Epoch 4/")
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert training(tmp_path / "out")["interrupted"]

@@ -11,7 +11,7 @@ again=(--reuse)
 [ ! -f "$bundle/checkpoint.safetensors" ] || again+=(--resume)
 printf '   %s$ skerry train --data-path %s --val-path %s --output-dir %s \\\n       %s%s\n' "$dim" "$data/train" "$data/val" \
     "$bundle" "${settings[*]} ${again[*]}" "$plain"
-timeout --foreground --preserve-status --signal=INT --kill-after=60 "$train_time" \
+timeout --foreground --preserve-status --signal=TERM --kill-after=60 "$train_time" \
     "$skerry" train --data-path "$data/train" --val-path "$data/val" --output-dir "$bundle" \
     "${settings[@]}" "${again[@]}" | sed 's/^/   /'
 if grep -q '"interrupted": true' "$bundle/training.json"; then
