@@ -5,10 +5,16 @@
  * Weights are left to oneDNN (format any), so they are moved between the plain master copy and the
  * primitive's layout. Scratch memory is the caller's, so that it is shared by all. The algorithm is
  * always direct: Winograd rounds differently.
+ *
+ * Pictures and gradients come in the network's layout. Where oneDNN has no fast code for a pass in
+ * it (gradients of weights of a 3 x 3 kernel over 2 x 2 maps on AVX2), the pass copies them into a
+ * layout that has: its reference code is a thousand times slower than both.
  */
 #include "nn/dnnl_link_priv.h"
 
 #include "base/cleanup.h"
+
+#include <string.h>
 
 /* 2.x has memory descriptors as structs, 3.x as owned pointers. */
 #if DNNL_VERSION_MAJOR < 3
@@ -19,6 +25,13 @@ typedef const_dnnl_memory_desc_t desc_ref;
 #define REF(d) (d)
 #endif
 
+/* A tensor moved into another layout before each run. move NULL: it is used as it comes. */
+struct copy {
+    dnnl_primitive_t move;
+    dnnl_memory_t memory;
+    size_t at; /* in the scratch memory */
+};
+
 struct sk_dn_conv {
     enum sk_dn_pass pass;
     struct sk_dn_conv_shape shape;
@@ -27,6 +40,8 @@ struct sk_dn_conv {
     /* Without data; each run says where it is. */
     dnnl_memory_t src, weights, bias, dst, scratch, plain_weights, plain_src;
     size_t scratch_bytes, weight_bytes, src_bytes;
+    bool copies; /* the layouts of the primitive are not those of the network */
+    struct copy src_copy, dst_copy;
 };
 
 /* Descriptors that a new primitive is asked with. */
@@ -317,7 +332,24 @@ static int prepare_src(struct sk_dn_conv *c, desc_ref own, struct sk_err *err)
     return new_move(REF(plain), own, &c->move_src, err);
 }
 
-static int prepare(struct sk_dn_conv *c, struct sk_err *err)
+enum {
+    ALIGNMENT = 64
+};
+
+/* The primitive wants `own`, the network has `given`. */
+static int prepare_copy(struct sk_dn_conv *c, desc_ref given, desc_ref own, struct copy *out,
+                        struct sk_err *err)
+{
+    if (sk_dn.memory_desc_equal(given, own))
+        return 0;
+    if (new_memory(own, &out->memory, err) < 0 || new_move(given, own, &out->move, err) < 0)
+        return -1;
+    out->at = (c->scratch_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    c->scratch_bytes = out->at + sk_dn.memory_desc_get_size(own);
+    return 0;
+}
+
+static int prepare(struct sk_dn_conv *c, const struct asked *a, struct sk_err *err)
 {
     static const dnnl_query_t queries[][3] = {
         [SK_DN_INFER] = { dnnl_query_src_md, dnnl_query_weights_md, dnnl_query_dst_md },
@@ -331,18 +363,64 @@ static int prepare(struct sk_dn_conv *c, struct sk_err *err)
     desc_ref scratch = sk_dn.primitive_desc_query_md(c->desc, dnnl_query_scratchpad_md, 0);
     desc_ref bias = c->shape.has_bias ? sk_dn.primitive_desc_query_md(c->desc, q[1], 1) : NULL;
 
-    if (prepare_src(c, sk_dn.primitive_desc_query_md(c->desc, q[0], 0), err) < 0 ||
+    desc_ref src = sk_dn.primitive_desc_query_md(c->desc, q[0], 0);
+    desc_ref dst = sk_dn.primitive_desc_query_md(c->desc, q[2], 0);
+    desc_ref given_src = c->copies ? REF(a->src) : src, given_dst = c->copies ? REF(a->dst) : dst;
+
+    c->scratch_bytes = sk_dn.memory_desc_get_size(scratch);
+    if (prepare_src(c, given_src, err) < 0 ||
         prepare_weights(c, sk_dn.primitive_desc_query_md(c->desc, q[1], 0), err) < 0 ||
-        new_memory(sk_dn.primitive_desc_query_md(c->desc, q[2], 0), &c->dst, err) < 0 ||
-        new_memory(scratch, &c->scratch, err) < 0)
+        new_memory(given_dst, &c->dst, err) < 0 || new_memory(scratch, &c->scratch, err) < 0 ||
+        prepare_copy(c, given_src, src, &c->src_copy, err) < 0 ||
+        prepare_copy(c, given_dst, dst, &c->dst_copy, err) < 0)
         return -1;
     if (bias && c->pass != SK_DN_BACK_DATA && new_memory(bias, &c->bias, err) < 0)
         return -1;
-    c->scratch_bytes = sk_dn.memory_desc_get_size(scratch);
     return sk_dn_check(sk_dn.primitive_create(&c->run, c->desc), "convolution", err);
 }
 
 SK_DEFINE_OWN(struct sk_dn_conv, sk_dn_conv_free);
+
+static bool is_reference(const_dnnl_primitive_desc_t desc)
+{
+    const char *text = NULL;
+
+    return sk_dn.primitive_desc_query(desc, dnnl_query_impl_info_str, 0, &text) == dnnl_success &&
+           strncmp(text, "ref", 3) == 0;
+}
+
+/* Copies of pictures and gradients are small beside the weights: so it is with small maps. */
+static bool is_cheap_to_copy(const struct sk_dn_conv_shape *s)
+{
+    size_t in = (size_t)s->n * s->ic * s->ih * s->iw, out = (size_t)s->n * s->oc * s->oh * s->ow;
+
+    return in + out <= (size_t)s->oc * s->ic / s->groups * s->kernel * s->kernel;
+}
+
+/* The same pass with pictures and gradients in whatever layout has fast code. Without one, what is
+ * there stays. */
+static int find_faster(struct sk_dn_conv *c, const struct asked *a,
+                       const_dnnl_primitive_attr_t attr, const_dnnl_primitive_desc_t hint,
+                       struct sk_err *err)
+{
+    SK_AUTO(asked_done) struct asked free_choice = { 0 };
+    SK_AUTO(desc_done) dnnl_primitive_desc_t found = NULL;
+    struct sk_dn_conv_shape s = c->shape;
+
+    s.src = s.dst = SK_DN_ANY;
+    if (activation_desc(&s, true, &free_choice.src, err) < 0 ||
+        activation_desc(&s, false, &free_choice.dst, err) < 0 ||
+        copy_desc(REF(a->weights), &free_choice.weights, err) < 0 ||
+        (s.has_bias && copy_desc(REF(a->bias), &free_choice.bias, err) < 0))
+        return -1;
+    if (create_desc(c->pass, &s, &free_choice, attr, hint, &found) != dnnl_success ||
+        is_reference(found))
+        return 0;
+    desc_done(&c->desc);
+    c->desc = SK_TAKE(found);
+    c->copies = true;
+    return 0;
+}
 
 int sk_dn_conv_new(enum sk_dn_pass pass, const struct sk_dn_conv_shape *shape,
                    const struct sk_dn_conv *forward, struct sk_dn_conv **out, struct sk_err *err)
@@ -357,9 +435,13 @@ int sk_dn_conv_new(enum sk_dn_pass pass, const struct sk_dn_conv_shape *shape,
     c->shape = *shape;
     if (ask(pass, shape, forward, &a, err) < 0 || new_attr(shape, &attr, err) < 0)
         return -1;
-    if (sk_dn_check(create_desc(pass, shape, &a, attr, forward ? forward->desc : NULL, &c->desc),
-                    "convolution", err) < 0 ||
-        prepare(c, err) < 0)
+    const_dnnl_primitive_desc_t hint = forward ? forward->desc : NULL;
+    if (sk_dn_check(create_desc(pass, shape, &a, attr, hint, &c->desc), "convolution", err) < 0)
+        return -1;
+    if (pass == SK_DN_BACK_WEIGHTS && shape->dst != SK_DN_ANY && is_cheap_to_copy(shape) &&
+        is_reference(c->desc) && find_faster(c, &a, attr, hint, err) < 0)
+        return -1;
+    if (prepare(c, &a, err) < 0)
         return -1;
     *out = SK_TAKE(c);
     return 0;
@@ -369,9 +451,11 @@ void sk_dn_conv_free(struct sk_dn_conv *c)
 {
     if (!c)
         return;
-    const dnnl_memory_t memories[] = { c->src,     c->weights,       c->bias,     c->dst,
-                                       c->scratch, c->plain_weights, c->plain_src };
-    const dnnl_primitive_t primitives[] = { c->run, c->move_weights, c->move_src };
+    const dnnl_memory_t memories[] = { c->src,       c->weights,         c->bias,
+                                       c->dst,       c->scratch,         c->plain_weights,
+                                       c->plain_src, c->src_copy.memory, c->dst_copy.memory };
+    const dnnl_primitive_t primitives[] = { c->run, c->move_weights, c->move_src, c->src_copy.move,
+                                            c->dst_copy.move };
 
     for (size_t i = 0; i < sizeof(memories) / sizeof(memories[0]); i++)
         if (memories[i])
@@ -452,6 +536,15 @@ int sk_dn_conv_move_src(struct sk_dn_conv *c, const float *from, void *to, struc
     return move(c->move_src, c->plain_src, from, c->src, to, err);
 }
 
+/* Fills a copy, if there is one, and gives the memory that the primitive reads. */
+static int take_copy(const struct copy *copy, dnnl_memory_t given, const void *data, char *scratch,
+                     dnnl_memory_t *out, struct sk_err *err)
+{
+    *out = copy->move ? copy->memory : given;
+    return copy->move ? move(copy->move, given, data, copy->memory, scratch + copy->at, err)
+                      : point(given, data, err);
+}
+
 int sk_dn_conv_run(struct sk_dn_conv *c, const struct sk_dn_conv_data *d, struct sk_err *err)
 {
     static const int names[][4] = {
@@ -462,15 +555,19 @@ int sk_dn_conv_run(struct sk_dn_conv *c, const struct sk_dn_conv_data *d, struct
                                  DNNL_ARG_DIFF_BIAS },
     };
     const int *n = names[c->pass];
-    dnnl_exec_arg_t args[] = { { n[0], c->src },
+    dnnl_memory_t src = NULL, dst = NULL;
+
+    if (take_copy(&c->src_copy, c->src, d->src, d->scratch, &src, err) < 0 ||
+        take_copy(&c->dst_copy, c->dst, d->dst, d->scratch, &dst, err) < 0 ||
+        point(c->weights, d->weights, err) < 0 || point(c->scratch, d->scratch, err) < 0)
+        return -1;
+
+    dnnl_exec_arg_t args[] = { { n[0], src },
                                { n[1], c->weights },
-                               { n[2], c->dst },
+                               { n[2], dst },
                                { DNNL_ARG_SCRATCHPAD, c->scratch },
                                { n[3], c->bias } };
 
-    if (point(c->src, d->src, err) < 0 || point(c->weights, d->weights, err) < 0 ||
-        point(c->dst, d->dst, err) < 0 || point(c->scratch, d->scratch, err) < 0)
-        return -1;
     if (c->bias && point(c->bias, d->bias, err) < 0)
         return -1;
     return execute(c->run, args, c->bias ? 5 : 4, "convolution", err);

@@ -46,6 +46,31 @@ static void test_passes(void **state)
     assert_int_equal(sk_dn_conv_src_bytes(forward), 0); /* the layout was given */
 }
 
+/* The last maps of residual networks at 64 and 32 pixels: the reference code would take seconds. */
+static void test_small_maps(void **state)
+{
+    static const unsigned sides[] = { 2, 1 };
+    enum sk_dn_layout layout = SK_DN_ANY;
+    struct sk_err err = SK_ERR_INIT;
+
+    (void)state;
+    assert_int_equal(sk_dn_best_layout(SK_DN_F32, &layout, &err), 0);
+    for (size_t i = 0; i < sizeof(sides) / sizeof(sides[0]); i++) {
+        SK_OWN(sk_dn_conv_free) struct sk_dn_conv *forward = NULL;
+        SK_OWN(sk_dn_conv_free) struct sk_dn_conv *weights = NULL;
+        struct sk_dn_conv_shape s = shape;
+
+        s.n = 32;
+        s.ic = s.oc = 512;
+        s.ih = s.iw = s.oh = s.ow = sides[i];
+        s.src = s.dst = layout;
+        assert_int_equal(sk_dn_conv_new(SK_DN_FORWARD, &s, NULL, &forward, &err), 0);
+        assert_int_equal(sk_dn_conv_new(SK_DN_BACK_WEIGHTS, &s, forward, &weights, &err), 0);
+        if (strncmp(sk_dn_conv_impl(weights), "ref", 3) == 0)
+            fail_msg("side %u: %s", sides[i], sk_dn_conv_impl(weights));
+    }
+}
+
 /* The direct algorithm, also where Winograd would be offered. */
 static void test_direct(void **state)
 {
@@ -98,9 +123,10 @@ static void test_fusable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layout),      cmocka_unit_test(test_passes),
-        cmocka_unit_test(test_direct),      cmocka_unit_test(test_misfit),
-        cmocka_unit_test(test_allocations), cmocka_unit_test(test_fusable),
+        cmocka_unit_test(test_layout),     cmocka_unit_test(test_passes),
+        cmocka_unit_test(test_small_maps), cmocka_unit_test(test_direct),
+        cmocka_unit_test(test_misfit),     cmocka_unit_test(test_allocations),
+        cmocka_unit_test(test_fusable),
     };
     return cmocka_run_group_tests(tests, net_start, NULL);
 }
