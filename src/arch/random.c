@@ -2,24 +2,16 @@
  * random.c - random numbers from a key and an index: no state, any order, the same on every
  * machine.
  *
- * Bits are those of SplitMix64 (Steele, Lea, Flood 2014): its output function on key + (index + 1)
- * times its odd constant. Normal numbers are made by Marsaglia's polar method. Only operations that
- * IEEE 754 rounds correctly take part: + - * / and sqrt; the logarithm is computed here, because
- * libraries differ in its last bits. The project is compiled without contraction to fused
- * multiply-add.
+ * Bits are those of SplitMix64 (base/mix64.h) on key + (index + 1) times its step. Normal numbers
+ * are made by Marsaglia's polar method. Only operations that IEEE 754 rounds correctly take part: +
+ * - * / and sqrt; the logarithm is computed here, because libraries differ in its last bits. The
+ * project is compiled without contraction to fused multiply-add.
  */
 #include "arch/arch_priv.h"
 
+#include "base/mix64.h"
+
 #include <math.h>
-
-static const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
-
-static uint64_t mix(uint64_t z)
-{
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
 
 uint64_t sk_random_key(uint64_t seed, const char *name)
 {
@@ -27,12 +19,12 @@ uint64_t sk_random_key(uint64_t seed, const char *name)
 
     for (; *name; name++)
         hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
-    return mix(mix(seed + odd) ^ hash);
+    return sk_mix64(sk_mix64(seed + SK_MIX64_STEP) ^ hash);
 }
 
 double sk_random_uniform(uint64_t key, uint64_t index)
 {
-    return (double)(mix(key + (index + 1) * odd) >> 11) * 0x1p-53;
+    return (double)(sk_mix64(key + (index + 1) * SK_MIX64_STEP) >> 11) * 0x1p-53;
 }
 
 /* ln x for finite x > 0, within some 1e-15 of the true value: x = m 2^e with m in [sqrt 1/2,
@@ -56,8 +48,8 @@ static double logarithm(double x)
 
 void sk_random_normals(uint64_t key, uint64_t index, double out[2])
 {
-    uint64_t own = mix(key + (index + 1) * odd); /* a stream for this index: points may be refused
-                                                  */
+    /* a stream for this index: points may be refused */
+    uint64_t own = sk_mix64(key + (index + 1) * SK_MIX64_STEP);
 
     for (uint64_t try = 0;; try += 2) {
         double u = 2 * sk_random_uniform(own, try) - 1;

@@ -21,6 +21,7 @@
 #include "cli/bench_priv.h"
 
 #include "base/clock.h"
+#include "base/mix64.h"
 
 #include <errno.h>
 #include <math.h>
@@ -166,10 +167,7 @@ static uint64_t next_random(uint64_t *state)
 /* Seeds such as 1 and 2 must not give similar starts: one step of splitmix64. */
 static uint64_t scramble(uint64_t seed)
 {
-    seed += 0x9e3779b97f4a7c15u;
-    seed = (seed ^ (seed >> 30)) * 0xbf58476d1ce4e5b9u;
-    seed = (seed ^ (seed >> 27)) * 0x94d049bb133111ebu;
-    return (seed ^ (seed >> 31)) | 1;
+    return sk_mix64(seed + SK_MIX64_STEP) | 1;
 }
 
 /* Exponential gaps make a Poisson process. */

@@ -1,20 +1,13 @@
 /*
  * rng.c - numbers that look random and are the same on every machine.
  *
- * SplitMix64 (Steele, Lea, Flood 2014): the state grows by a constant, the output is a mix of it.
+ * SplitMix64 (base/mix64.h): the state grows by a constant, the output is a mix of it.
  * A stream starts where mixing seed, purpose and two numbers (epoch and picture) leads, so streams
  * need no order among themselves: any thread can make any of them.
  */
 #include "dataset/dataset_priv.h"
 
-static const uint64_t step = 0x9E3779B97F4A7C15u;
-
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-    return x ^ (x >> 31);
-}
+#include "base/mix64.h"
 
 struct sk_rng sk_rng_of(uint64_t seed, enum sk_rng_use use, uint64_t a, uint64_t b)
 {
@@ -22,14 +15,14 @@ struct sk_rng sk_rng_of(uint64_t seed, enum sk_rng_use use, uint64_t a, uint64_t
     uint64_t state = 0;
 
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        state = mix(state + step + parts[i]);
+        state = sk_mix64(state + SK_MIX64_STEP + parts[i]);
     return (struct sk_rng){ state };
 }
 
 uint64_t sk_rng_next(struct sk_rng *r)
 {
-    r->state += step;
-    return mix(r->state);
+    r->state += SK_MIX64_STEP;
+    return sk_mix64(r->state);
 }
 
 uint64_t sk_rng_below(struct sk_rng *r, uint64_t n)

@@ -10,6 +10,7 @@
 #include "http/http_priv.h"
 
 #include "base/clock.h"
+#include "base/mix64.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -227,10 +228,8 @@ static void choose_id(struct sk_http_req *r, const char *given)
     /* splitmix64 of a counter: different in each request, not guessable from one to the next
      * process */
     struct sk_http_server *s = r->conn->server;
-    uint64_t z = s->id_seed + atomic_fetch_add(&s->id_next, 1) * 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    (void)snprintf(r->id, sizeof r->id, "%016llx", (unsigned long long)(z ^ z >> 31));
+    uint64_t z = sk_mix64(s->id_seed + atomic_fetch_add(&s->id_next, 1) * SK_MIX64_STEP);
+    (void)snprintf(r->id, sizeof r->id, "%016llx", (unsigned long long)z);
 }
 
 /* ---- checks, in the order of their answers ---- */

@@ -6,6 +6,8 @@
  */
 #include "nn/nn_priv.h"
 
+#include "base/mix64.h"
+
 enum {
     PART = 4096 /* elements that a thread takes at once */
 };
@@ -230,10 +232,7 @@ static int mul_backward(struct sk_nn_plan *p, struct sk_nn_op *op, struct sk_err
  * the same with any number of threads and any layout, and backward makes it again. */
 static uint64_t mix(uint64_t x)
 {
-    x += 0x9e3779b97f4a7c15u;
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
+    return sk_mix64(x + SK_MIX64_STEP);
 }
 
 float sk_nn_mask(uint64_t seed, int layer, uint64_t element, float rate)

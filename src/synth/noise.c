@@ -1,17 +1,16 @@
 /*
  * noise.c - chance with a seed, smooth noise, a sine without libm.
  *
- * Dice are splitmix64 (Steele, Lea, Flood 2014). Noise hashes the corners of the cell that a point
+ * Dice are SplitMix64 (base/mix64.h). Noise hashes the corners of the cell that a point
  * is in and blends them smoothly.
  */
 #include "synth/synth_priv.h"
 
+#include "base/mix64.h"
+
 uint64_t sk_dice_next(struct sk_dice *d)
 {
-    uint64_t z = d->state += 0x9E3779B97F4A7C15u;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
+    return sk_mix64(d->state += SK_MIX64_STEP);
 }
 
 uint32_t sk_dice_pick(struct sk_dice *d, uint32_t n)

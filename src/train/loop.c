@@ -9,6 +9,7 @@
  * before.
  */
 #include "base/clock.h"
+#include "base/mix64.h"
 #include "train/train_priv.h"
 
 #include <math.h>
@@ -106,7 +107,7 @@ static int step(struct sk_train *t, const struct sk_batch *b, size_t batches, st
     if (denominator(t, b, &loss.denominator, err) < 0 ||
         sk_train_plan(t, SK_NN_TRAIN, b->count, &plan, err) < 0)
         return -1;
-    if (sk_nn_step(plan, b->pictures, b->labels, &loss, t->o->seed + s->step * 0x9E3779B97F4A7C15U,
+    if (sk_nn_step(plan, b->pictures, b->labels, &loss, t->o->seed + s->step * SK_MIX64_STEP,
                    &result, err) < 0 ||
         join(t, &result, err) < 0)
         return -1;
