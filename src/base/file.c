@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -102,15 +103,17 @@ void sk_map_close(struct sk_map *map)
         *map = (struct sk_map){ 0 };
 }
 
-static int write_all(int fd, const char *bytes, size_t len)
+int sk_write_all(int fd, const void *bytes, size_t len)
 {
+    const char *at = bytes;
+
     while (len > 0) {
-        ssize_t n = write(fd, bytes, len);
+        ssize_t n = write(fd, at, len);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return -1;
-        bytes += n;
+        at += n;
         len -= (size_t)n;
     }
     return 0;
@@ -135,11 +138,26 @@ static int sync_dir(const char *path)
     return fsync(fd) < 0 && errno != EINVAL && errno != EROFS ? -1 : 0;
 }
 
+/* For mkostemp: six letters and digits. */
+static const char temp_suffix[] = "XXXXXX";
+
+bool sk_file_is_leftover(const char *name, const char *of)
+{
+    size_t len = strlen(of);
+
+    if (strncmp(name, of, len) != 0 || name[len] != '.')
+        return false;
+    name += len + 1;
+    for (len = 0; isalnum((unsigned char)name[len]);)
+        len++;
+    return len == sizeof(temp_suffix) - 1 && name[len] == '\0';
+}
+
 int sk_file_begin(struct sk_file_out *f, const char *path, struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf temp = SK_BUF_INIT(PATH_MAX);
 
-    sk_buf_fmt(&temp, "%s.XXXXXX", path);
+    sk_buf_fmt(&temp, "%s.%s", path, temp_suffix);
     if (!sk_buf_ok(&temp))
         return sk_buf_fail(&temp, err);
     f->fd = mkostemp(temp.data, O_CLOEXEC);
@@ -152,7 +170,7 @@ int sk_file_begin(struct sk_file_out *f, const char *path, struct sk_err *err)
 
 int sk_file_put(struct sk_file_out *f, const void *bytes, size_t len, struct sk_err *err)
 {
-    if (write_all(f->fd, bytes, len) < 0)
+    if (sk_write_all(f->fd, bytes, len) < 0)
         return sk_fail_errno(err, "'%s'", f->path);
     return 0;
 }

@@ -52,6 +52,12 @@ int sk_file_begin(struct sk_file_out *f, const char *path, struct sk_err *err) S
 int sk_file_put(struct sk_file_out *f, const void *bytes, size_t len, struct sk_err *err) SK_CHECK;
 int sk_file_end(struct sk_file_out *f, unsigned mode, struct sk_err *err) SK_CHECK;
 void sk_file_out_done(struct sk_file_out *f);
+/* Whether `name` is what a crash between begin and end leaves of a file `of`: "of.a1B2c3". Both
+ * without folders. */
+bool sk_file_is_leftover(const char *name, const char *of);
+
+/* All bytes, through interruptions: 0, or -1 with errno. Neither synced nor renamed. */
+int sk_write_all(int fd, const void *bytes, size_t len);
 
 /* mkdir -p; existing folders are fine. */
 int sk_mkdirs(const char *path, unsigned mode, struct sk_err *err) SK_CHECK;

@@ -115,7 +115,7 @@ static int check_part(const struct sk_synth_set *set, const char *part, struct s
         if (sk_dir_read(folder, &files, err) < 0)
             return -1;
         for (size_t i = 0; i < files.count; i++) {
-            if (strncmp(files.names[i], "synthetic-", strlen("synthetic-")) != 0)
+            if (!sk_starts_with(files.names[i], "synthetic-"))
                 return sk_fail(err, SK_EXISTS,
                                "'%s/%s' is no part of a sample set and would be lost; move it away",
                                folder, files.names[i]);
@@ -169,16 +169,7 @@ static int write_file(const char *path, const uint8_t *bytes, size_t len, struct
 
     if (fd < 0)
         return sk_fail_errno(err, "'%s'", path);
-    while (len > 0) {
-        ssize_t n = write(fd, bytes, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return sk_fail_errno(err, "'%s'", path);
-        bytes += n;
-        len -= (size_t)n;
-    }
-    if (close(sk_take_fd(&fd)) < 0)
+    if (sk_write_all(fd, bytes, len) < 0 || close(sk_take_fd(&fd)) < 0)
         return sk_fail_errno(err, "'%s'", path);
     return 0;
 }

@@ -6,18 +6,11 @@
  * removed.
  */
 #include "base/file.h"
-#include "base/str.h"
 #include "train/train_priv.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/file.h>
-
-enum {
-    RANDOM = 6 /* letters and digits of mkstemp behind the last dot */
-};
 
 static bool is_half_written(const char *name, const char *onnx_name)
 {
@@ -29,16 +22,9 @@ static bool is_half_written(const char *name, const char *onnx_name)
                                  "training.json",
                                  "report.html",
                                  onnx_name };
-    size_t len = strlen(name);
 
-    if (len <= RANDOM + 1 || name[len - RANDOM - 1] != '.')
-        return false;
-    for (size_t i = len - RANDOM; i < len; i++) {
-        if (!isalnum((unsigned char)name[i]))
-            return false;
-    }
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
-        if (strlen(ours[i]) == len - RANDOM - 1 && strncmp(name, ours[i], len - RANDOM - 1) == 0)
+        if (sk_file_is_leftover(name, ours[i]))
             return true;
     }
     return false;

@@ -280,6 +280,25 @@ static void test_no_memory(void **state)
     assert_true(sk_alloc_sweep("file", everything, state, 0) > 5);
 }
 
+static void test_leftovers(void **state)
+{
+    static const struct {
+        const char *name, *of;
+        bool is;
+    } rows[] = {
+        { "a.json.a1B2c3", "a.json", true },  { "a.json", "a.json", false },
+        { "a.json.a1B2c", "a.json", false },  { "a.json.a1B2c34", "a.json", false },
+        { "a.json.a1-2c3", "a.json", false }, { "b.json.a1B2c3", "a.json", false },
+        { "a.jsonXa1B2c3", "a.json", false }, { "a.json.", "a.json", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (sk_file_is_leftover(rows[i].name, rows[i].of) != rows[i].is)
+            fail_msg("'%s' of '%s'", rows[i].name, rows[i].of);
+    }
+}
+
 #define ROW(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -288,7 +307,7 @@ int main(void)
         ROW(test_write_and_read), ROW(test_pieces),    ROW(test_read_bounds),
         ROW(test_not_regular),    ROW(test_map),       ROW(test_stdin),
         ROW(test_folders),        ROW(test_remove),    ROW(test_paths),
-        ROW(test_cache),          ROW(test_no_memory),
+        ROW(test_cache),          ROW(test_no_memory), cmocka_unit_test(test_leftovers),
     };
     return cmocka_run_group_tests_name("file", tests, NULL, NULL);
 }
