@@ -59,6 +59,13 @@ int sk_bundle_open(const char *path, const char *labels_file, struct sk_bundle *
 void sk_bundle_free(struct sk_bundle *b);
 SK_DEFINE_OWN(struct sk_bundle, sk_bundle_free);
 
+enum {
+    SK_BUNDLE_NAME_BYTES = 128
+};
+
+/* A character that a bundle's name may have: it goes into URLs, metrics and logs. */
+bool sk_bundle_is_name_char(char c);
+
 /* True when path is a bundle folder or an .onnx file; false for a folder of models. */
 bool sk_bundle_is(const char *path);
 

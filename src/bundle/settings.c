@@ -18,8 +18,7 @@ static const char *const keys[] = { "name",   "description", "grey16",      "exi
 
 enum {
     KEY_COUNT = sizeof(keys) / sizeof(keys[0]),
-    NEAR = 3,
-    NAME_BYTES = 128
+    NEAR = 3
 };
 
 void sk_bundle_warn(struct sk_buf *warnings, const char *fmt, ...)
@@ -93,13 +92,17 @@ static int read_choice(const struct sk_json *doc, const char *key, const char *c
                    sk_buf_ok(&list) ? list.data : "the choices");
 }
 
-/* The name goes into URLs, metrics and logs. */
+bool sk_bundle_is_name_char(char c)
+{
+    return (unsigned char)c > ' ' && c != 0x7f && c != '/' && c != '"' && c != '\\';
+}
+
 static int check_name(const char *name, struct sk_err *err)
 {
     if (name[0] == '\0')
         return sk_fail(err, SK_INVALID, "'name' is empty");
     for (const char *c = name; *c != '\0'; c++) {
-        if ((unsigned char)*c <= ' ' || *c == '/' || *c == '"' || *c == '\\' || *c == 0x7f)
+        if (!sk_bundle_is_name_char(*c))
             return sk_fail(err, SK_INVALID,
                            "'name': no spaces, slashes, quotes or control characters are allowed");
     }
@@ -160,7 +163,7 @@ int sk_bundle_settings(const struct sk_json *doc, struct sk_bundle *b, struct sk
                        sk_json_type_name(sk_json_type(doc)));
     for (void *it = sk_json_first(doc); it; it = sk_json_next(doc, it))
         warn_unknown(sk_json_key(it), warnings);
-    if (copy_text(doc, "name", NAME_BYTES, &b->name, err) < 0 ||
+    if (copy_text(doc, "name", SK_BUNDLE_NAME_BYTES, &b->name, err) < 0 ||
         (b->name && check_name(b->name, err) < 0) ||
         copy_text(doc, "description", SK_LIMIT_CONFIG_BYTES, &b->description, err) < 0 ||
         copy_text(doc, "output", SK_LIMIT_CONFIG_BYTES, &b->output, err) < 0 ||

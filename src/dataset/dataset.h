@@ -149,6 +149,12 @@ struct sk_batch {
     bool last;               /* of the epoch */
 };
 
+/* Of a batch of `total` pictures, where this process's begin; rank + 1: where they end. */
+static inline unsigned sk_batch_first(unsigned total, unsigned rank, unsigned ranks)
+{
+    return (unsigned)((uint64_t)total * rank / ranks);
+}
+
 /* which: the samples that take part; borrowed. */
 int sk_loader_new(struct sk_source *s, const struct sk_indices *which,
                   const struct sk_loader_options *opts, struct sk_loader **out,

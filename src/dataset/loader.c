@@ -96,22 +96,16 @@ static void make_order(struct sk_loader *l)
     }
 }
 
-/* The part of a batch of n before this rank's, or the next one's. */
-static unsigned share(const struct sk_loader *l, unsigned n, unsigned rank)
-{
-    return (unsigned)((uint64_t)n * rank / l->o.ranks);
-}
-
 /* Sets up the slot of make's batch. */
 static void begin_batch(struct sk_loader *l, struct slot *b)
 {
     const size_t at = l->make.batch * l->o.batch, left = l->which->count - at;
     const unsigned total = left < l->o.batch ? (unsigned)left : l->o.batch;
-    const unsigned first = share(l, total, l->o.rank);
+    const unsigned first = sk_batch_first(total, l->o.rank, l->o.ranks);
 
     b->number = l->make.number;
     b->total = total;
-    b->count = share(l, total, l->o.rank + 1) - first;
+    b->count = sk_batch_first(total, l->o.rank + 1, l->o.ranks) - first;
     b->is_last = l->make.batch + 1 == l->batches;
     b->done = 0;
     b->failed = b->count;

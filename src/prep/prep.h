@@ -25,6 +25,9 @@
 struct sk_prep;
 struct sk_json;
 
+/* What pretrained networks are used to. */
+extern const double sk_imagenet_mean[3], sk_imagenet_std[3];
+
 /* The model's image input: what the tensor must look like. */
 struct sk_prep_input {
     enum sk_dtype dtype;    /* SK_DT_F32, SK_DT_F16, SK_DT_U8; U8 gets the pixels as they are */

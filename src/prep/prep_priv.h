@@ -98,8 +98,6 @@ struct sk_processor {
     const char *refusal; /* why it is not supported, NULL: it is */
 };
 
-extern const double sk_imagenet_mean[3], sk_imagenet_std[3];
-
 /* The class that a configuration names, or the one for configurations that name none. */
 int sk_processor_find(const struct sk_json *config, const struct sk_processor **out,
                       struct sk_err *err) SK_CHECK;

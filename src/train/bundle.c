@@ -3,8 +3,10 @@
  * Face hub read, the record training.json, and the page report.html. Each file replaces its
  * predecessor in one step.
  */
+#include "bundle/bundle.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "prep/prep.h"
 #include "report/report.h"
 #include "train/train_priv.h"
 #include "json/json.h"
@@ -46,17 +48,30 @@ static int bundle_name(const struct sk_train *t, char **out, struct sk_err *err)
         if (!sk_settings_is_name(*c))
             *c = '-';
     }
-    (*out)[strnlen(*out, SK_TRAIN_NAME_BYTES)] = '\0';
+    (*out)[strnlen(*out, SK_BUNDLE_NAME_BYTES)] = '\0';
     return 0;
 }
 
-/* What must be said when the pictures are drawn by `skerry sample-data`; NULL: they are not. */
-static const char *synthetic(const struct sk_train *t)
+/* "a", "b": the classes in their order. */
+static void list_classes(const struct sk_train *t, struct sk_buf *out)
 {
-    return sk_report_note(t->data->samples[0].path);
+    for (size_t i = 0; i < t->data->class_count; i++) {
+        sk_buf_str(out, i ? ", " : "");
+        json_text(out, t->data->classes[i]);
+    }
 }
 
 /* ---- the small files ---- */
+
+static void add_three(struct sk_buf *out, const char *key, const double values[3])
+{
+    sk_buf_fmt(out, ",\n  \"%s\": [", key);
+    for (int c = 0; c < 3; c++) {
+        sk_buf_str(out, c ? ", " : "");
+        sk_buf_num(out, values[c], 17);
+    }
+    sk_buf_chr(out, ']');
+}
 
 static int write_preprocessor(const struct sk_train *t, struct sk_err *err)
 {
@@ -67,9 +82,11 @@ static int write_preprocessor(const struct sk_train *t, struct sk_err *err)
         "{\n  \"image_processor_type\": \"ViTImageProcessor\",\n  \"do_resize\": true,\n"
         "  \"size\": {\"height\": %u, \"width\": %u},\n  \"resample\": 2,\n  \"do_rescale\": "
         "true,\n"
-        "  \"rescale_factor\": 0.00392156862745098,\n  \"do_normalize\": true,\n"
-        "  \"image_mean\": [0.485, 0.456, 0.406],\n  \"image_std\": [0.229, 0.224, 0.225]\n}\n",
+        "  \"rescale_factor\": 0.00392156862745098,\n  \"do_normalize\": true",
         t->o->side, t->o->side);
+    add_three(&out, "image_mean", sk_imagenet_mean);
+    add_three(&out, "image_std", sk_imagenet_std);
+    sk_buf_str(&out, "\n}\n");
     return write_file(t, "preprocessor_config.json", &out, err);
 }
 
@@ -103,7 +120,8 @@ static int write_skerry(const struct sk_train *t, const char *name, struct sk_er
     json_text(&out, name);
     sk_buf_fmt(&out, ",\n  \"description\": \"%s, %u x %u, trained for %u epoch%s%s\"\n}\n",
                t->arch->name, t->o->side, t->o->side, t->state.epoch,
-               t->state.epoch == 1 ? "" : "s", synthetic(t) ? " on synthetic pictures" : "");
+               t->state.epoch == 1 ? "" : "s",
+               sk_train_synthetic(t) ? " on synthetic pictures" : "");
     return write_file(t, "skerry.json", &out, err);
 }
 
@@ -115,10 +133,8 @@ static int write_model(struct sk_train *t, const char *name, struct sk_err *err)
     SK_OWN(free) char *model = sk_path_join(t->o->output_dir, t->o->onnx_name);
     SK_AUTO(sk_buf_done) struct sk_buf labels = SK_BUF_INIT(JSON_BYTES);
 
-    for (size_t i = 0; i < t->data->class_count; i++) {
-        sk_buf_str(&labels, i ? ", " : "[");
-        json_text(&labels, t->data->classes[i]);
-    }
+    sk_buf_chr(&labels, '[');
+    list_classes(t, &labels);
     sk_buf_chr(&labels, ']');
     if (!weights || !model || !sk_buf_ok(&labels))
         return sk_nomem(err);
@@ -171,10 +187,7 @@ static void write_data(const struct sk_train *t, struct sk_buf *out)
         sk_buf_str(out, "null");
     sk_buf_fmt(out, ", \"train_pictures\": %zu, \"val_pictures\": %zu, \"classes\": [",
                t->train.count, t->val.count);
-    for (size_t i = 0; i < t->data->class_count; i++) {
-        sk_buf_str(out, i ? ", " : "");
-        json_text(out, t->data->classes[i]);
-    }
+    list_classes(t, out);
     sk_buf_str(out, "]},\n");
 }
 
@@ -199,7 +212,7 @@ static int write_training(struct sk_train *t, const struct sk_train_result *r,
                "\"weights\": ",
                print, t->data_digest, (unsigned long long)t->o->seed);
     json_text(&out, t->weights_from);
-    sk_buf_fmt(&out, ",\n  \"synthetic_data\": %s", synthetic(t) ? "true" : "false");
+    sk_buf_fmt(&out, ",\n  \"synthetic_data\": %s", sk_train_synthetic(t) ? "true" : "false");
     sk_buf_fmt(&out, ",\n  \"threads\": %u,\n  \"processes\": %u,\n  \"steps\": %llu,\n",
                sk_nn_threads(), sk_comm_size(t->comm), (unsigned long long)t->state.step);
     sk_buf_str(&out, "  \"settings\": {");
@@ -338,7 +351,7 @@ static int write_report(struct sk_train *t, const char *name, const struct sk_tr
                                 .wrong = wrong,
                                 .wrong_count = count,
                                 .settings = settings,
-                                .note = synthetic(t) };
+                                .note = sk_train_synthetic(t) };
     int rc = sk_report_html(&report, &page, err);
 
     for (size_t i = 0; i < count; i++)

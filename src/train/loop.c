@@ -15,12 +15,6 @@
 #include <math.h>
 #include <string.h>
 
-struct step {
-    double loss;
-    unsigned correct;
-    double lr;
-};
-
 /* What the mean loss of this batch divides by, over all processes. */
 static int denominator(struct sk_train *t, const struct sk_batch *b, double *out,
                        struct sk_err *err)
@@ -52,12 +46,12 @@ static int join(struct sk_train *t, struct sk_nn_result *r, struct sk_err *err)
 }
 
 /* The optimiser over each run of parameters that are not frozen. */
-static void update(struct sk_train *t, double lr)
+static void update(struct sk_train *t)
 {
     const struct sk_train_options *o = t->o;
     struct sk_train_state *s = &t->state;
     struct sk_optim optim = { .kind = o->optimizer,
-                              .lr = lr,
+                              .lr = t->lr,
                               .weight_decay = o->weight_decay,
                               .momentum = o->momentum,
                               .beta1 = 0.9,
@@ -91,8 +85,8 @@ static void update(struct sk_train *t, double lr)
     memcpy(s->ema_buffers, buffers, buffer_count * sizeof(float));
 }
 
-static int step(struct sk_train *t, const struct sk_batch *b, size_t batches, struct step *out,
-                struct sk_err *err)
+static int step(struct sk_train *t, const struct sk_batch *b, size_t batches,
+                struct sk_nn_result *out, struct sk_err *err)
 {
     struct sk_train_state *s = &t->state;
     struct sk_nn_loss loss = { .label_smoothing = (float)t->o->label_smoothing,
@@ -100,10 +94,8 @@ static int step(struct sk_train *t, const struct sk_batch *b, size_t batches, st
     struct sk_nn_result result = { 0 };
     struct sk_nn_plan *plan = NULL;
 
-    out->lr = sk_schedule_lr(t->o, s->epoch + (double)s->batch / (double)batches);
-    loss.first_sample = (uint32_t)((size_t)b->total * sk_comm_rank(t->comm) /
-                                   sk_comm_size(t->comm));
-    t->lr = out->lr;
+    t->lr = sk_schedule_lr(t->o, s->epoch + (double)s->batch / (double)batches);
+    loss.first_sample = sk_batch_first(b->total, sk_comm_rank(t->comm), sk_comm_size(t->comm));
     if (denominator(t, b, &loss.denominator, err) < 0 ||
         sk_train_plan(t, SK_NN_TRAIN, b->count, &plan, err) < 0)
         return -1;
@@ -115,11 +107,10 @@ static int step(struct sk_train *t, const struct sk_batch *b, size_t batches, st
         return sk_fail(err, SK_INVALID,
                        "the loss is not finite at step %llu (epoch %u, learning rate %g)%s; try a "
                        "smaller --lr or --clip-norm 1",
-                       (unsigned long long)s->step + 1, s->epoch + 1, out->lr,
+                       (unsigned long long)s->step + 1, s->epoch + 1, t->lr,
                        t->has_checkpoint ? "; the last checkpoint is kept" : "");
-    update(t, out->lr);
-    out->loss = result.loss;
-    out->correct = result.correct;
+    update(t);
+    *out = result;
     return 0;
 }
 
@@ -157,7 +148,7 @@ static int agree(struct sk_train *t, bool *stop, bool *save, struct sk_err *err)
 }
 
 /* Batches from the state's place to the end of the epoch. */
-static int run_batches(struct sk_train *t, bool *stopped, double *lr, struct sk_err *err)
+static int run_batches(struct sk_train *t, bool *stopped, struct sk_err *err)
 {
     struct sk_train_state *s = &t->state;
     size_t batches = sk_loader_batches(t->loader), images = 0;
@@ -167,7 +158,7 @@ static int run_batches(struct sk_train *t, bool *stopped, double *lr, struct sk_
         return -1;
     while (s->batch < batches && !*stopped) {
         struct sk_batch b = { 0 };
-        struct step done = { 0 };
+        struct sk_nn_result done = { 0 };
         bool save = false;
 
         if (sk_loader_next(t->loader, &b, err) < 0 || step(t, &b, batches, &done, err) < 0)
@@ -182,7 +173,6 @@ static int run_batches(struct sk_train *t, bool *stopped, double *lr, struct sk_
         s->seconds += (double)(now_ns - last_ns) / 1e9;
         images += b.total;
         last_ns = now_ns;
-        *lr = done.lr;
         tell_batch(t, batches, start_ns, images);
         if (agree(t, stopped, &save, err) < 0)
             return -1;
@@ -222,23 +212,21 @@ static void keep_best(struct sk_train *t, double val_loss)
         s->waited++;
         return;
     }
-    sk_train_swap_average(t);
-    memcpy(s->best, sk_nn_values(t->nn, &s->count), s->count * sizeof(float));
-    memcpy(s->best_buffers, sk_nn_buffers(t->nn, &s->buffer_count),
+    memcpy(s->best, s->ema ? s->ema : sk_nn_values(t->nn, &s->count), s->count * sizeof(float));
+    memcpy(s->best_buffers, s->ema ? s->ema_buffers : sk_nn_buffers(t->nn, &s->buffer_count),
            s->buffer_count * sizeof(float));
-    sk_train_swap_average(t);
     s->best_loss = val_loss;
     s->waited = 0;
 }
 
-static int end_epoch(struct sk_train *t, double lr, bool *stopped, struct sk_err *err)
+static int end_epoch(struct sk_train *t, bool *stopped, struct sk_err *err)
 {
     struct sk_train_state *s = &t->state;
     struct sk_epoch *h = &s->history[s->epoch];
     double waited_s = (double)sk_loader_waited_ns(t->loader) / 1e9;
 
     *h = (struct sk_epoch){ .train_loss = s->loss_sum / (double)s->batch,
-                            .lr = lr,
+                            .lr = t->lr,
                             .seconds = s->seconds,
                             .train_accuracy = (double)s->correct / (double)s->seen,
                             .val_loss = NAN,
@@ -249,9 +237,7 @@ static int end_epoch(struct sk_train *t, double lr, bool *stopped, struct sk_err
         int rc = 0;
 
         sk_train_swap_average(t);
-        rc = sk_train_judge(t, t->val_source ? t->val_source : t->source,
-                            t->val_data ? t->val_data : t->data, &t->val, &h->val_loss,
-                            &h->val_accuracy, err);
+        rc = sk_train_validate(t, &h->val_loss, &h->val_accuracy, err);
         sk_train_swap_average(t);
         if (rc < 0)
             return -1;
@@ -268,7 +254,7 @@ static int end_epoch(struct sk_train *t, double lr, bool *stopped, struct sk_err
                                 .accuracy = h->train_accuracy,
                                 .val_loss = h->val_loss,
                                 .val_accuracy = h->val_accuracy,
-                                .lr = lr,
+                                .lr = t->lr,
                                 .seconds = h->seconds,
                                 .images_per_s = (double)s->seen / h->seconds,
                                 .waited_s = waited_s };
@@ -305,15 +291,17 @@ static int open_loader(struct sk_train *t, struct sk_err *err)
 /* Both sizes of batches now: one that cannot be trained on is an error before the first step. */
 static int make_plans(struct sk_train *t, struct sk_err *err)
 {
-    size_t rank = sk_comm_rank(t->comm), ranks = sk_comm_size(t->comm);
-    const size_t sizes[] = { t->o->batch < t->train.count ? t->o->batch : t->train.count,
-                             t->train.count % t->o->batch };
+    unsigned rank = sk_comm_rank(t->comm), ranks = sk_comm_size(t->comm);
+    const unsigned sizes[] = { t->o->batch < t->train.count ? t->o->batch
+                                                            : (unsigned)t->train.count,
+                               (unsigned)(t->train.count % t->o->batch) };
     struct sk_nn_plan *plan = NULL;
 
     for (size_t i = 0; i < 2; i++) {
-        size_t own = sizes[i] * (rank + 1) / ranks - sizes[i] * rank / ranks;
+        unsigned own = sk_batch_first(sizes[i], rank + 1, ranks) -
+                       sk_batch_first(sizes[i], rank, ranks);
 
-        if (own > 0 && sk_train_plan(t, SK_NN_TRAIN, (unsigned)own, &plan, err) < 0)
+        if (own > 0 && sk_train_plan(t, SK_NN_TRAIN, own, &plan, err) < 0)
             return -1;
     }
     return 0;
@@ -327,16 +315,15 @@ int sk_train_loop(struct sk_train *t, struct sk_train_result *out, struct sk_err
     if (open_loader(t, err) < 0 || make_plans(t, err) < 0)
         return -1;
     while (s->epoch < t->o->epochs && is_patient(t) && !stopped) {
-        double lr = t->lr = sk_schedule_lr(t->o, s->epoch);
-
-        if (run_batches(t, &stopped, &lr, err) < 0)
+        t->lr = sk_schedule_lr(t->o, s->epoch);
+        if (run_batches(t, &stopped, err) < 0)
             return -1;
         if (s->batch < sk_loader_batches(t->loader))
             break;
-        if (end_epoch(t, lr, &stopped, err) < 0)
+        if (end_epoch(t, &stopped, err) < 0)
             return -1;
     }
-    if (!t->o->sync_bn && join_buffers(t, err) < 0)
+    if (s->batch > 0 && join_buffers(t, err) < 0) /* else the epoch's end did */
         return -1;
     out->interrupted = stopped && s->epoch < t->o->epochs;
     out->stopped_early = !is_patient(t);

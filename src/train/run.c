@@ -184,29 +184,44 @@ int sk_train_begin(struct sk_train *t, struct sk_err *err)
     return share_start(t, err);
 }
 
+/* Whether the last epoch's validation was of the weights that the bundle gets. */
+static bool is_judged(const struct sk_train *t)
+{
+    return t->probabilities && t->state.waited == 0;
+}
+
+static int judge_now(struct sk_train *t, struct sk_train_result *out, struct sk_err *err)
+{
+    int rc = 0;
+
+    sk_train_swap_final(t);
+    rc = t->val.count > 0
+             ? sk_train_validate(t, &out->loss, &out->accuracy, err)
+             : sk_train_judge(t, t->source, t->data, &t->train, &out->loss, &out->accuracy, err);
+    sk_train_swap_final(t);
+    return rc;
+}
+
 /* Figures of the weights that the bundle gets; none when interrupted: the user is waiting. */
 static int judge_final(struct sk_train *t, struct sk_train_result *out, struct sk_err *err)
 {
-    bool has_validation = t->val.count > 0;
-    int rc = 0;
-
-    sk_train_forget_judged(t);
     sk_loader_free(t->loader); /* its threads and batches are not needed any more */
     t->loader = NULL;
     sk_train_drop_plans(t);
-    if (out->interrupted)
+    if (out->interrupted) {
+        sk_train_forget_judged(t);
         return 0;
-    sk_train_swap_final(t);
-    rc = has_validation
-             ? sk_train_judge(t, t->val_source ? t->val_source : t->source,
-                              t->val_data ? t->val_data : t->data, &t->val, &out->loss,
-                              &out->accuracy, err)
-             : sk_train_judge(t, t->source, t->data, &t->train, &out->loss, &out->accuracy, err);
-    sk_train_swap_final(t);
-    out->has_figures = rc == 0 && t->probabilities;
-    out->interrupted = rc == 0 && !t->probabilities;
-    out->validated = has_validation && out->has_figures;
-    return rc;
+    }
+    if (is_judged(t)) {
+        out->loss = t->state.history[t->state.epoch - 1].val_loss;
+        out->accuracy = t->state.history[t->state.epoch - 1].val_accuracy;
+    } else if (judge_now(t, out, err) < 0) {
+        return -1;
+    }
+    out->has_figures = t->probabilities != NULL;
+    out->interrupted = !out->has_figures; /* Ctrl-C while judging */
+    out->validated = t->val.count > 0 && out->has_figures;
+    return 0;
 }
 
 static int run(struct sk_train *t, struct sk_train_result *out, struct sk_err *err)

@@ -4,6 +4,7 @@
  */
 #include "base/file.h"
 #include "base/str.h"
+#include "bundle/bundle.h"
 #include "train/train_priv.h"
 
 #include <stdlib.h>
@@ -83,7 +84,7 @@ int sk_settings_fingerprint(const struct sk_train *t, char *hex, struct sk_err *
 
 bool sk_settings_is_name(char c)
 {
-    return (unsigned char)c > ' ' && c != 127 && !strchr("/\"'\\", c);
+    return sk_bundle_is_name_char(c) && c != '\'';
 }
 
 static int check_name(const char *name, struct sk_err *err)
@@ -93,8 +94,8 @@ static int check_name(const char *name, struct sk_err *err)
             return sk_fail(err, SK_USAGE,
                            "--name '%s': no spaces, slashes, quotes or control characters", name);
     }
-    if (name && (!*name || strlen(name) > SK_TRAIN_NAME_BYTES))
-        return sk_fail(err, SK_USAGE, "--name: 1 to %d bytes", SK_TRAIN_NAME_BYTES);
+    if (name && (!*name || strlen(name) > SK_BUNDLE_NAME_BYTES))
+        return sk_fail(err, SK_USAGE, "--name: 1 to %d bytes", SK_BUNDLE_NAME_BYTES);
     return 0;
 }
 

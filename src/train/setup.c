@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "hf/hf.h"
+#include "prep/prep.h"
 #include "train/train_priv.h"
 #include "weights/weights.h"
 
@@ -15,10 +16,12 @@ enum {
     NAMED = 3 /* files that a message names */
 };
 
-static const float mean[3] = { 0.485F, 0.456F, 0.406F }; /* ImageNet's */
-static const float std[3] = { 0.229F, 0.224F, 0.225F };
-
 /* ---- data ---- */
+
+const char *sk_train_synthetic(const struct sk_train *t)
+{
+    return sk_report_note(t->data->samples[0].path);
+}
 
 static void note_others(const struct sk_train *t, const struct sk_dataset *d)
 {
@@ -38,11 +41,6 @@ static int check_classes(const struct sk_dataset *d, struct sk_err *err)
     if (d->class_count > SK_FIGURES_MAX_CLASSES)
         return sk_fail(err, SK_LIMIT, "%s: %zu classes, at most %d", d->root, d->class_count,
                        SK_FIGURES_MAX_CLASSES);
-    for (size_t i = 0; i < d->class_count; i++) {
-        if (!sk_utf8_valid(d->classes[i], strlen(d->classes[i])))
-            return sk_fail(err, SK_INVALID, "%s: class folder %zu has a name that is not UTF-8",
-                           d->root, i + 1);
-    }
     return 0;
 }
 
@@ -53,8 +51,8 @@ int sk_train_open_data(struct sk_train *t, struct sk_err *err)
     if (sk_dataset_open(o->data_path, NULL, &t->data, err) < 0 || check_classes(t->data, err) < 0)
         return -1;
     note_others(t, t->data);
-    if (sk_report_note(t->data->samples[0].path))
-        sk_train_note(t, "%s", sk_report_note(t->data->samples[0].path));
+    if (sk_train_synthetic(t))
+        sk_train_note(t, "%s", sk_train_synthetic(t));
     if (!o->val_path)
         return 0;
     if (sk_dataset_open(o->val_path, t->data, &t->val_data, err) < 0)
@@ -158,8 +156,10 @@ int sk_train_check_data(struct sk_train *t, struct sk_err *err)
                                       .progress = checked,
                                       .ctx = &c };
 
-    memcpy(opts.mean, mean, sizeof(mean));
-    memcpy(opts.std, std, sizeof(std));
+    for (int i = 0; i < 3; i++) {
+        opts.mean[i] = (float)sk_imagenet_mean[i];
+        opts.std[i] = (float)sk_imagenet_std[i];
+    }
     if (sk_source_open(t->data, &opts, &t->source, err) < 0)
         return -1;
     memcpy(t->data_digest, sk_source_digest(t->source), SK_SHA256_HEX);
@@ -224,12 +224,9 @@ static int find_weights(struct sk_train *t, const char *spec, char **path, char 
 
     if (sk_hf_get(spec, files, &opts, path, &commit, err) < 0)
         return -1;
-    sk_buf_str(&text, spec);
-    if (commit) {
-        text.len = 0;
-        sk_buf_add(&text, spec, strcspn(spec, "@"));
+    sk_buf_add(&text, spec, commit ? strcspn(spec, "@") : strlen(spec));
+    if (commit)
         sk_buf_fmt(&text, "@%s", commit);
-    }
     if (!sk_buf_ok(&text))
         return sk_buf_fail(&text, err);
     *from = sk_buf_take(&text);

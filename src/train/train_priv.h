@@ -73,11 +73,8 @@ void sk_settings_json(const struct sk_train_options *o, struct sk_buf *out);
 struct sk_train;
 int sk_settings_fingerprint(const struct sk_train *t, char *hex, struct sk_err *err) SK_CHECK;
 
-enum {
-    SK_TRAIN_NAME_BYTES = 128
-};
-
-/* A character that a bundle's name may have (docs/spec/bundle.md). */
+/* A character that the name of a bundle of ours has: what bundle.h allows but the quote of shells.
+ */
 bool sk_settings_is_name(char c);
 int sk_settings_check(const struct sk_train_options *o, struct sk_err *err) SK_CHECK;
 
@@ -144,7 +141,9 @@ void sk_train_forget_judged(struct sk_train *t);
  * written. */
 int sk_train_lock_output(struct sk_train *t, struct sk_err *err) SK_CHECK;
 
-/* setup.c: datasets, split, sources; broken pictures are an error or left out. */
+/* setup.c: what must be said when `skerry sample-data` drew the pictures; NULL: it did not. */
+const char *sk_train_synthetic(const struct sk_train *t);
+/* datasets, split, sources; broken pictures are an error or left out. */
 int sk_train_open_data(struct sk_train *t, struct sk_err *err) SK_CHECK;
 int sk_train_check_data(struct sk_train *t, struct sk_err *err) SK_CHECK;
 /* The network, frozen as asked for, with random weights; and those that --weights names. */
@@ -159,6 +158,9 @@ int sk_train_loop(struct sk_train *t, struct sk_train_result *out, struct sk_err
 int sk_train_judge(struct sk_train *t, struct sk_source *source, const struct sk_dataset *data,
                    const struct sk_indices *which, double *loss, double *accuracy,
                    struct sk_err *err) SK_CHECK;
+/* The same of the validation pictures. */
+int sk_train_validate(struct sk_train *t, double *loss, double *accuracy,
+                      struct sk_err *err) SK_CHECK;
 
 /* checkpoint.c */
 int sk_checkpoint_save(struct sk_train *t, struct sk_err *err) SK_CHECK;

@@ -68,7 +68,7 @@ static int judge_all(struct sk_train *t, struct sk_source *source, const struct 
         if (b.total == 0)
             break;
 
-        size_t first = row + (size_t)b.total * rank / ranks;
+        size_t first = row + sk_batch_first(b.total, rank, ranks);
 
         if (judge_batch(t, &b, t->probabilities + first * classes, &sums[0], &correct, err) < 0 ||
             sk_train_agree(t, stopped, err) < 0)
@@ -119,4 +119,10 @@ int sk_train_judge(struct sk_train *t, struct sk_source *source, const struct sk
     *loss = sums[0] / weight;
     *accuracy = sums[1] / (double)which->count;
     return 0;
+}
+
+int sk_train_validate(struct sk_train *t, double *loss, double *accuracy, struct sk_err *err)
+{
+    return sk_train_judge(t, t->val_source ? t->val_source : t->source,
+                          t->val_data ? t->val_data : t->data, &t->val, loss, accuracy, err);
 }
