@@ -31,6 +31,32 @@ void sk_cli_report_warnings(const struct sk_bundle *b)
     }
 }
 
+int sk_cli_model_first(char **operands, struct sk_err *err)
+{
+    if (!sk_bundle_is(operands[0]) && sk_bundle_is(operands[1]))
+        return sk_fail(err, SK_USAGE, "'%s' is no model, but '%s' is: the model comes first",
+                       operands[0], operands[1]);
+    return 0;
+}
+
+int sk_cli_open_classifier(const struct sk_cli_engine *opts, const char *path, const char *labels,
+                           struct sk_engine **engine, struct sk_classifier **out,
+                           struct sk_err *err)
+{
+    const struct sk_engine_options o = sk_cli_engine_options(opts);
+    const char *reason = "";
+
+    if (sk_engine_open(&o, engine, err) < 0)
+        return -1;
+    (void)sk_engine_device(*engine, &reason);
+    if (sk_engine_degraded(*engine))
+        (void)fprintf(stderr, "skerry: warning: %s\n", reason);
+    if (sk_classifier_load(*engine, path, labels, out, err) < 0)
+        return -1;
+    sk_cli_report_warnings(sk_classifier_bundle(*out));
+    return 0;
+}
+
 enum sk_device sk_cli_device(const char *name)
 {
     if (strcmp(name, "cpu") == 0)

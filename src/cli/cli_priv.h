@@ -8,6 +8,7 @@
 #include "base/opt.h"
 #include "bundle/bundle.h"
 #include "engine/engine.h"
+#include "pipeline/pipeline.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -77,5 +78,13 @@ struct sk_cli_engine {
 enum sk_device sk_cli_device(const char *name);
 /* The options as the engine wants them. */
 struct sk_engine_options sk_cli_engine_options(const struct sk_cli_engine *e);
+
+/* SK_USAGE when the second operand is a model and the first one is none. */
+int sk_cli_model_first(char **operands, struct sk_err *err) SK_CHECK;
+/* Engine and classifier of a command, with their warnings on standard error. The caller frees both,
+ * *engine also after a failure. */
+int sk_cli_open_classifier(const struct sk_cli_engine *opts, const char *path, const char *labels,
+                           struct sk_engine **engine, struct sk_classifier **out,
+                           struct sk_err *err) SK_CHECK;
 
 #endif

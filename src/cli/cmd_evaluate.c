@@ -294,27 +294,18 @@ static int evaluate(const struct args *a, double rate, struct sk_classifier *c, 
 static int run(const void *args, char **operands, unsigned count, struct sk_err *err)
 {
     const struct args *a = args;
-    const struct sk_engine_options opts = sk_cli_engine_options(&a->engine);
     SK_OWN(sk_engine_close) struct sk_engine *engine = NULL;
     SK_OWN(sk_classifier_unref) struct sk_classifier *c = NULL;
-    const char *reason = "";
     double rate = 0;
 
     (void)count;
     if (parse_rate(a->max_fnr, &rate, err) < 0)
         return -1;
-    if (!sk_bundle_is(operands[0]) && sk_bundle_is(operands[1]))
-        return sk_fail(err, SK_USAGE, "'%s' is no model, but '%s' is: the model comes first",
-                       operands[0], operands[1]);
+    if (sk_cli_model_first(operands, err) < 0)
+        return -1;
     sk_log_setup(SK_WARN, SK_LOG_TEXT, STDERR_FILENO);
-    if (sk_engine_open(&opts, &engine, err) < 0)
+    if (sk_cli_open_classifier(&a->engine, operands[0], a->labels, &engine, &c, err) < 0)
         return -1;
-    (void)sk_engine_device(engine, &reason);
-    if (sk_engine_degraded(engine))
-        (void)fprintf(stderr, "skerry: warning: %s\n", reason);
-    if (sk_classifier_load(engine, operands[0], a->labels, &c, err) < 0)
-        return -1;
-    sk_cli_report_warnings(sk_classifier_bundle(c));
     if (check_model(a, c, operands[0], err) < 0)
         return -1;
     return evaluate(a, rate, c, operands[1], engine, err);

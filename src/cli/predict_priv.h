@@ -64,5 +64,7 @@ void sk_progress_update(struct sk_progress *p, size_t done);
 void sk_progress_clear(struct sk_progress *p);
 /* The line itself, for tests. */
 void sk_progress_line(size_t done, size_t total, uint64_t elapsed_ns, struct sk_buf *out);
+/* "[#####.....]": full when there is nothing to do. */
+void sk_progress_bar(uint64_t done, uint64_t total, struct sk_buf *out);
 
 #endif

@@ -19,16 +19,23 @@ void sk_progress_init(struct sk_progress *p, size_t total)
     };
 }
 
+void sk_progress_bar(uint64_t done, uint64_t total, struct sk_buf *out)
+{
+    uint64_t filled = total ? done * BAR / total : BAR;
+
+    sk_buf_chr(out, '[');
+    for (uint64_t i = 0; i < BAR; i++)
+        sk_buf_chr(out, i < filled ? '#' : '.');
+    sk_buf_chr(out, ']');
+}
+
 void sk_progress_line(size_t done, size_t total, uint64_t elapsed_ns, struct sk_buf *out)
 {
-    size_t filled = total ? done * BAR / total : BAR;
     double seconds = (double)elapsed_ns / 1e9;
     double speed = seconds > 0 ? (double)done / seconds : 0;
 
-    sk_buf_chr(out, '[');
-    for (size_t i = 0; i < BAR; i++)
-        sk_buf_chr(out, i < filled ? '#' : '.');
-    sk_buf_fmt(out, "] %zu/%zu", done, total);
+    sk_progress_bar(done, total, out);
+    sk_buf_fmt(out, " %zu/%zu", done, total);
     if (done == 0 || speed <= 0)
         return;
     uint64_t left = (uint64_t)((double)(total - done) / speed + 0.5);

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "cli/cli_priv.h"
+#include "cli/predict_priv.h"
 #include "cli/train_priv.h"
 
 #include <inttypes.h>
@@ -16,8 +17,7 @@
 #include <string.h>
 
 enum {
-    LINE = 8192,
-    BAR = 24
+    LINE = 8192
 };
 
 static const uint64_t redraw_ns = 100000000;
@@ -55,14 +55,10 @@ static bool is_due(struct sk_train_lines *l, bool last)
     return true;
 }
 
+/* A total that is not known yet: an empty bar. */
 static void bar(struct sk_buf *line, uint64_t done, uint64_t total)
 {
-    uint64_t filled = total ? done * BAR / total : 0;
-
-    sk_buf_chr(line, '[');
-    for (uint64_t i = 0; i < BAR; i++)
-        sk_buf_chr(line, i < filled ? '#' : '.');
-    sk_buf_chr(line, ']');
+    sk_progress_bar(total ? done : 0, total ? total : 1, line);
 }
 
 static void draw(const struct sk_buf *line)
