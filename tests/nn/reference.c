@@ -480,3 +480,23 @@ void check_bf16(const struct net_case *c)
     }
     close_to(c->name, "gradients", 0, sqrt(off / all), 0, 0.2);
 }
+
+void check_steps(const struct net_case *nets, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < COUNT(net_layouts); k++)
+            check_step(&nets[i], net_layouts[k]);
+}
+
+void check_inferences(const struct net_case *nets, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < COUNT(net_layouts); k++)
+            check_inference(&nets[i], net_layouts[k]);
+}
+
+void check_bf16s(const struct net_case *nets, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        check_bf16(&nets[i]);
+}

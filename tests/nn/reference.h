@@ -93,6 +93,11 @@ void check_inference(const struct net_case *c, enum sk_dn_layout layout);
 /* Gradients in bf16 against those in f32, to a few percent. Skips CPUs without bf16. */
 void check_bf16(const struct net_case *c);
 
+/* Each of them for a table of networks, in all of net_layouts. */
+void check_steps(const struct net_case *nets, size_t count);
+void check_inferences(const struct net_case *nets, size_t count);
+void check_bf16s(const struct net_case *nets, size_t count);
+
 /* NHWC and the layout that oneDNN chooses. */
 extern const enum sk_dn_layout net_layouts[2];
 

@@ -37,24 +37,19 @@ static const struct net_case nets[] = {
 static void test_gradients(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < COUNT(nets); i++)
-        for (size_t k = 0; k < COUNT(net_layouts); k++)
-            check_step(&nets[i], net_layouts[k]);
+    check_steps(nets, COUNT(nets));
 }
 
 static void test_inference(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < COUNT(nets); i++)
-        for (size_t k = 0; k < COUNT(net_layouts); k++)
-            check_inference(&nets[i], net_layouts[k]);
+    check_inferences(nets, COUNT(nets));
 }
 
 static void test_bf16(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < COUNT(nets); i++)
-        check_bf16(&nets[i]);
+    check_bf16s(nets, COUNT(nets));
 }
 
 /* Below the lowest trained layer nothing is computed; its gradients stay 0. */
