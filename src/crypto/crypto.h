@@ -1,12 +1,14 @@
 /*
- * crypto.h - digests and the TLS front of our servers (OpenSSL).
+ * crypto.h - digests, keys, certificates, base64, and the TLS front of our servers (OpenSSL).
  */
 #ifndef SK_CRYPTO_CRYPTO_H
 #define SK_CRYPTO_CRYPTO_H
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +27,73 @@ int sk_sha256_file(const char *path, char *out, struct sk_err *err) SK_CHECK;
 int sk_git_blob_file(const char *path, char *out, struct sk_err *err) SK_CHECK;
 /* len random bytes from the system. */
 int sk_random(void *out, size_t len, struct sk_err *err) SK_CHECK;
+
+/* SHA-256 of what comes in pieces. finish may be called once; hex as above. */
+struct sk_sha256;
+int sk_sha256_new(struct sk_sha256 **out, struct sk_err *err) SK_CHECK;
+int sk_sha256_add(struct sk_sha256 *h, const void *bytes, size_t len, struct sk_err *err) SK_CHECK;
+int sk_sha256_finish(struct sk_sha256 *h, char *out, struct sk_err *err) SK_CHECK;
+void sk_sha256_free(struct sk_sha256 *h);
+SK_DEFINE_OWN(struct sk_sha256, sk_sha256_free);
+
+int sk_hmac_sha256(const void *key, size_t key_len, const void *bytes, size_t len,
+                   unsigned char out[SK_SHA256_BYTES], struct sk_err *err) SK_CHECK;
+
+/* ---- base64 (RFC 4648) ---- */
+void sk_base64(struct sk_buf *b, const void *bytes, size_t len);
+void sk_base64_url(struct sk_buf *b, const void *bytes, size_t len); /* without padding */
+/* Either alphabet, padding optional, no spaces. Appends; SK_INVALID. */
+int sk_base64_decode(const char *text, size_t len, struct sk_buf *out, struct sk_err *err) SK_CHECK;
+
+/* ---- keys ---- */
+struct sk_key; /* private (then public too) or public */
+
+int sk_key_make(struct sk_key **out, struct sk_err *err) SK_CHECK; /* P-256 */
+/* PEM: PKCS#8, SEC 1, or SubjectPublicKeyInfo. Other curves and algorithms: SK_INVALID. */
+int sk_key_parse(const char *pem, size_t len, struct sk_key **out, struct sk_err *err) SK_CHECK;
+int sk_key_parse_pkcs8(const void *der, size_t len, struct sk_key **out,
+                       struct sk_err *err) SK_CHECK;
+bool sk_key_is_private(const struct sk_key *k);
+int sk_key_private_pem(const struct sk_key *k, struct sk_buf *out, struct sk_err *err) SK_CHECK;
+int sk_key_private_der(const struct sk_key *k, struct sk_buf *out,
+                       struct sk_err *err) SK_CHECK; /* PKCS#8 */
+int sk_key_public_pem(const struct sk_key *k, struct sk_buf *out, struct sk_err *err) SK_CHECK;
+/* SHA-256 of SubjectPublicKeyInfo, base64: sigstore's key hint. */
+int sk_key_hint(const struct sk_key *k, struct sk_buf *out, struct sk_err *err) SK_CHECK;
+/* ASN.1 DER signature over SHA-256 of the bytes. */
+int sk_key_sign(const struct sk_key *k, const void *bytes, size_t len, struct sk_buf *out,
+                struct sk_err *err) SK_CHECK;
+/* SK_DENIED when it is not this key's. */
+int sk_key_verify(const struct sk_key *k, const void *bytes, size_t len, const void *signature,
+                  size_t signature_len, struct sk_err *err) SK_CHECK;
+void sk_key_free(struct sk_key *k);
+SK_DEFINE_OWN(struct sk_key, sk_key_free);
+
+/* ---- certificates ---- */
+struct sk_cert_request {
+    const char *common_name;
+    const char *const *names; /* DNS names and IP addresses for subjectAltName, NULL-terminated */
+    bool is_ca;               /* pathlen 0 */
+    int64_t not_before, not_after; /* seconds since 1970 */
+    const struct sk_key *key;      /* of the subject */
+    const char *issuer_pem;        /* NULL: self-signed */
+    const struct sk_key *issuer_key;
+};
+
+int sk_cert_make(const struct sk_cert_request *r, struct sk_buf *pem, struct sk_err *err) SK_CHECK;
+
+/* Of the first certificate of a PEM text. */
+struct sk_cert_info {
+    char subject[256];
+    char sha256[65]; /* of the DER: what fingerprints show */
+    int64_t not_before, not_after;
+};
+
+int sk_cert_info(const char *pem, size_t len, struct sk_cert_info *out,
+                 struct sk_err *err) SK_CHECK;
+/* The certificates that a TLS server shows, unchecked, as PEM, the leaf first. */
+int sk_tls_peek(const char *host, uint16_t port, uint64_t timeout_ms, struct sk_buf *pem,
+                struct sk_err *err) SK_CHECK;
 
 /*
  * The TLS front: one thread that owns a listening socket, shakes hands (TLS 1.2 and 1.3) with a

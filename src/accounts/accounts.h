@@ -1,0 +1,114 @@
+/*
+ * accounts.h - who may do what at the hub: users, tokens, devices, roles, the audit log.
+ *
+ * A token is "skt_<id>_<secret>" (id 16 hex, secret 43 base64url characters of 32 random bytes);
+ * the database holds the id and the SHA-256 of the secret. It is accepted as bearer, as the
+ * password of Basic with any user name, and by X-API-Key. Devices show a SAS token (Basic: user is
+ * the device's id) or their certificate. Comparisons take constant time; failures are limited per
+ * peer address (SK_BUSY with the seconds to wait, answered as 429).
+ *
+ * Errors: SK_UNAUTHENTICATED (unknown, expired, revoked: one text for all), SK_DENIED (known, but
+ * the role does not reach: says which is needed). Threads: all may be shared.
+ */
+#ifndef SK_ACCOUNTS_ACCOUNTS_H
+#define SK_ACCOUNTS_ACCOUNTS_H
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "db/db.h"
+#include "store/store.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Each may do all that those before it may, but deployer does not publish: see sk_role_allows. */
+enum sk_role {
+    SK_ROLE_NONE,
+    SK_ROLE_READER,    /* list, download, pull */
+    SK_ROLE_PUBLISHER, /* + register, tag, push, delete what is published */
+    SK_ROLE_DEPLOYER,  /* reader + devices and deployments */
+    SK_ROLE_OWNER      /* everything, tokens and users too */
+};
+
+const char *sk_role_name(enum sk_role role);
+int sk_role_parse(const char *text, enum sk_role *out, struct sk_err *err) SK_CHECK;
+bool sk_role_allows(enum sk_role has, enum sk_role needs);
+
+/* Who asks, for one request. */
+struct sk_who {
+    char name[128];    /* user or device; "" when unknown */
+    char token_id[20]; /* "" when it was no token */
+    char peer[64];     /* address and port */
+    enum sk_role role; /* NONE for devices */
+    bool is_device;
+};
+
+struct sk_accounts;
+
+int sk_accounts_new(struct sk_store *store, struct sk_accounts **out, struct sk_err *err) SK_CHECK;
+void sk_accounts_free(struct sk_accounts *a);
+SK_DEFINE_OWN(struct sk_accounts, sk_accounts_free);
+
+/* What a request showed; unused fields are NULL. */
+struct sk_credentials {
+    const char *authorization; /* the header's value: Bearer, Basic or SharedAccessSignature */
+    const char *api_key;       /* X-API-Key */
+    const void *client_cert;   /* DER, of a finished handshake (possession is proven) */
+    size_t client_cert_len;
+    const char *peer;
+    const char *hub_name; /* of SAS audiences, without port */
+};
+
+/* Reads the database at most once per token and 2 seconds (a revoked token ends within that). */
+int sk_accounts_check(struct sk_accounts *a, const struct sk_credentials *c, struct sk_who *out,
+                      struct sk_err *err) SK_CHECK;
+/* SK_DENIED naming the role that is missing. */
+int sk_who_need(const struct sk_who *who, enum sk_role role, struct sk_err *err) SK_CHECK;
+/* Whether a device may pull a repository: those its current and last-good deployment name. */
+bool sk_accounts_device_may_pull(struct sk_accounts *a, const char *device, const char *repository);
+
+/* ---- tokens and users (a user exists by having a token) ---- */
+struct sk_token {
+    char id[20], user[128], note[256];
+    enum sk_role role;
+    int64_t created_ms, expires_ms, revoked_ms, used_ms; /* 0: never */
+};
+
+/* secret receives the whole token, the only time it is seen. */
+int sk_token_create(struct sk_accounts *a, const struct sk_who *who, const char *user,
+                    enum sk_role role, const char *note, uint64_t life_ms, char secret[96],
+                    struct sk_err *err) SK_CHECK;
+/* SK_NOT_FOUND. Revoking the last owner's token is SK_DENIED. */
+int sk_token_revoke(struct sk_accounts *a, const struct sk_who *who, const char *id,
+                    struct sk_err *err) SK_CHECK;
+int sk_token_list(struct sk_accounts *a,
+                  int (*each)(void *ctx, const struct sk_token *t, struct sk_err *err), void *ctx,
+                  struct sk_err *err) SK_CHECK;
+
+/* ---- devices, as far as pulling needs them (the rest comes with the device hub) ---- */
+/* Keys are base64, made when NULL. */
+int sk_device_put(struct sk_accounts *a, const struct sk_who *who, const char *id,
+                  const char *primary_key, const char *thumbprint, char key_out[64],
+                  struct sk_err *err) SK_CHECK;
+/* The repositories it may pull, replacing those before. */
+int sk_device_allow(struct sk_accounts *a, const struct sk_who *who, const char *id,
+                    const char *const *repositories, size_t count, struct sk_err *err) SK_CHECK;
+
+/* ---- audit: written in the transaction of the change, so both are there or none ---- */
+/* action: "model.register", "image.push", "token.create"; object: what it was done to; detail: text
+ * or NULL. */
+int sk_audit(struct sk_tx *tx, const struct sk_who *who, const char *action, const char *object,
+             const char *detail, struct sk_err *err) SK_CHECK;
+
+struct sk_audit_row {
+    int64_t id, at_ms;
+    const char *who, *peer, *action, *object, *detail;
+};
+
+/* Newest first, those before `before_id` (0: all). */
+int sk_audit_list(struct sk_accounts *a, int64_t before_id, unsigned max,
+                  int (*each)(void *ctx, const struct sk_audit_row *row, struct sk_err *err),
+                  void *ctx, struct sk_err *err) SK_CHECK;
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * remote.h - a hub as the commands see it: contexts (where, whom to trust, as whom) and calls.
+ *
+ * A context is a folder $SKERRY_CONFIG_DIR/contexts/<name>/ (default ~/.config/skerry; 0700) with
+ * hub.json {url, user}, ca.pem and token (0600). `current` names the one that is used; SKERRY_HUB
+ * (a context or a URL), SKERRY_TOKEN and SKERRY_CA_FILE go before it. Files are replaced whole.
+ *
+ * Calls are JSON over HTTPS with the context's token; uploads and downloads go by digest, stream
+ * from and to files, go on after a cut, and are checked. Errors: those of fetch.h with the hub's
+ * own words; SK_NOT_FOUND "no hub: run 'skerry login HUB' ...". Threads: a remote belongs to one
+ * thread.
+ */
+#ifndef SK_REMOTE_REMOTE_H
+#define SK_REMOTE_REMOTE_H
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "json/json.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sk_context {
+    char name[64];
+    char url[300];  /* "https://hub:8443" */
+    char host[270]; /* "hub:8443" */
+    char *ca_file;  /* NULL: the system's */
+    char *token;    /* NULL: none */
+    char user[128];
+};
+
+/* name: a context, or a URL; NULL: SKERRY_HUB, else the current one. */
+int sk_context_load(const char *name, struct sk_context *out, struct sk_err *err) SK_CHECK;
+void sk_context_done(struct sk_context *c);
+/* Saves under its name and makes it current. ca_pem NULL: the system's certificates. */
+int sk_context_save(const struct sk_context *c, const char *ca_pem, size_t ca_len,
+                    struct sk_err *err) SK_CHECK;
+int sk_context_use(const char *name, struct sk_err *err) SK_CHECK;
+int sk_context_delete(const char *name, struct sk_err *err) SK_CHECK;
+int sk_context_list(int (*each)(void *ctx, const struct sk_context *c, bool is_current,
+                                struct sk_err *err),
+                    void *ctx, struct sk_err *err) SK_CHECK;
+/* The CA that a hub shows in its handshake (unchecked), as PEM, and its SHA-256, for login: the
+ * caller compares the digest with what the user gave, or asks. */
+int sk_remote_peek_ca(const char *url, struct sk_buf *pem, char sha256[65],
+                      struct sk_err *err) SK_CHECK;
+
+struct sk_remote;
+
+int sk_remote_new(const struct sk_context *c, struct sk_remote **out, struct sk_err *err) SK_CHECK;
+void sk_remote_free(struct sk_remote *r);
+SK_DEFINE_OWN(struct sk_remote, sk_remote_free);
+const struct sk_context *sk_remote_context(const struct sk_remote *r);
+
+/* One call; body NULL: none. *out (may be NULL) is the answer; sk_json_free. path begins with '/'
+ * and is percent-encoded by the caller (sk_url_escape). */
+int sk_remote_call(struct sk_remote *r, const char *method, const char *path, const char *body,
+                   struct sk_json **out, struct sk_err *err) SK_CHECK;
+/* Appends text percent-encoded (everything but unreserved characters). */
+void sk_url_escape(struct sk_buf *b, const char *text);
+
+typedef bool sk_remote_progress(void *ctx, const char *what, uint64_t done, uint64_t total);
+/* A file becomes a blob of the hub, unless it is there: POST /api/v1/uploads, PATCH pieces of at
+ * most 8 MiB to 64 MiB, PUT ?digest=. */
+int sk_remote_upload(struct sk_remote *r, const char *path, const char *digest, uint64_t size,
+                     sk_remote_progress *progress, void *ctx, struct sk_err *err) SK_CHECK;
+/* GET /api/v1/blobs/<digest> into path (path + ".part" is gone on from). */
+int sk_remote_download(struct sk_remote *r, const char *digest, uint64_t size, const char *path,
+                       sk_remote_progress *progress, void *ctx, struct sk_err *err) SK_CHECK;
+
+#endif

@@ -1,0 +1,1 @@
+-- Users, tokens, devices, the audit log. accounts.h

@@ -1,0 +1,1 @@
+-- Registered models and versions. models.h
