@@ -26,7 +26,7 @@ deps: ## install what the build needs and is missing
 deps-test: ## install what the tests and benches need and is missing
 	@tools/deps.sh test
 
-demo: all ## real model, server, pictures by curl, answers, latency
+demo: all ## the chain on made pictures: train, serve, ask by curl, latency
 	@examples/demo/run.sh
 
 test: deps-test ## every check and test; the last line counts them

@@ -20,7 +20,6 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "it"))
-sys.path.insert(0, os.path.join(ROOT, "examples", "demo"))
 
 import draw_pages  # noqa: E402
 import real_models  # noqa: E402

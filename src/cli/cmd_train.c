@@ -205,13 +205,26 @@ static int fill(const struct args *a, struct sk_train_options *o, struct sk_err 
         .patience = (unsigned)a->patience,
         .precision = choose_precision(a->precision),
         .seed = a->seed,
-        .threads = (unsigned)a->threads,
         .workers = (unsigned)a->workers,
         .cache_bytes = a->cache_size,
         .max_pixels = a->max_pixels,
         .checkpoint_ms = a->checkpoint_ms,
     };
     return sk_augment_parse(a->augment, &o->augment, err);
+}
+
+/* More threads than cores only wait for each other. */
+static unsigned choose_threads(uint64_t asked, const struct sk_train_watch *watch)
+{
+    unsigned cores = sk_cpu_count();
+    char text[96];
+
+    if (asked <= cores)
+        return (unsigned)asked;
+    (void)snprintf(text, sizeof(text), "--threads %llu: %u cores may be used here, so %u are taken",
+                   (unsigned long long)asked, cores, cores);
+    watch->note(watch->ctx, text);
+    return cores;
 }
 
 static int run(const void *args, char **operands, unsigned count, struct sk_err *err)
@@ -224,8 +237,14 @@ static int run(const void *args, char **operands, unsigned count, struct sk_err 
 
     (void)operands;
     (void)count;
-    if (check(a, err) < 0 || sk_nn_start((unsigned)a->threads, err) < 0 || fill(a, &o, err) < 0)
+    if (check(a, err) < 0)
         return -1;
+
+    unsigned threads = choose_threads(a->threads, &watch);
+
+    if (sk_nn_start(threads, err) < 0 || fill(a, &o, err) < 0)
+        return -1;
+    o.threads = threads;
     catch_signals();
 
     int rc = sk_train(&o, &watch, &stop, &result, err);

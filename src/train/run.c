@@ -158,12 +158,14 @@ static int share_start(struct sk_train *t, struct sk_err *err)
     return 0;
 }
 
+/* A wrong --weights is said before minutes go into looking at pictures. A checkpoint needs the
+ * pictures first: its settings count them. */
 int sk_train_begin(struct sk_train *t, struct sk_err *err)
 {
     bool found = false;
 
-    if (sk_train_check_data(t, err) < 0 || sk_train_open_network(t, err) < 0 ||
-        sk_train_state_init(&t->state, t->nn, t->o, err) < 0)
+    if (sk_train_open_network(t, err) < 0 || sk_train_state_init(&t->state, t->nn, t->o, err) < 0 ||
+        (!t->o->resume && sk_train_first_weights(t, err) < 0) || sk_train_check_data(t, err) < 0)
         return -1;
     if (t->o->resume && sk_checkpoint_load(t, &found, err) < 0)
         return sk_wrap(err, "--resume");
@@ -172,7 +174,7 @@ int sk_train_begin(struct sk_train *t, struct sk_err *err)
                       t->state.epoch);
     else if (t->o->resume)
         sk_train_note(t, "no checkpoint in %s: starting anew", t->o->output_dir);
-    if (!found && sk_train_first_weights(t, err) < 0)
+    if (t->o->resume && !found && sk_train_first_weights(t, err) < 0)
         return -1;
     if (!found)
         sk_train_state_start(&t->state, t->nn);

@@ -15,6 +15,7 @@ import pytest
 from harness import program
 
 sys.path.insert(0, os.path.join(program.ROOT, "tools"))
+import draw_pages  # noqa: E402
 import real_models  # noqa: E402
 
 TEST_S = 300
@@ -105,8 +106,6 @@ def real_bundles(tmp_path_factory):
 @pytest.fixture(scope="session")
 def pages(tmp_path_factory):
     """Folder with drawn pages and lines of text: page-0.jpg ... page-270.jpg, line-0.png, line-180.png."""
-    sys.path.insert(0, os.path.join(program.ROOT, "examples", "demo"))
-    import draw_pages
     folder = str(tmp_path_factory.mktemp("pages"))
     draw_pages.main(folder)
     return folder

@@ -207,6 +207,17 @@ def test_without_network_the_ways_out_are_named(cli, data, tmp_path):
     assert "--weights none" in done.stderr and "--weights FILE" in done.stderr
 
 
+def test_wrong_weights_are_said_before_pictures_are_read(train, data, tmp_path):
+    (data / sorted(p.name for p in data.iterdir())[0] / "broken.png").write_bytes(b"no picture")
+    done = train(data, "--epochs", 1, "--weights", tmp_path / "mistyped.pth", code=1)
+    assert "mistyped.pth" in done.stderr and "broken.png" not in done.stderr
+
+
+def test_more_threads_than_cores_are_not_taken(train, data):
+    done = train(data, "--epochs", 1, "--threads", 500)
+    assert "--threads 500" in done.stderr and ", 500 threads" not in done.stderr
+
+
 # ---- what is refused ----
 
 def test_bad_data(train, tmp_path):

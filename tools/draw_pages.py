@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws the demo's pictures: a page of text as a scanner might see it, turned by each quarter, and one line of text.
+"""Draws the pictures of the tests: a page of text as a scanner might see it, turned by each quarter, and one line of text.
 
     draw_pages.py FOLDER      page-0.jpg page-90.jpg page-180.jpg page-270.jpg line-0.png line-180.png
 
