@@ -42,6 +42,7 @@ struct sk_hub_call {
     const struct sk_hub_route *route;
     struct sk_who who;
     const char *rest; /* raw */
+    void *state;      /* of the function that answers */
 };
 
 struct sk_hub_route {
@@ -64,7 +65,7 @@ struct sk_accounts *sk_hub_accounts(const struct sk_hub *h);
 const struct sk_hub_options *sk_hub_opts(const struct sk_hub *h);
 
 /* ---- answers; the call is gone afterwards ---- */
-/* Status and what sk_http_out(call->req) holds. */
+/* Status (0: what was set, as by sk_http_send_range) and what sk_http_out(call->req) holds. */
 void sk_hub_reply(struct sk_hub_call *call, int status);
 /* The body is this JSON text; 200. */
 void sk_hub_reply_json(struct sk_hub_call *call, const struct sk_buf *json);

@@ -62,8 +62,10 @@ int sk_remote_call(struct sk_remote *r, const char *method, const char *path, co
 void sk_url_escape(struct sk_buf *b, const char *text);
 
 typedef bool sk_remote_progress(void *ctx, const char *what, uint64_t done, uint64_t total);
-/* A file becomes a blob of the hub, unless it is there: POST /api/v1/uploads, PATCH pieces of at
- * most 8 MiB to 64 MiB, PUT ?digest=. */
+/* A file becomes a blob of the hub, unless it is there (HEAD /api/v1/blobs/<digest>): POST
+ * /api/v1/uploads, one PATCH with all that is missing (the hub would hash again what it has for each
+ * further one), after a cut GET for the size and the next PATCH from there, PUT ?digest= in the
+ * end. */
 int sk_remote_upload(struct sk_remote *r, const char *path, const char *digest, uint64_t size,
                      sk_remote_progress *progress, void *ctx, struct sk_err *err) SK_CHECK;
 /* GET /api/v1/blobs/<digest> into path (path + ".part" is gone on from). */
