@@ -95,6 +95,8 @@ const char *sk_http_rest(const struct sk_http_req *r); /* what follows a prefix 
  * malformed never reaches a handler.) */
 const char *sk_http_decoded(struct sk_http_req *r, const char *text, size_t len);
 const char *sk_http_query(const struct sk_http_req *r, const char *name);  /* NULL: absent */
+/* Of a name that is given more than once ("?order_by=a&order_by=b"), the i-th value. */
+const char *sk_http_query_at(const struct sk_http_req *r, const char *name, size_t i);
 const char *sk_http_header(const struct sk_http_req *r, const char *name); /* any case; NULL: absent
                                                                             */
 const char *sk_http_peer(const struct sk_http_req *r); /* "192.0.2.1:5000", "[2001:db8::1]:5000" */

@@ -406,9 +406,14 @@ const char *sk_http_rest(const struct sk_http_req *r)
 
 const char *sk_http_query(const struct sk_http_req *r, const char *name)
 {
-    for (size_t i = 0; i < r->query_count; i++)
-        if (strcmp(r->query[i].name, name) == 0)
-            return r->query[i].value;
+    return sk_http_query_at(r, name, 0);
+}
+
+const char *sk_http_query_at(const struct sk_http_req *r, const char *name, size_t i)
+{
+    for (size_t k = 0; k < r->query_count; k++)
+        if (strcmp(r->query[k].name, name) == 0 && i-- == 0)
+            return r->query[k].value;
     return NULL;
 }
 
