@@ -91,6 +91,8 @@ struct sk_cert_info {
 
 int sk_cert_info(const char *pem, size_t len, struct sk_cert_info *out,
                  struct sk_err *err) SK_CHECK;
+int sk_cert_info_der(const void *der, size_t len, struct sk_cert_info *out,
+                     struct sk_err *err) SK_CHECK;
 /* The certificates that a TLS server shows, unchecked, as PEM, the leaf first. */
 int sk_tls_peek(const char *host, uint16_t port, uint64_t timeout_ms, struct sk_buf *pem,
                 struct sk_err *err) SK_CHECK;

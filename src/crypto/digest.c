@@ -1,5 +1,5 @@
 /*
- * digest.c - SHA-256, Git's SHA-1 of a blob, and random bytes, by OpenSSL's EVP interface.
+ * digest.c - SHA-256, HMAC, Git's SHA-1 of a blob, and random bytes, by OpenSSL's EVP interface.
  *
  * A file is read piece by piece, so that a model of gigabytes costs no memory, and one that shrinks
  * meanwhile no signal. A digest is a name here (caches, bundles): the same bytes give the same
@@ -7,14 +7,14 @@
  */
 #include "crypto/crypto.h"
 
-#include "base/cleanup.h"
+#include "crypto/crypto_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
-#include <stdbool.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,22 +23,29 @@ enum {
     RANDOM_BYTES = 1 << 20, /* what one call of RAND_bytes is asked for */
 };
 
-SK_DEFINE_OWN(EVP_MD_CTX, EVP_MD_CTX_free);
+struct sk_sha256 {
+    EVP_MD_CTX *md;
+};
+
+int sk_crypto_fail(struct sk_err *err, enum sk_code code, const char *what)
+{
+    unsigned long found = ERR_get_error();
+    const char *reason = found ? ERR_reason_error_string(found) : NULL;
+    ERR_clear_error();
+    return sk_fail(err, code, "%s: %s", what, reason ? reason : "unknown reason");
+}
 
 static int fail_openssl(struct sk_err *err, const char *what)
 {
-    unsigned long code = ERR_get_error();
-    const char *reason = code ? ERR_reason_error_string(code) : NULL;
-    ERR_clear_error();
-    return sk_fail(err, SK_BUG, "%s: %s", what, reason ? reason : "unknown reason");
+    return sk_crypto_fail(err, SK_BUG, what);
 }
 
-static void to_hex(const unsigned char *digest, size_t len, char *out)
+void sk_crypto_hex(const unsigned char *bytes, size_t len, char *out)
 {
     static const char digits[] = "0123456789abcdef";
     for (size_t i = 0; i < len; i++) {
-        *out++ = digits[digest[i] >> 4];
-        *out++ = digits[digest[i] & 15];
+        *out++ = digits[bytes[i] >> 4];
+        *out++ = digits[bytes[i] & 15];
     }
     *out = '\0';
 }
@@ -49,7 +56,7 @@ static int finish(EVP_MD_CTX *md, char *out, struct sk_err *err)
     unsigned size = 0;
     if (!EVP_DigestFinal_ex(md, digest, &size))
         return fail_openssl(err, "digest");
-    to_hex(digest, size, out);
+    sk_crypto_hex(digest, size, out);
     return 0;
 }
 
@@ -61,6 +68,52 @@ int sk_sha256_hex(const void *bytes, size_t len, char *out, struct sk_err *err)
     if (!EVP_DigestInit_ex(md, EVP_sha256(), NULL) || !EVP_DigestUpdate(md, bytes, len))
         return fail_openssl(err, "sha256");
     return finish(md, out, err);
+}
+
+int sk_sha256_new(struct sk_sha256 **out, struct sk_err *err)
+{
+    SK_OWN(sk_sha256_free) struct sk_sha256 *h = calloc(1, sizeof *h);
+    if (!h)
+        return sk_nomem(err);
+    h->md = EVP_MD_CTX_new();
+    if (!h->md)
+        return sk_nomem(err);
+    if (!EVP_DigestInit_ex(h->md, EVP_sha256(), NULL))
+        return fail_openssl(err, "sha256");
+    *out = SK_TAKE(h);
+    return 0;
+}
+
+int sk_sha256_add(struct sk_sha256 *h, const void *bytes, size_t len, struct sk_err *err)
+{
+    if (!EVP_DigestUpdate(h->md, bytes, len))
+        return fail_openssl(err, "sha256");
+    return 0;
+}
+
+int sk_sha256_finish(struct sk_sha256 *h, char *out, struct sk_err *err)
+{
+    return finish(h->md, out, err);
+}
+
+void sk_sha256_free(struct sk_sha256 *h)
+{
+    if (!h)
+        return;
+    EVP_MD_CTX_free(h->md);
+    free(h);
+}
+
+int sk_hmac_sha256(const void *key, size_t key_len, const void *bytes, size_t len,
+                   unsigned char out[SK_SHA256_BYTES], struct sk_err *err)
+{
+    unsigned size = 0;
+    if (key_len > INT_MAX)
+        return sk_fail(err, SK_LIMIT, "hmac: a key of %zu bytes is too long", key_len);
+    if (!HMAC(EVP_sha256(), key_len > 0 ? key : "", (int)key_len, bytes, len, out, &size) ||
+        size != SK_SHA256_BYTES)
+        return fail_openssl(err, "hmac");
+    return 0;
 }
 
 /* A regular file; O_NONBLOCK: a FIFO must not hold us before we see that it is one. */

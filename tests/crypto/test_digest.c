@@ -1,5 +1,5 @@
-/* test_digest.c - SHA-256 against the vectors of FIPS 180-4, files around the window's edge, Git's
- * names. */
+/* test_digest.c - SHA-256 against the vectors of FIPS 180-4, whole and in pieces, HMAC against RFC
+ * 4231, files around the window's edge, Git's names. */
 #include "crypto/crypto.h"
 
 #include "base/cleanup.h"
@@ -89,6 +89,65 @@ static void git_blobs(void **state)
     unlink(path);
 }
 
+/* Every way to cut 300 bytes into two or three pieces of the same step gives the digest of the
+ * whole. */
+static void pieces_equal_the_whole(void **state)
+{
+    (void)state;
+    struct sk_err err = SK_ERR_INIT;
+    unsigned char bytes[300];
+    char whole[SK_SHA256_HEX], pieces[SK_SHA256_HEX];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (unsigned char)(i * 31);
+    assert_int_equal(sk_sha256_hex(bytes, sizeof bytes, whole, &err), 0);
+    for (size_t step = 1; step <= sizeof bytes; step++) {
+        SK_OWN(sk_sha256_free) struct sk_sha256 *h = NULL;
+        assert_int_equal(sk_sha256_new(&h, &err), 0);
+        for (size_t at = 0; at < sizeof bytes; at += step) {
+            size_t len = sizeof bytes - at < step ? sizeof bytes - at : step;
+            assert_int_equal(sk_sha256_add(h, bytes + at, len, &err), 0);
+            assert_int_equal(sk_sha256_add(h, bytes, 0, &err), 0);
+        }
+        assert_int_equal(sk_sha256_finish(h, pieces, &err), 0);
+        assert_string_equal(whole, pieces);
+    }
+}
+
+/* RFC 4231, cases 1, 2, 6 (a key longer than a block); and an empty key. */
+static void known_hmacs(void **state)
+{
+    (void)state;
+    char eleven[20], ninety[131];
+    memset(eleven, 0x0b, sizeof eleven);
+    memset(ninety, 0xaa, sizeof ninety);
+
+    const struct {
+        const char *key;
+        size_t key_len;
+        const char *text, *hex;
+    } rows[] = {
+        { eleven, sizeof eleven, "Hi There",
+          "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7" },
+        { "Jefe", 4, "what do ya want for nothing?",
+          "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843" },
+        { ninety, sizeof ninety, "Test Using Larger Than Block-Size Key - Hash Key First",
+          "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54" },
+        { NULL, 0, "", "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct sk_err err = SK_ERR_INIT;
+        unsigned char mac[SK_SHA256_BYTES];
+        char hex[2 * SK_SHA256_BYTES + 1];
+        assert_int_equal(sk_hmac_sha256(rows[i].key, rows[i].key_len, rows[i].text,
+                                        strlen(rows[i].text), mac, &err),
+                         0);
+        for (size_t b = 0; b < sizeof mac; b++)
+            (void)snprintf(hex + 2 * b, 3, "%02x", mac[b]);
+        assert_string_equal(hex, rows[i].hex);
+    }
+}
+
 static void missing_file_is_named(void **state)
 {
     (void)state;
@@ -115,7 +174,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_digests),  cmocka_unit_test(file_equals_memory),
         cmocka_unit_test(git_blobs),      cmocka_unit_test(missing_file_is_named),
-        cmocka_unit_test(random_differs),
+        cmocka_unit_test(random_differs), cmocka_unit_test(pieces_equal_the_whole),
+        cmocka_unit_test(known_hmacs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
