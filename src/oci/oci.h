@@ -50,8 +50,9 @@ struct sk_oci_descriptor {
     char media_type[128];
     char digest[SK_OCI_DIGEST_TEXT];
     uint64_t size;
-    char architecture[32], os[32]; /* of an index's entries; "" otherwise */
-    char *annotations;             /* JSON object or NULL */
+    char architecture[32], os[32], variant[32]; /* of an index's entries; "" otherwise */
+    char artifact_type[128];                    /* likewise: entries of referrers have it */
+    char *annotations;                          /* JSON object or NULL */
 };
 
 struct sk_oci_manifest {
