@@ -106,13 +106,24 @@ int sk_tls_peek(const char *host, uint16_t port, uint64_t timeout_ms, struct sk_
  */
 struct sk_tls_front;
 
+/* A client, valid during the call of accept. */
+struct sk_tls_peer {
+    const void *addr; /* struct sockaddr */
+    unsigned addr_len;
+    const void *cert; /* its certificate, DER; NULL: none was shown. Nothing but that the client has
+                         its key was checked: whom it names is for the server to judge. */
+    size_t cert_len;
+};
+
 struct sk_tls_options {
     const char *cert_file, *key_file; /* PEM; the certificate file may hold the chain */
     int listen_fd;                    /* ownership is taken */
     unsigned max_connections;
     unsigned handshake_ms; /* also: how long a client may leave a record of ours unread */
+    bool asks_cert;        /* of the client; it need not have one */
+    size_t pair_bytes; /* what the server may believe sent and the client has not read; 0: 64 KiB */
     /* 0, or -1 when the plain server does not want it; then the front closes fd. */
-    int (*accept)(int fd, const void *addr, unsigned addr_len, void *ctx);
+    int (*accept)(int fd, const struct sk_tls_peer *peer, void *ctx);
     void *ctx;
 };
 

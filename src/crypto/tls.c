@@ -29,6 +29,7 @@ enum {
     ACCEPTS = 1024,
     TICK_MS = 100,
     PAIR_BYTES = 65536,
+    CERT_LIST_BYTES = 32768, /* of what a client may show */
     QUIET_SHAKE_MS = 1000
 };
 
@@ -103,6 +104,23 @@ static int load_files(SSL_CTX *ctx, const char *cert, const char *key, struct sk
     return 0;
 }
 
+/* Who the client is, is for the server behind us to judge; that it has the key, TLS has shown. */
+static int take_any(X509_STORE_CTX *store, void *arg)
+{
+    (void)store;
+    (void)arg;
+    return 1;
+}
+
+static void ask_cert(SSL_CTX *ctx)
+{
+    static const unsigned char ours[] = "skerry";
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, NULL);
+    SSL_CTX_set_cert_verify_callback(ctx, take_any, NULL);
+    SSL_CTX_set_max_cert_list(ctx, CERT_LIST_BYTES);
+    (void)SSL_CTX_set_session_id_context(ctx, ours, sizeof ours - 1); /* else nobody resumes */
+}
+
 static int make_context(struct sk_tls_front *f, struct sk_err *err)
 {
     f->ctx = SSL_CTX_new(TLS_server_method());
@@ -118,6 +136,8 @@ static int make_context(struct sk_tls_front *f, struct sk_err *err)
     if (SSL_CTX_set_cipher_list(f->ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
         return fail_openssl(err, "ciphers", "1.2");
     SSL_CTX_set_alpn_select_cb(f->ctx, choose_protocol, NULL);
+    if (f->opts.asks_cert)
+        ask_cert(f->ctx);
     return load_files(f->ctx, f->opts.cert_file, f->opts.key_file, err);
 }
 
@@ -179,18 +199,35 @@ static void settle(struct sk_tls_front *f, struct sk_tls_link *l)
         bury(f, l);
 }
 
+/* Gives fd to the server, with what is known of the client. */
+static int introduce(struct sk_tls_front *f, struct sk_tls_link *l, int fd)
+{
+    struct sk_tls_peer peer = { .addr = l->addr, .addr_len = l->addr_len };
+    unsigned char *der = NULL;
+    X509 *cert = f->opts.asks_cert ? SSL_get1_peer_certificate(l->ssl) : NULL;
+    int len = cert ? i2d_X509(cert, &der) : 0;
+    X509_free(cert);
+    if (len < 0)
+        return -1;
+    peer.cert = der;
+    peer.cert_len = (size_t)len;
+    int rc = f->opts.accept(fd, &peer, f->opts.ctx);
+    OPENSSL_free(der);
+    return rc;
+}
+
 /* The handshake is done: the server gets its end. */
 static int join(struct sk_tls_front *f, struct sk_tls_link *l)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
         return -1;
-    const int bytes = PAIR_BYTES; /* what the server may believe sent and the client has not read */
+    const int bytes = f->opts.pair_bytes > PAIR_BYTES ? (int)f->opts.pair_bytes : PAIR_BYTES;
     (void)setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
     l->plain = pair[0];
     l->stage = SK_TLS_OPEN;
     l->deadline_ms = 0;
-    if (f->opts.accept(pair[1], l->addr, l->addr_len, f->opts.ctx) == 0)
+    if (introduce(f, l, pair[1]) == 0)
         return 0;
     (void)close(pair[1]);
     return -1;

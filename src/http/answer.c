@@ -14,6 +14,8 @@
  */
 #include "http/http_priv.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <sys/socket.h>
 
@@ -50,6 +52,22 @@ void sk_http_set_static(struct sk_http_req *r, const void *bytes, size_t len)
     r->static_len = len;
 }
 
+void sk_http_set_file(struct sk_http_req *r, int fd, uint64_t offset, uint64_t len)
+{
+    sk_answer_drop_file(r);
+    r->has_file = true;
+    r->file_fd = fd;
+    r->file_offset = offset;
+    r->file_len = len;
+}
+
+void sk_answer_drop_file(struct sk_http_req *r)
+{
+    if (r->has_file)
+        (void)close(r->file_fd);
+    r->has_file = false;
+}
+
 void sk_http_error(struct sk_http_req *r, const struct sk_err *err)
 {
     sk_buf_clear(&r->out);
@@ -57,6 +75,7 @@ void sk_http_error(struct sk_http_req *r, const struct sk_err *err)
     sk_buf_json(&r->out, err->text, strlen(err->text));
     sk_buf_chr(&r->out, '}');
     r->static_bytes = NULL;
+    sk_answer_drop_file(r);
     r->type = "application/json";
     if (!r->status)
         r->status = sk_code_http(err->code);
@@ -67,15 +86,38 @@ void sk_http_error(struct sk_http_req *r, const struct sk_err *err)
     }
 }
 
+/* Its connection may be gone already; this ends the request, and perhaps the connection. */
+static void bury_orphan(struct sk_http_req *r)
+{
+    struct sk_http_server *s = r->conn->server;
+    if (s->opts.finished)
+        s->opts.finished(r, r->raw_status, sk_now_ns() - r->start_ns, s->opts.ctx);
+    sk_conn_unref(r->conn);
+    atomic_fetch_sub(&s->orphans, 1);
+}
+
 void sk_http_answer(struct sk_http_req *r)
 {
     struct sk_http_server *s = r->conn->server;
     struct MHD_Connection *mhd = r->mhd;
 
     atomic_fetch_add(&s->answering, 1); /* sk_http_stop() waits for us */
-    if (atomic_exchange(&r->turn, SK_TURN_ANSWERED) == SK_TURN_SUSPENDED)
+    int before = atomic_exchange(&r->turn, SK_TURN_ANSWERED);
+    if (before == SK_TURN_SUSPENDED)
         MHD_resume_connection(mhd);
+    else if (before == SK_TURN_ORPHAN)
+        bury_orphan(r);
     atomic_fetch_sub(&s->answering, 1);
+}
+
+void sk_answer_wait(struct sk_http_req *r)
+{
+    int expected = SK_TURN_HANDLER;
+    if (atomic_load(&r->turn) == SK_TURN_ANSWERED)
+        return;
+    MHD_suspend_connection(r->mhd);
+    if (!atomic_compare_exchange_strong(&r->turn, &expected, SK_TURN_SUSPENDED))
+        MHD_resume_connection(r->mhd); /* answered a moment ago */
 }
 
 /* libmicrohttpd takes the bytes as void * and only reads them. */
@@ -98,21 +140,39 @@ static void add_headers(struct MHD_Response *response, const struct sk_http_req 
         (void)MHD_add_response_header(response, "Connection", "close");
 }
 
+/* A file's deadline moves with it (conn.c); behind TLS the front has one for each record. */
+static bool enter_sending(struct sk_conn *c, bool has_file)
+{
+    const struct sk_http_options *o = &c->server->opts;
+    atomic_store(&c->sends_file, has_file);
+    return sk_conn_enter(c, SK_STAGE_SENDING, has_file && o->tls_cert ? 0 : o->read_ms);
+}
+
+static struct MHD_Response *make_response(struct sk_http_req *r)
+{
+    if (r->has_file && r->file_len > 0) {
+        struct MHD_Response *response = MHD_create_response_from_fd_at_offset64(
+            r->file_len, r->file_fd, r->file_offset);
+        r->has_file = r->has_file && !response; /* it closes the file */
+        return response;
+    }
+    const void *bytes = r->static_bytes ? r->static_bytes : r->out.data ? r->out.data : "";
+    size_t len = r->has_file ? 0 : r->static_bytes ? r->static_len : r->out.len;
+    return MHD_create_response_from_buffer(len, unconst(bytes), MHD_RESPMEM_PERSISTENT);
+}
+
 enum MHD_Result sk_answer_queue(struct sk_http_req *r, struct MHD_Connection *mhd)
 {
-    if (!r->static_bytes && !sk_buf_ok(&r->out)) {
+    if (!r->static_bytes && !r->has_file && !sk_buf_ok(&r->out)) {
         struct sk_err err = { .code = SK_NOMEM, .text = "out of memory" };
         r->status = 0;
         sk_http_error(r, &err);
     }
-    const void *bytes = r->static_bytes ? r->static_bytes : r->out.data ? r->out.data : "";
-    size_t len = r->static_bytes ? r->static_len : r->out.len;
     if (!r->status)
         r->status = MHD_HTTP_OK;
-    if (!sk_conn_enter(r->conn, SK_STAGE_SENDING, r->conn->server->opts.read_ms))
+    if (!enter_sending(r->conn, r->has_file))
         return MHD_NO;
-    struct MHD_Response *response = MHD_create_response_from_buffer(len, unconst(bytes),
-                                                                    MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = make_response(r);
     if (!response)
         return MHD_NO;
     add_headers(response, r);
@@ -137,4 +197,21 @@ void sk_answer_raw(int fd, int status, const char *request_id, const char *json)
     struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
     (void)!sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL); /* whether it arrives is the peer's
                                                                   affair now */
+}
+
+void sk_answer_early(struct sk_http_req *r)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf b = SK_BUF_INIT(r->out.len + (64 << 10));
+    r->status = r->status ? r->status : MHD_HTTP_OK;
+    sk_buf_fmt(&b, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nX-Request-Id: %s\r\n", r->status,
+               MHD_get_reason_phrase_for((unsigned)r->status), r->type ? r->type : "text/plain",
+               r->id);
+    for (size_t i = 0; i < r->out_header_count; i++)
+        sk_buf_fmt(&b, "%s: %s\r\n", r->out_headers[i].name, r->out_headers[i].value);
+    sk_buf_fmt(&b, "Content-Length: %zu\r\nConnection: close\r\n\r\n", r->out.len);
+    sk_buf_add(&b, r->out.data ? r->out.data : "", r->out.len);
+    r->raw_status = r->status;
+    r->conn->lingers = true;
+    if (sk_buf_ok(&b)) /* whether it arrives is the peer's affair now */
+        (void)!send(r->conn->fd, b.data, b.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 }

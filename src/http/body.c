@@ -14,13 +14,19 @@
 
 #include "base/clock.h"
 
-static struct sk_buf borrow_spare(struct sk_http_server *s)
+uint64_t sk_body_limit(const struct sk_http_req *r)
+{
+    uint64_t own = r->route ? r->route->max_body_bytes : 0;
+    return own ? own : r->conn->server->opts.max_body_bytes;
+}
+
+static struct sk_buf borrow_spare(struct sk_http_server *s, uint64_t limit)
 {
     struct sk_buf b = SK_BUF_INIT(0);
     SK_LOCK(&s->spare_lock);
     if (s->spare_count > 0)
         b = s->spares[--s->spare_count];
-    b.ceiling = s->opts.max_body_bytes;
+    b.ceiling = limit < SIZE_MAX / 2 ? (size_t)limit : SIZE_MAX / 2;
     return b;
 }
 
@@ -46,7 +52,7 @@ void sk_body_spares_free(struct sk_http_server *s)
 
 void sk_body_begin(struct sk_http_req *r)
 {
-    r->body = borrow_spare(r->conn->server);
+    r->body = borrow_spare(r->conn->server, sk_body_limit(r));
     if (r->expected != UINT64_MAX)
         (void)sk_buf_reserve(&r->body, r->expected < SK_HTTP_FIRST_BYTES ? (size_t)r->expected
                                                                          : SK_HTTP_FIRST_BYTES);
@@ -82,11 +88,10 @@ static void keep(struct sk_http_req *r, const char *bytes, size_t len)
 
 bool sk_body_take(struct sk_http_req *r, const char *bytes, size_t len)
 {
-    struct sk_http_server *s = r->conn->server;
     r->received += len;
-    if (r->received > s->opts.max_body_bytes && r->expected == UINT64_MAX) {
-        sk_req_refuse(r, 0, SK_TOO_LARGE, "the body has more than %zu bytes",
-                      s->opts.max_body_bytes);
+    if (r->received > sk_body_limit(r) && r->expected == UINT64_MAX) {
+        sk_req_refuse(r, 0, SK_TOO_LARGE, "the body has more than %llu bytes",
+                      (unsigned long long)sk_body_limit(r));
         r->raw_status = r->status;
         sk_answer_raw(r->conn->fd, r->status, r->id, r->out.data);
         r->conn->lingers = true;

@@ -54,15 +54,25 @@ static void write_peer(struct sk_conn *c, const struct sockaddr *addr)
     }
 }
 
-struct sk_conn *sk_conn_new(struct sk_http_server *s, int fd, const struct sockaddr *addr)
+struct sk_conn *sk_conn_new(struct sk_http_server *s, int fd, const struct sockaddr *addr,
+                            struct sk_view cert)
 {
     struct sk_conn *c = calloc(1, sizeof *c);
     if (!c)
         return NULL;
+    c->cert = cert.len > 0 ? malloc(cert.len) : NULL;
+    if (cert.len > 0 && !c->cert) {
+        free(c);
+        return NULL;
+    }
+    if (c->cert)
+        memcpy(c->cert, cert.ptr, cert.len);
+    c->cert_len = cert.len;
     c->server = s;
     c->fd = fd;
+    atomic_init(&c->refs, 1);
     c->accepted_ms = sk_now_ms();
-    c->seen_bytes = UINT64_MAX;
+    c->seen_bytes = c->seen_acked = UINT64_MAX;
     c->req.conn = c;
     c->req.arena.ceiling_bytes = s->opts.max_body_bytes + ARENA_BYTES;
     c->req.out.ceiling = SIZE_MAX / 4;
@@ -71,11 +81,12 @@ struct sk_conn *sk_conn_new(struct sk_http_server *s, int fd, const struct socka
     return c;
 }
 
-void sk_conn_free(struct sk_conn *c)
+void sk_conn_unref(struct sk_conn *c)
 {
-    if (!c)
+    if (!c || atomic_fetch_sub(&c->refs, 1) > 1)
         return;
     sk_req_free(&c->req);
+    free(c->cert);
     free(c);
 }
 
@@ -97,6 +108,14 @@ bool sk_conn_enter(struct sk_conn *c, enum sk_stage stage, uint64_t ms)
     return true;
 }
 
+void sk_conn_extend(struct sk_conn *c, enum sk_stage stage, uint64_t ms)
+{
+    const uint64_t next = word_of(stage, sk_now_ms() + ms);
+    uint64_t word = atomic_load(&c->word);
+    while (stage_of(word) == stage && !atomic_compare_exchange_weak(&c->word, &word, next))
+        continue;
+}
+
 /* ---- the table, by descriptor ---- */
 
 int sk_table_add(struct sk_http_server *s, struct sk_conn *c, struct sk_err *err)
@@ -116,7 +135,7 @@ int sk_table_add(struct sk_http_server *s, struct sk_conn *c, struct sk_err *err
     /* The kernel gave out this number again, so whoever had it is closed: libmicrohttpd gave it up
      * without a word. */
     if (s->by_fd[fd])
-        sk_conn_free(s->by_fd[fd]);
+        sk_conn_unref(s->by_fd[fd]);
     else
         atomic_fetch_add(&s->connections, 1);
     s->by_fd[fd] = c;
@@ -140,16 +159,19 @@ void sk_table_remove(struct sk_http_server *s, struct sk_conn *c)
     (void)pthread_cond_broadcast(&s->gone);
 }
 
+/* False: no TCP connection, or a kernel that does not count bytes. */
+static bool ask_kernel(int fd, struct tcp_info *info)
+{
+    socklen_t len = sizeof *info;
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len) == 0 &&
+           len >= offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info->tcpi_bytes_received;
+}
+
 /* Bytes the kernel has received on a TCP connection; UINT64_MAX: not known. */
 static uint64_t received_bytes(int fd)
 {
     struct tcp_info info;
-    socklen_t len = sizeof info;
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
-        return UINT64_MAX;
-    if (len < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received)
-        return UINT64_MAX;
-    return info.tcpi_bytes_received;
+    return ask_kernel(fd, &info) ? info.tcpi_bytes_received : UINT64_MAX;
 }
 
 /* A byte came on an idle connection: its request has begun. */
@@ -173,6 +195,20 @@ static void note_lost_end(const struct sk_conn *c)
         (void)shutdown(c->fd, SHUT_RD);
 }
 
+/* A file is on its way: as long as the peer takes enough of it the deadline moves. */
+static void note_taken(struct sk_conn *c)
+{
+    struct tcp_info info;
+    if (!ask_kernel(c->fd, &info))
+        return;
+    if (c->seen_acked == UINT64_MAX)
+        c->seen_acked = info.tcpi_bytes_acked;
+    if (info.tcpi_bytes_acked - c->seen_acked < SK_HTTP_STALL_BYTES)
+        return;
+    c->seen_acked = info.tcpi_bytes_acked;
+    sk_conn_extend(c, SK_STAGE_SENDING, c->server->opts.read_ms);
+}
+
 static void sweep_one(struct sk_conn *c, uint64_t now_ms)
 {
     uint64_t word = atomic_load(&c->word);
@@ -183,6 +219,10 @@ static void sweep_one(struct sk_conn *c, uint64_t now_ms)
         c->seen_bytes = UINT64_MAX;
     if (stage == SK_STAGE_IDLE || stage == SK_STAGE_READING)
         note_lost_end(c);
+    if (stage == SK_STAGE_SENDING && atomic_load(&c->sends_file))
+        note_taken(c);
+    else
+        c->seen_acked = UINT64_MAX;
     word = atomic_load(&c->word);
     stage = stage_of(word);
     if (stage == SK_STAGE_CUT || word >> STAGE_BITS > now_ms)

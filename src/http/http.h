@@ -1,5 +1,6 @@
 /*
- * http.h - the HTTP/1.1 server: routes, limits, bodies, answers from any thread.
+ * http.h - the HTTP/1.1 server: routes, limits, bodies whole or as they come, answers from any
+ * thread.
  *
  * A server owns a listening socket, a few event loop threads (libmicrohttpd, epoll) and a watchdog.
  * A request is read within its limits and then given to the handler of its route. The handler
@@ -8,10 +9,14 @@
  *
  *     static void predict(struct sk_http_req *req, void *ctx) { ...; sk_http_answer(req); }
  *
+ * Large bodies do not pass through memory: a route with SK_HTTP_STREAM takes its body piece by
+ * piece (sk_http_take_body), an answer can be part of a file (sk_http_set_file).
+ *
  * Slow peers: one total deadline covers a request from its first byte to its last (read_ms),
  * another an idle keep-alive connection (idle_ms), another the sending of an answer (read_ms). The
- * watchdog shuts the socket down. What libmicrohttpd answers by itself, before any handler, is
- * listed in docs/spec/http.md.
+ * watchdog shuts the socket down. Streamed bodies and files have read_ms for each
+ * SK_HTTP_STALL_BYTES instead. What libmicrohttpd answers by itself, before any handler, is listed
+ * in docs/spec/http.md.
  *
  * Errors of a request are answered as JSON {"error": text} with the status of the code.
  */
@@ -37,14 +42,22 @@ enum sk_http_flags {
     SK_HTTP_PREFIX = 1u << 1,    /* the pattern is a prefix: "/v2/models/" */
     SK_HTTP_OPEN = 1u << 2,      /* no API key needed (health) */
     SK_HTTP_QUIET = 1u << 3,     /* log at debug (health, metrics) */
+    SK_HTTP_STREAM = 1u << 4,    /* handle() runs when the headers are complete: see
+                                    sk_http_take_body(); not with SK_HTTP_MULTIPART */
+};
+
+enum {
+    SK_HTTP_STALL_BYTES = 16384, /* of a streamed body or file must move in read_ms */
+    SK_HTTP_OUT_HEADERS = 16     /* of a handler's answer */
 };
 
 struct sk_http_route {
-    const char *method; /* "GET" also answers HEAD */
+    const char *method; /* any; "GET" also answers HEAD */
     const char *path;   /* exact, or prefix */
     unsigned flags;
     void (*handle)(struct sk_http_req *req, void *ctx);
     void *ctx;
+    uint64_t max_body_bytes; /* 0: the server's */
 };
 
 struct sk_http_options {
@@ -56,6 +69,8 @@ struct sk_http_options {
     size_t max_body_bytes, max_header_bytes; /* 0: the defaults of limits.h, likewise below */
     size_t max_total_body_bytes; /* bodies of all requests together, 503 beyond; 0: 8 times
                                     max_body_bytes */
+    size_t piece_bytes; /* streamed bodies come in pieces of at most about so many bytes; each
+                           connection may hold twice as much memory. 0: 32 KiB */
     unsigned max_connections, max_parts;
     unsigned read_ms, idle_ms;
     const struct sk_http_route *routes; /* ended by a row without method; borrowed for the server's
@@ -65,11 +80,17 @@ struct sk_http_options {
                             needed, 401 otherwise */
     const char *tls_cert, *tls_key; /* PEM files; both or none. Served by crypto's front, see
                                        crypto.h */
+    bool ask_client_cert;           /* with TLS: sk_http_client_cert() */
+    /* Called on an event loop when the headers of a request that has a route are complete, before
+     * any of its body is read and before its handler; may be NULL. 0: go on; -1: it has set an
+     * answer and called sk_http_answer(). */
+    int (*admit)(struct sk_http_req *req, void *ctx);
     /* Called exactly once for every request whose first line was read, when its answer was sent or
      * its connection was lost, on an event loop, for metrics and the access log; may be NULL. It
      * includes requests that were refused before a handler saw them (limits, unknown path, key):
      * sk_http_user() is NULL then. status is what was answered; 408 when the request was cut for
-     * being slow, 499 when the client left before an answer. */
+     * being slow, 499 when the client left before an answer. When a client leaves during a streamed
+     * body it comes after the sk_http_answer() of that request, on that thread. */
     void (*finished)(struct sk_http_req *req, int status, uint64_t total_ns, void *ctx);
 };
 
@@ -79,7 +100,8 @@ uint16_t sk_http_port(const struct sk_http_server *s);
 /* Stops accepting, closes idle connections, waits until every request that was read is answered and
  * sent, at most wait_ms (then cuts the rest). Returns the number of requests that were cut. */
 unsigned sk_http_drain(struct sk_http_server *s, uint64_t wait_ms);
-/* Ends everything; requests still held must have been answered. */
+/* Ends everything; requests still held must have been answered. Streamed bodies under way end as if
+ * their clients had left, and their answers are waited for. */
 void sk_http_stop(struct sk_http_server *s);
 unsigned sk_http_connections(const struct sk_http_server *s);
 /* Connections that were refused so far because max_connections were there. */
@@ -94,7 +116,7 @@ const char *sk_http_rest(const struct sk_http_req *r); /* what follows a prefix 
 /* A part of the raw target, percent-decoded into the request's arena; NULL: out of memory. (What is
  * malformed never reaches a handler.) */
 const char *sk_http_decoded(struct sk_http_req *r, const char *text, size_t len);
-const char *sk_http_query(const struct sk_http_req *r, const char *name);  /* NULL: absent */
+const char *sk_http_query(const struct sk_http_req *r, const char *name); /* NULL: absent */
 /* Of a name that is given more than once ("?order_by=a&order_by=b"), the i-th value. */
 const char *sk_http_query_at(const struct sk_http_req *r, const char *name, size_t i);
 const char *sk_http_header(const struct sk_http_req *r, const char *name); /* any case; NULL: absent
@@ -102,11 +124,15 @@ const char *sk_http_header(const struct sk_http_req *r, const char *name); /* an
 const char *sk_http_peer(const struct sk_http_req *r); /* "192.0.2.1:5000", "[2001:db8::1]:5000" */
 const char *sk_http_id(const struct sk_http_req *r);   /* X-Request-Id when it is sane, else made
                                                           here; echoed in the answer */
-struct sk_view sk_http_body(const struct sk_http_req *r); /* empty for multipart */
-uint64_t sk_http_start_ns(const struct sk_http_req *r);   /* headers complete */
-uint64_t sk_http_read_ns(const struct sk_http_req *r);    /* body complete */
-unsigned sk_http_flags(const struct sk_http_req *r);      /* of its route; 0 when it has none */
-struct sk_arena *sk_http_arena(struct sk_http_req *r);    /* lives as long as the request */
+struct sk_view sk_http_body(const struct sk_http_req *r);     /* empty for multipart and streams */
+uint64_t sk_http_content_length(const struct sk_http_req *r); /* UINT64_MAX: chunked */
+/* The client's certificate, DER; empty: none was shown. The client has its key; whether it is to be
+ * trusted is for the caller to find out. */
+struct sk_view sk_http_client_cert(const struct sk_http_req *r);
+uint64_t sk_http_start_ns(const struct sk_http_req *r); /* headers complete */
+uint64_t sk_http_read_ns(const struct sk_http_req *r);  /* body complete */
+unsigned sk_http_flags(const struct sk_http_req *r);    /* of its route; 0 when it has none */
+struct sk_arena *sk_http_arena(struct sk_http_req *r);  /* lives as long as the request */
 
 struct sk_http_part {
     const char *name;         /* of the field; "" when absent */
@@ -119,20 +145,44 @@ bool sk_http_is_multipart(const struct sk_http_req *r);
 size_t sk_http_part_count(const struct sk_http_req *r);
 const struct sk_http_part *sk_http_part_at(const struct sk_http_req *r, size_t i);
 
+/*
+ * The handler of a SK_HTTP_STREAM route either takes the body or answers at once (then the body is
+ * not read). sink gets the pieces as they come, on the event loop, so it may write to a file but
+ * must not wait for others; -1 ends the body. Then done is called exactly once, on the event loop:
+ * failed is NULL when the body is whole, else why it is not (the sink's error; SK_TOO_LARGE;
+ * SK_CANCELLED: the client left or stalled, and no answer reaches anyone). From then on it is an
+ * ordinary request: done, or any thread later, calls sk_http_answer() once, in every case. After
+ * SK_CANCELLED sk_http_header() finds nothing.
+ */
+void sk_http_take_body(struct sk_http_req *r,
+                       int (*sink)(void *ctx, const void *bytes, size_t len, struct sk_err *err),
+                       void (*done)(struct sk_http_req *r, const struct sk_err *failed, void *ctx),
+                       void *ctx);
+
 /* A place for the handler's own state, and for the route label used in metrics. */
 void sk_http_set_user(struct sk_http_req *r, void *user);
 void *sk_http_user(const struct sk_http_req *r);
 
 /* ---- the answer ---- */
 void sk_http_set_status(struct sk_http_req *r, int status); /* 200 unless set */
-void sk_http_set_header(struct sk_http_req *r, const char *name, const char *value); /* copied; at
-                                                                                        most 8 */
-void sk_http_set_type(struct sk_http_req *r, const char *content_type);              /* static text;
-                                                                                        application/json unless
-                                                                                        set */
-struct sk_buf *sk_http_out(struct sk_http_req *r); /* append the body here */
+void sk_http_set_header(struct sk_http_req *r, const char *name,
+                        const char *value);                             /* copied; at
+                                                                           most
+                                                                           SK_HTTP_OUT_HEADERS
+                                                                         */
+void sk_http_set_type(struct sk_http_req *r, const char *content_type); /* static text;
+                                                                           application/json unless
+                                                                           set */
+struct sk_buf *sk_http_out(struct sk_http_req *r);                      /* append the body here */
 /* Sends static bytes (the page) instead of the buffer. */
 void sk_http_set_static(struct sk_http_req *r, const void *bytes, size_t len);
+/* Sends len bytes of a regular file from offset instead; fd is taken. */
+void sk_http_set_file(struct sk_http_req *r, int fd, uint64_t offset, uint64_t len);
+/* A file of size bytes as the request asks for it: Range, If-Range, If-None-Match (RFC 9110). Sets
+ * status (200, 206, 304 or 416, which is returned), Accept-Ranges, Content-Range, ETag, and the
+ * file; several ranges at once get the whole. fd is taken. etag: what stands between the quotes;
+ * NULL: none. */
+int sk_http_send_range(struct sk_http_req *r, int fd, uint64_t size, const char *etag);
 /* {"error": text}, status from the code (or what sk_http_set_status said before); SK_BUSY adds
  * Retry-After. */
 void sk_http_error(struct sk_http_req *r, const struct sk_err *err);

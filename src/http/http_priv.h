@@ -27,7 +27,6 @@
 enum {
     SK_HTTP_HEADERS_MAX = 128,     /* header lines of a request */
     SK_HTTP_QUERY_MAX = 32,        /* parameters of a query */
-    SK_HTTP_OUT_HEADERS = 8,       /* of a handler */
     SK_HTTP_DISCARD_BYTES = 65536, /* of a refused request's body read away to keep the connection
                                     */
     SK_HTTP_LINGER_MAX = 64,       /* sockets that wait for their peer after a refusal */
@@ -56,6 +55,19 @@ enum sk_turn {
     SK_TURN_HANDLER,   /* inside handle(), on the event loop */
     SK_TURN_SUSPENDED, /* handle() returned without an answer */
     SK_TURN_ANSWERED,
+    SK_TURN_ORPHAN, /* the connection is gone, done() was told, and has not answered yet */
+};
+
+/* A body that is taken as it comes: stream.c. */
+struct sk_http_stream {
+    int (*sink)(void *ctx, const void *bytes, size_t len, struct sk_err *err);
+    void (*done)(struct sk_http_req *r, const struct sk_err *failed, void *ctx);
+    void *ctx;
+    bool is_taken;
+    bool is_over;      /* done was called */
+    bool has_failed;   /* and the body is not whole */
+    uint64_t mark;     /* received when the deadline last moved */
+    uint64_t until_ms; /* the deadline */
 };
 
 struct sk_pair {
@@ -85,6 +97,7 @@ struct sk_http_req {
     struct sk_buf body; /* lent by the server's spares */
     struct sk_multipart *multipart;
     bool is_multipart;
+    struct sk_http_stream stream;
 
     int status; /* 0: not set */
     const char *type;
@@ -93,6 +106,9 @@ struct sk_http_req {
     struct sk_buf out;
     const void *static_bytes; /* instead of out */
     size_t static_len;
+    bool has_file; /* file_fd is ours, and sent instead of out */
+    int file_fd;
+    uint64_t file_offset, file_len;
     int raw_status;   /* what was written past libmicrohttpd, 0: nothing */
     bool closes;      /* the answer ends the connection */
     _Atomic int turn; /* enum sk_turn */
@@ -101,14 +117,19 @@ struct sk_http_req {
 struct sk_conn {
     struct sk_http_server *server;
     int fd;
-    bool is_started; /* libmicrohttpd knows it; set under the table's mutex */
-    bool lingers;    /* unread bytes may be on their way: see sk_watch_linger() */
-    bool is_hushed;  /* its reading side was shut down by a drain */
+    _Atomic unsigned refs; /* its event loop's (or the table's), and an orphan's */
+    bool is_started;       /* libmicrohttpd knows it; set under the table's mutex */
+    bool lingers;          /* unread bytes may be on their way: see sk_watch_linger() */
+    bool is_hushed;        /* its reading side was shut down by a drain */
     char peer[SK_HTTP_PEER_TEXT];
-    _Atomic uint64_t word; /* deadline in ms << 3 | enum sk_stage */
+    char *cert; /* of the client, DER; NULL: none */
+    size_t cert_len;
+    _Atomic bool sends_file; /* the deadline of SENDING moves with what the peer has taken */
+    _Atomic uint64_t word;   /* deadline in ms << 3 | enum sk_stage */
     uint64_t accepted_ms;
     uint64_t seen_bytes; /* watch thread: received by the kernel when last looked at; UINT64_MAX:
                             not looked at */
+    uint64_t seen_acked; /* likewise: taken by the peer when the deadline last moved */
     struct sk_http_req req;
 };
 
@@ -126,6 +147,7 @@ struct sk_http_server {
     _Atomic uint64_t id_next;
     _Atomic unsigned connections;
     _Atomic uint64_t refused;    /* connections beyond the limit */
+    _Atomic unsigned orphans;    /* requests whose clients left and that were not answered yet */
     _Atomic unsigned answering;  /* calls of sk_http_answer() that still touch the daemon */
     _Atomic uint64_t body_bytes; /* of all requests, bounded by opts.max_total_body_bytes */
     _Atomic bool is_draining;
@@ -150,10 +172,13 @@ struct sk_http_server {
 };
 
 /* ---- conn.c: stages and their deadlines, the table ---- */
-struct sk_conn *sk_conn_new(struct sk_http_server *s, int fd, const struct sockaddr *addr);
-void sk_conn_free(struct sk_conn *c);
+struct sk_conn *sk_conn_new(struct sk_http_server *s, int fd, const struct sockaddr *addr,
+                            struct sk_view cert);
+void sk_conn_unref(struct sk_conn *c);
 /* ms 0: no deadline. False: the watch thread has cut the connection. */
 bool sk_conn_enter(struct sk_conn *c, enum sk_stage stage, uint64_t ms);
+/* Moves the deadline of a stage that it is still in. */
+void sk_conn_extend(struct sk_conn *c, enum sk_stage stage, uint64_t ms);
 enum sk_stage sk_conn_stage(const struct sk_conn *c);
 int sk_table_add(struct sk_http_server *s, struct sk_conn *c, struct sk_err *err) SK_CHECK;
 struct sk_conn *sk_table_start(struct sk_http_server *s, int fd);
@@ -173,7 +198,7 @@ void sk_watch_quiesce(struct sk_http_server *s); /* accepts what waits, then clo
 void sk_watch_stop(struct sk_http_server *s);
 /* Hands a connected socket to libmicrohttpd, or answers 503 and closes it. */
 void sk_watch_adopt(struct sk_http_server *s, int fd, const struct sockaddr *addr,
-                    socklen_t addr_len);
+                    socklen_t addr_len, struct sk_view cert);
 /* Closing a socket with unread bytes resets it, and the peer may lose our answer: a copy of the
  * descriptor stays open and is read away until the peer closes, for SK_HTTP_LINGER_MS at most. */
 void sk_watch_linger(struct sk_http_server *s, int fd);
@@ -200,11 +225,41 @@ void sk_body_end(struct sk_http_req *r);
 void sk_body_release(struct sk_http_req *r);
 void sk_body_spares_free(struct sk_http_server *s);
 
+/* What a body of this request may have. */
+uint64_t sk_body_limit(const struct sk_http_req *r);
+
+/* ---- stream.c ---- */
+/* Runs the handler of a SK_HTTP_STREAM route whose body is still to come. */
+void sk_stream_begin(struct sk_http_req *r);
+/* A piece, or again the one at which the body failed. False: the connection ends now. */
+bool sk_stream_take(struct sk_http_req *r, const char *bytes, size_t *len);
+/* Calls done; once. */
+void sk_stream_end(struct sk_http_req *r, const struct sk_err *failed);
+/* Its connection ends and its body was not whole. True: it is an orphan now. */
+bool sk_stream_abandon(struct sk_http_req *r);
+
 /* ---- answer.c ---- */
 enum MHD_Result sk_answer_queue(struct sk_http_req *r, struct MHD_Connection *mhd);
+void sk_answer_drop_file(struct sk_http_req *r);
+/* Suspends until the answer comes, unless it has come. */
+void sk_answer_wait(struct sk_http_req *r);
+/* The request's answer past libmicrohttpd, in the middle of its body. */
+void sk_answer_early(struct sk_http_req *r);
 /* A whole answer written to a socket that libmicrohttpd is not writing to; the connection ends
  * after it. */
 void sk_answer_raw(int fd, int status, const char *request_id, const char *json);
+
+/* ---- range.c, beside http.h ---- */
+enum sk_range {
+    SK_RANGE_ALL,
+    SK_RANGE_PART,
+    SK_RANGE_NONE /* it lies outside */
+};
+
+/* What "bytes=..." asks of size bytes. */
+enum sk_range sk_range_parse(const char *text, uint64_t size, uint64_t *offset, uint64_t *len);
+/* Whether a list of entity tags (If-None-Match) names this one, weakly compared. */
+bool sk_etag_in(const char *list, const char *etag);
 
 /* ---- multipart.c, beside http.h ---- */
 /* Makes an empty parser whose part bodies go to `data`; begin starts a body. */

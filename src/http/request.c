@@ -127,6 +127,7 @@ void sk_req_clear(struct sk_http_req *r)
     };
 
     sk_body_release(r);
+    sk_answer_drop_file(r);
     if (r->out.cap > KEEP_BYTES)
         sk_buf_done(&r->out);
     sk_buf_clear(&r->out);
@@ -147,6 +148,7 @@ void sk_req_clear(struct sk_http_req *r)
 void sk_req_free(struct sk_http_req *r)
 {
     sk_body_release(r);
+    sk_answer_drop_file(r);
     sk_buf_done(&r->out);
     sk_arena_done(&r->arena);
     sk_multipart_free(r->multipart);
@@ -293,7 +295,7 @@ static void find_route(struct sk_http_req *r)
         const char *rest = "";
         if (!route_has_path(route, r, &rest))
             continue;
-        if (strcmp(route->method, method) == 0) {
+        if (strcmp(route->method, method) == 0 || strcmp(route->method, r->method) == 0) {
             r->route = route;
             r->rest = rest;
             return;
@@ -328,17 +330,25 @@ static void check_key(struct sk_http_req *r, const struct seen *h)
     sk_http_set_header(r, "WWW-Authenticate", "Bearer");
 }
 
-static void check_body(struct sk_http_req *r, const struct seen *h)
+static void ask_admit(struct sk_http_req *r)
 {
     const struct sk_http_options *o = &r->conn->server->opts;
+    if (!o->admit || o->admit(r, o->ctx) == 0)
+        return;
+    atomic_store(&r->turn, SK_TURN_LOOP);
+    r->refused = true;
+}
+
+static void check_body(struct sk_http_req *r, const struct seen *h)
+{
     if (h->content_encoding && r->expected > 0 && strcasecmp(h->content_encoding, "identity") != 0)
         sk_req_refuse(r, 0, SK_UNSUPPORTED_MEDIA,
                       "content coding '%.40s' is not supported: send the body as it is",
                       h->content_encoding);
-    if (r->expected != UINT64_MAX && r->expected > o->max_body_bytes)
-        sk_req_refuse(r, 0, SK_TOO_LARGE,
-                      "the body has %llu bytes, at most %zu are allowed (max-body-size)",
-                      (unsigned long long)r->expected, o->max_body_bytes);
+    if (r->expected != UINT64_MAX && r->expected > sk_body_limit(r))
+        sk_req_refuse(r, 0, SK_TOO_LARGE, "the body has %llu bytes, at most %llu are allowed%s",
+                      (unsigned long long)r->expected, (unsigned long long)sk_body_limit(r),
+                      r->route->max_body_bytes ? "" : " (max-body-size)");
     if (h->expect && strcasecmp(h->expect, "100-continue") != 0)
         sk_req_refuse(r, 417, SK_INVALID, "expectation '%.40s' is not known", h->expect);
 }
@@ -376,8 +386,13 @@ void sk_req_admit(struct sk_http_req *r, struct MHD_Connection *mhd, const char 
     if (!r->refused)
         check_key(r, &h);
     if (!r->refused)
+        ask_admit(r);
+    if (!r->refused)
         check_body(r, &h);
-    if (!r->refused && r->expected > 0) {
+    if (!r->refused && r->route->flags & SK_HTTP_STREAM) {
+        if (r->expected > 0)
+            sk_stream_begin(r);
+    } else if (!r->refused && r->expected > 0) {
         sk_body_begin(r);
         begin_multipart(r, h.content_type);
     }
@@ -447,6 +462,16 @@ struct sk_view sk_http_body(const struct sk_http_req *r)
     if (r->is_multipart || !r->body.data)
         return (struct sk_view){ "", 0 };
     return (struct sk_view){ r->body.data, r->body.len };
+}
+
+uint64_t sk_http_content_length(const struct sk_http_req *r)
+{
+    return r->expected;
+}
+
+struct sk_view sk_http_client_cert(const struct sk_http_req *r)
+{
+    return (struct sk_view){ r->conn->cert ? r->conn->cert : "", r->conn->cert_len };
 }
 
 uint64_t sk_http_start_ns(const struct sk_http_req *r)

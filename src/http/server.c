@@ -3,7 +3,7 @@
  *
  *     on_connection STARTED   the socket is served now
  *     on_target               first line: a request begins
- *     on_access, first        end of the headers: admit or refuse
+ *     on_access, first        end of the headers: admit or refuse; the handler, if it streams
  *     on_access, with bytes   the body arrives
  *     on_access, last         the route's handler runs; an answer from elsewhere comes here again
  *     on_completed            sent, or lost: finished() is called, the connection is idle
@@ -51,7 +51,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
     if (c->lingers || (ioctl(c->fd, FIONREAD, &unread) == 0 && unread > 0))
         sk_watch_linger(s, c->fd);
     sk_table_remove(s, c);
-    sk_conn_free(c);
+    sk_conn_unref(c);
 }
 
 static void *on_target(void *cls, const char *target, struct MHD_Connection *mhd)
@@ -75,15 +75,13 @@ static enum MHD_Result handle(struct sk_http_req *r, struct MHD_Connection *mhd)
         return sk_answer_queue(r, mhd);
 
     atomic_store(&r->turn, SK_TURN_HANDLER);
-    void *ctx = r->route->ctx ? r->route->ctx : r->conn->server->opts.ctx;
-    r->route->handle(r, ctx);
+    if (!r->stream.is_taken)
+        r->route->handle(r, r->route->ctx ? r->route->ctx : r->conn->server->opts.ctx);
+    if (r->stream.is_taken)
+        sk_stream_end(r, NULL);
     if (atomic_load(&r->turn) == SK_TURN_ANSWERED)
         return sk_answer_queue(r, mhd);
-
-    MHD_suspend_connection(mhd);
-    int expected = SK_TURN_HANDLER;
-    if (!atomic_compare_exchange_strong(&r->turn, &expected, SK_TURN_SUSPENDED))
-        MHD_resume_connection(mhd); /* answered a moment ago */
+    sk_answer_wait(r);
     return MHD_YES;
 }
 
@@ -100,6 +98,8 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const ch
         sk_req_admit(r, mhd, method, version);
         return r->refused && r->closes ? sk_answer_queue(r, mhd) : MHD_YES;
     }
+    if (*len > 0 && r->stream.is_taken)
+        return sk_stream_take(r, bytes, len) ? MHD_YES : MHD_NO;
     if (*len > 0) {
         size_t n = *len;
         *len = 0;
@@ -133,6 +133,13 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     struct sk_http_req *r = *context;
     if (!r || !r->begun)
         return;
+    atomic_store(&r->conn->sends_file, false);
+    if (r->stream.is_taken && !r->stream.is_over) {
+        r->raw_status = final_status(r, mhd);
+        *context = NULL;
+        if (sk_stream_abandon(r))
+            return;
+    }
     if (s->opts.finished)
         s->opts.finished(r, final_status(r, mhd), sk_now_ns() - r->start_ns, s->opts.ctx);
     if (how != MHD_REQUEST_TERMINATED_COMPLETED_OK)
@@ -150,9 +157,10 @@ static size_t leave_encoded(void *cls, struct MHD_Connection *mhd, char *text)
     return strlen(text);
 }
 
-static int on_tls_accept(int fd, const void *addr, unsigned addr_len, void *ctx)
+static int on_tls_accept(int fd, const struct sk_tls_peer *peer, void *ctx)
 {
-    sk_watch_adopt(ctx, fd, addr, addr_len);
+    sk_watch_adopt(ctx, fd, peer->addr, peer->addr_len,
+                   (struct sk_view){ peer->cert, peer->cert_len });
     return 0;
 }
 
@@ -177,8 +185,9 @@ static void fill_defaults(struct sk_http_options *o)
 static int start_daemon(struct sk_http_server *s, struct sk_err *err)
 {
     /* What a connection may allocate: its headers twice, once as bytes and once as records. It is
-     * also the read buffer. */
-    const size_t pool = s->opts.max_header_bytes < 16384 ? 32768 : 2 * s->opts.max_header_bytes;
+     * also the read buffer, half of it at first. */
+    const size_t least = s->opts.max_header_bytes < 16384 ? 32768 : 2 * s->opts.max_header_bytes;
+    const size_t pool = least > 2 * s->opts.piece_bytes ? least : 2 * s->opts.piece_bytes;
     const unsigned limit = s->opts.max_connections + SK_HTTP_LINGER_MAX; /* of one thread: never
                                                                             reached, see watch.c */
     const unsigned pools = s->opts.threads > 1 ? s->opts.threads : 0;
@@ -211,6 +220,8 @@ static int start_tls(struct sk_http_server *s, int listen_fd, struct sk_err *err
         .listen_fd = listen_fd,
         .max_connections = s->opts.max_connections,
         .handshake_ms = s->opts.read_ms,
+        .asks_cert = s->opts.ask_client_cert,
+        .pair_bytes = s->opts.piece_bytes,
         .accept = on_tls_accept,
         .ctx = s,
     };
@@ -301,9 +312,11 @@ void sk_http_stop(struct sk_http_server *s)
         (void)usleep(100);
     if (s->daemon)
         MHD_stop_daemon(s->daemon);
+    while (atomic_load(&s->orphans) > 0 || atomic_load(&s->answering) > 0)
+        (void)usleep(100);
     sk_watch_stop(s);
     for (size_t i = 0; i < s->by_fd_count; i++)
-        sk_conn_free(s->by_fd[i]);
+        sk_conn_unref(s->by_fd[i]);
     free(s->by_fd);
     sk_body_spares_free(s);
     (void)pthread_cond_destroy(&s->gone);

@@ -163,16 +163,16 @@ static void refuse_connection(struct sk_http_server *s, int fd)
 }
 
 void sk_watch_adopt(struct sk_http_server *s, int fd, const struct sockaddr *addr,
-                    socklen_t addr_len)
+                    socklen_t addr_len, struct sk_view cert)
 {
     if (atomic_load(&s->connections) >= s->opts.max_connections) {
         refuse_connection(s, fd);
         return;
     }
     struct sk_err err = SK_ERR_INIT;
-    struct sk_conn *c = sk_conn_new(s, fd, addr);
+    struct sk_conn *c = sk_conn_new(s, fd, addr, cert);
     if (!c || sk_table_add(s, c, &err) < 0) {
-        sk_conn_free(c);
+        sk_conn_unref(c);
         refuse_connection(s, fd);
         return;
     }
@@ -181,7 +181,7 @@ void sk_watch_adopt(struct sk_http_server *s, int fd, const struct sockaddr *add
     if (MHD_add_connection(s->daemon, fd, addr, addr_len) == MHD_YES)
         return;            /* c may be gone already */
     sk_table_remove(s, c); /* libmicrohttpd has closed fd */
-    sk_conn_free(c);
+    sk_conn_unref(c);
 }
 
 static void set_accepting(struct sk_http_server *s, bool on)
@@ -200,7 +200,7 @@ static void accept_some(struct sk_http_server *s)
         int fd = accept4(s->listen_fd, (struct sockaddr *)&addr, &len,
                          SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            sk_watch_adopt(s, fd, (struct sockaddr *)&addr, len);
+            sk_watch_adopt(s, fd, (struct sockaddr *)&addr, len, (struct sk_view){ NULL, 0 });
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)

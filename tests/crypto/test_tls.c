@@ -60,14 +60,14 @@ static void *serve(void *arg)
     return NULL;
 }
 
-static int on_accept(int fd, const void *addr, unsigned addr_len, void *ctx)
+static int on_accept(int fd, const struct sk_tls_peer *peer, void *ctx)
 {
     struct sockaddr_in in;
     pthread_t thread;
     (void)ctx;
-    if (addr_len < sizeof in)
+    if (peer->addr_len < sizeof in)
         abort();
-    memcpy(&in, addr, sizeof in);
+    memcpy(&in, peer->addr, sizeof in);
     if (in.sin_family != AF_INET || ntohl(in.sin_addr.s_addr) != INADDR_LOOPBACK)
         abort();
     if (fcntl(fd, F_SETFL, 0) < 0) /* this server blocks */

@@ -106,17 +106,17 @@ static void answer_fail(struct sk_http_req *r, void *ctx)
 }
 
 static const struct sk_http_route routes[] = {
-    { "GET", "/open", SK_HTTP_OPEN, answer_open, NULL },
-    { "GET", "/quiet", 0, answer_quiet, NULL },
-    { "GET", "/static", 0, answer_static, NULL },
-    { "GET", "/fail", 0, answer_fail, NULL },
-    { "GET", "/big", 0, answer_big, NULL },
-    { "GET", "/items/", SK_HTTP_PREFIX, answer_items, NULL },
-    { "POST", "/items/", SK_HTTP_PREFIX, answer_items, NULL },
-    { "POST", "/echo", 0, answer_echo, NULL },
-    { "POST", "/later", 0, answer_later, NULL },
-    { "POST", "/form", SK_HTTP_MULTIPART, answer_form, NULL },
-    { NULL, NULL, 0, NULL, NULL },
+    { "GET", "/open", SK_HTTP_OPEN, answer_open, NULL, 0 },
+    { "GET", "/quiet", 0, answer_quiet, NULL, 0 },
+    { "GET", "/static", 0, answer_static, NULL, 0 },
+    { "GET", "/fail", 0, answer_fail, NULL, 0 },
+    { "GET", "/big", 0, answer_big, NULL, 0 },
+    { "GET", "/items/", SK_HTTP_PREFIX, answer_items, NULL, 0 },
+    { "POST", "/items/", SK_HTTP_PREFIX, answer_items, NULL, 0 },
+    { "POST", "/echo", 0, answer_echo, NULL, 0 },
+    { "POST", "/later", 0, answer_later, NULL, 0 },
+    { "POST", "/form", SK_HTTP_MULTIPART, answer_form, NULL, 0 },
+    { NULL, NULL, 0, NULL, NULL, 0 },
 };
 
 static void on_finished(struct sk_http_req *r, int status, uint64_t total_ns, void *ctx)

@@ -157,13 +157,13 @@ static void items(struct sk_http_req *req, void *ctx)
 }
 
 static const struct sk_http_route routes[] = {
-    { "GET", "/healthz", SK_HTTP_OPEN | SK_HTTP_QUIET, health, NULL },
-    { "POST", "/echo", 0, echo, NULL },
-    { "POST", "/later", 0, later, NULL },
-    { "POST", "/parts", SK_HTTP_MULTIPART, parts, NULL },
-    { "GET", "/big", 0, send_big, NULL },
-    { "GET", "/items/", SK_HTTP_PREFIX, items, NULL },
-    { NULL, NULL, 0, NULL, NULL },
+    { "GET", "/healthz", SK_HTTP_OPEN | SK_HTTP_QUIET, health, NULL, 0 },
+    { "POST", "/echo", 0, echo, NULL, 0 },
+    { "POST", "/later", 0, later, NULL, 0 },
+    { "POST", "/parts", SK_HTTP_MULTIPART, parts, NULL, 0 },
+    { "GET", "/big", 0, send_big, NULL, 0 },
+    { "GET", "/items/", SK_HTTP_PREFIX, items, NULL, 0 },
+    { NULL, NULL, 0, NULL, NULL, 0 },
 };
 
 static void finished(struct sk_http_req *req, int status, uint64_t total_ns, void *ctx)

@@ -243,7 +243,7 @@ static void bad_options(void **state)
 static int start_and_stop(void *ctx, struct sk_err *err)
 {
     (void)ctx;
-    const struct sk_http_route none = { NULL, NULL, 0, NULL, NULL };
+    const struct sk_http_route none = { NULL, NULL, 0, NULL, NULL, 0 };
     const struct sk_http_options o = { .listen_fd = -1, .routes = &none };
     struct sk_http_server *s = NULL;
     if (sk_http_start(&o, &s, err) < 0)

@@ -98,7 +98,7 @@ static void hosts(void **state)
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const struct sk_http_route none = { NULL, NULL, 0, NULL, NULL };
+        const struct sk_http_route none = { NULL, NULL, 0, NULL, NULL, 0 };
         struct sk_http_options o = { .host = rows[i].host, .listen_fd = -1, .routes = &none };
         struct sk_http_server *s = NULL;
         struct sk_err err = SK_ERR_INIT;
