@@ -4,6 +4,7 @@
  *     GET  /api/v1/resolve?ref=NAME@champion          200 the version
  *     GET  /api/v1/models?filter=&max_results=&page_token=&order_by=    200 {"registered_models"}
  *     GET  /api/v1/models/NAME                        200 the model
+ *     GET  /api/v1/models/NAME/versions               200 {"model_versions"}, newest first
  *     GET  /api/v1/models/NAME/versions/N             200 the version
  *     GET  /api/v1/models/NAME/versions/N/files       200 {"files":[{"path","digest","size"}]}
  *     POST /api/v1/models/NAME/versions               201 the version
@@ -117,6 +118,34 @@ void sk_hub_models_list(struct sk_hub_call *call)
     reply(call, rc, &json, &err);
 }
 
+/* The filter language has two kinds of quotes and no escape: a name with both cannot be asked for.
+ */
+static int list_versions(struct sk_hub_call *call, const char *name, struct sk_buf *json,
+                         struct sk_err *err)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf filter = SK_BUF_INIT(4096);
+    struct sk_search q;
+    struct sk_view order;
+    char quote = strchr(name, '\'') ? '"' : '\'';
+
+    if (strchr(name, quote))
+        return sk_fail(err, SK_INVALID, "a name with both kinds of quotes cannot be listed");
+    if (sk_model_get(sk_hub_store(call->hub), name, json, err) < 0)
+        return -1;
+    sk_buf_clear(json);
+    sk_buf_fmt(&filter, "name = %c%s%c", quote, name, quote);
+    if (!sk_buf_ok(&filter))
+        return sk_buf_fail(&filter, err);
+    if (read_search(call, &q, &order, err) < 0)
+        return -1;
+    q.filter = filter.data;
+    if (q.order_count == 0) {
+        order = SK_VIEW("version_number DESC");
+        q.order_count = 1;
+    }
+    return sk_versions_search(sk_hub_store(call->hub), &q, json, err);
+}
+
 void sk_hub_model_get(struct sk_hub_call *call)
 {
     SK_AUTO(sk_buf_done) struct sk_buf json = SK_BUF_INIT(ANSWER_BYTES);
@@ -126,13 +155,15 @@ void sk_hub_model_get(struct sk_hub_call *call)
     uint64_t version = 0;
     int rc = -1;
 
-    if (!split(call, &p) || p.count == 2 || (p.count > 2 && strcmp(p.items[1], "versions") != 0) ||
+    if (!split(call, &p) || (p.count > 1 && strcmp(p.items[1], "versions") != 0) ||
         (p.count == 4 && strcmp(p.items[3], "files") != 0)) {
         no_such_path(call);
         return;
     }
     if (p.count == 1)
         rc = sk_model_get(store, p.items[0], &json, &err);
+    else if (p.count == 2)
+        rc = list_versions(call, p.items[0], &json, &err);
     else if (sk_parse_u64("version", p.items[2], 1, INT64_MAX, &version, &err) == 0)
         rc = p.count == 3 ? sk_version_get(store, p.items[0], version, &json, &err)
                           : sk_version_files(store, p.items[0], version, &json, &err);
