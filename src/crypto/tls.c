@@ -44,6 +44,7 @@ struct sk_tls_front {
     _Atomic unsigned count;
     _Atomic uint64_t refused;
     struct sk_tls_link *links, *dead;
+    struct sk_tls_spares spares;
     pthread_mutex_t lock; /* guards is_quiet */
     pthread_cond_t changed;
     bool is_quiet;
@@ -133,6 +134,8 @@ static int make_context(struct sk_tls_front *f, struct sk_err *err)
     (void)SSL_CTX_set_mode(f->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
                                        SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                        SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_read_ahead(f->ctx, 1); /* several records by one read */
+    SSL_CTX_set_default_read_buffer_len(f->ctx, SK_TLS_CHUNK_BYTES);
     if (SSL_CTX_set_cipher_list(f->ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
         return fail_openssl(err, "ciphers", "1.2");
     SSL_CTX_set_alpn_select_cb(f->ctx, choose_protocol, NULL);
@@ -146,6 +149,7 @@ static int make_context(struct sk_tls_front *f, struct sk_err *err)
 static void free_link(struct sk_tls_link *l)
 {
     SSL_free(l->ssl);
+    sk_tls_link_drop(l);
     sk_close(&l->client);
     sk_close(&l->plain);
     free(l);
@@ -262,6 +266,7 @@ static void add_link(struct sk_tls_front *f, int fd, const struct sockaddr_stora
     memcpy(l->addr, addr, addr_len);
     l->addr_len = addr_len;
     l->ssl = ssl;
+    l->spares = &f->spares;
     l->client = fd;
     l->plain = -1;
     l->client_events = l->plain_events = EPOLLET; /* not registered yet: we never ask for edges */
@@ -453,6 +458,8 @@ void sk_tls_stop(struct sk_tls_front *f)
     while (f->links)
         bury(f, f->links);
     free_dead(f);
+    while (f->spares.count > 0)
+        free(f->spares.list[--f->spares.count]);
     sk_close(&f->listen_fd);
     sk_close(&f->wake_fd);
     sk_close(&f->epoll_fd);

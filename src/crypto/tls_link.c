@@ -4,11 +4,12 @@
  *     client  --SSL_read-->  inward  --send-->  plain
  *     client  <--SSL_write-- outward <--recv--  plain
  *
- * Each direction holds one record at most and reads again when that is gone, so a slow side slows
- * the other down. An end travels behind the bytes before it: the client's end shuts the plain side
- * for writing, the server's end becomes close_notify and FIN, after which the client's own end is
- * waited for (a close with unread bytes would reset the connection and could lose the answer). A
- * client that does not read is cut when a record has waited for patience_ms.
+ * Each direction holds SK_TLS_CHUNK_BYTES at most and reads again when they are gone, so a slow
+ * side slows the other down; an idle link holds no memory for it. An end travels behind the bytes
+ * before it: the client's end shuts the plain side for writing, the server's end becomes
+ * close_notify and FIN, after which the client's own end is waited for (a close with unread bytes
+ * would reset the connection and could lose the answer). A client that does not read is cut when a
+ * record has waited for patience_ms.
  */
 #include "crypto/tls_priv.h"
 
@@ -22,6 +23,34 @@
 static size_t pending(const struct sk_tls_pipe *p)
 {
     return p->end - p->start;
+}
+
+/* Memory to read into. False: there is none, and the link is over. */
+static bool lend(struct sk_tls_link *l, struct sk_tls_pipe *p)
+{
+    if (!p->bytes)
+        p->bytes = l->spares->count > 0 ? l->spares->list[--l->spares->count]
+                                        : malloc(SK_TLS_CHUNK_BYTES);
+    if (!p->bytes)
+        l->stage = SK_TLS_DEAD;
+    p->start = p->end = 0;
+    return p->bytes != NULL;
+}
+
+static void give_back(struct sk_tls_link *l, struct sk_tls_pipe *p)
+{
+    if (p->bytes && l->spares->count < SK_TLS_SPARES)
+        l->spares->list[l->spares->count++] = p->bytes;
+    else
+        free(p->bytes);
+    p->bytes = NULL;
+    p->start = p->end = 0;
+}
+
+void sk_tls_link_drop(struct sk_tls_link *l)
+{
+    give_back(l, &l->inward);
+    give_back(l, &l->outward);
 }
 
 static bool would_block(ssize_t n)
@@ -54,15 +83,17 @@ static bool read_client(struct sk_tls_link *l)
 {
     if (pending(&l->inward) > 0 || l->client_ended)
         return false;
-    l->reads_need_write = false;
-    int n = SSL_read(l->ssl, l->inward.bytes, SK_TLS_CHUNK_BYTES);
-    if (n > 0) {
-        l->inward.start = 0;
-        l->inward.end = (size_t)n;
-        return true;
-    }
-    if (note_want(l, n, &l->reads_need_write))
+    struct sk_tls_pipe *p = &l->inward;
+    int n = 1;
+    if (!lend(l, p))
         return false;
+    l->reads_need_write = false;
+    while (n > 0 && p->end < SK_TLS_CHUNK_BYTES) {
+        n = SSL_read(l->ssl, p->bytes + p->end, SK_TLS_CHUNK_BYTES - (int)p->end);
+        p->end += n > 0 ? (size_t)n : 0;
+    }
+    if (n > 0 || note_want(l, n, &l->reads_need_write))
+        return p->end > 0;
     if (!(SSL_get_shutdown(l->ssl) & SSL_RECEIVED_SHUTDOWN))
         l->stage = SK_TLS_DEAD; /* cut off, not ended: what came may be incomplete */
     l->client_ended = true;
@@ -93,12 +124,11 @@ static bool write_plain(struct sk_tls_link *l)
 
 static bool read_plain(struct sk_tls_link *l)
 {
-    if (pending(&l->outward) > 0 || l->plain_ended)
+    if (pending(&l->outward) > 0 || l->plain_ended || !lend(l, &l->outward))
         return false;
     ssize_t n = recv(l->plain, l->outward.bytes, SK_TLS_CHUNK_BYTES, MSG_DONTWAIT);
     if (would_block(n))
         return false;
-    l->outward.start = 0;
     l->outward.end = n > 0 ? (size_t)n : 0;
     l->plain_ended = n <= 0;
     if (l->plain_ended)
@@ -152,6 +182,10 @@ void sk_tls_link_pump(struct sk_tls_link *l, uint64_t now_ms)
     }
     if (l->stage == SK_TLS_CLOSING && l->client_ended)
         l->stage = SK_TLS_DEAD;
+    if (pending(&l->inward) == 0)
+        give_back(l, &l->inward);
+    if (pending(&l->outward) == 0)
+        give_back(l, &l->outward);
 }
 
 void sk_tls_link_wants(const struct sk_tls_link *l, unsigned *client, unsigned *plain)

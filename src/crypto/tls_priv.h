@@ -11,13 +11,20 @@
 #include <stdbool.h>
 
 enum {
-    SK_TLS_CHUNK_BYTES = 16384, /* one record */
+    SK_TLS_CHUNK_BYTES = 65536, /* four records */
+    SK_TLS_SPARES = 8,          /* buffers kept for the next that needs one */
     SK_TLS_LINGER_MS = 1000,    /* our close is waited for so long */
     SK_TLS_ADDR_BYTES = 128,    /* struct sockaddr_storage */
 };
 
+/* Buffers that no link needs now; all links of a front share them. */
+struct sk_tls_spares {
+    char *list[SK_TLS_SPARES];
+    unsigned count;
+};
+
 struct sk_tls_pipe {
-    char bytes[SK_TLS_CHUNK_BYTES];
+    char *bytes; /* SK_TLS_CHUNK_BYTES; NULL while the pipe is empty */
     size_t start, end;
 };
 
@@ -33,6 +40,7 @@ enum sk_tls_stage {
 struct sk_tls_link {
     struct sk_tls_link *next, **prev;
     SSL *ssl;
+    struct sk_tls_spares *spares;
     int client, plain;
     unsigned client_events, plain_events; /* registered with epoll */
     enum sk_tls_stage stage;
@@ -48,6 +56,8 @@ struct sk_tls_link {
 /* Moves bytes in both directions until nothing moves; sets the stage to SK_TLS_DEAD at the end. Not
  * while shaking hands. */
 void sk_tls_link_pump(struct sk_tls_link *l, uint64_t now_ms);
+/* Gives the pipes' memory back, whatever is in them. */
+void sk_tls_link_drop(struct sk_tls_link *l);
 /* 1: done, 0: goes on, -1: failed. */
 int sk_tls_link_shake(struct sk_tls_link *l);
 /* The epoll events each side waits for. */

@@ -16,6 +16,7 @@ struct world {
     struct certs certs;
     SSL_CTX *server_ctx, *client_ctx;
     struct sk_tls_link *link;
+    struct sk_tls_spares spares;
     SSL *client;   /* the peer */
     int client_fd; /* its socket */
     int plain_fd;  /* the plain server's end */
@@ -32,6 +33,7 @@ static void open_world(void)
     w.link = calloc(1, sizeof *w.link);
     assert_non_null(w.link);
     w.link->ssl = SSL_new(w.server_ctx);
+    w.link->spares = &w.spares;
     w.link->client = net[0];
     w.link->plain = plain[0];
     w.link->patience_ms = 1000;
@@ -55,6 +57,9 @@ static void open_world(void)
 static void close_world(void)
 {
     SSL_free(w.link->ssl);
+    sk_tls_link_drop(w.link);
+    while (w.spares.count > 0)
+        free(w.spares.list[--w.spares.count]);
     sk_close(&w.link->client);
     sk_close(&w.link->plain);
     free(w.link);
@@ -73,6 +78,7 @@ static void inward(void **state)
     assert_int_equal(recv(w.plain_fd, got, sizeof got, 0), 5);
     assert_string_equal(got, "hello");
     assert_int_equal(w.link->stage, SK_TLS_OPEN);
+    assert_true(!w.link->inward.bytes && !w.link->outward.bytes); /* idle: no memory */
     close_world();
 }
 

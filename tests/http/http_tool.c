@@ -10,16 +10,21 @@
  *     GET  /healthz  open, no key     POST /echo   the body back          POST /parts  a JSON list
  * of the parts GET  /big      64 MiB           POST /later  its length, answered by another thread
  * after ?ms= GET  /items/...  the rest of the path; ?q= is returned too
+ *     PUT  /file     into file=PATH as it comes, refused at ?refuse= bytes      GET  /file  that
+ * file, by ranges
  */
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "http/http.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -27,6 +32,7 @@ enum {
 };
 
 static char *big;
+static const char *file_path; /* of PUT and GET /file; NULL: what is put goes nowhere */
 static _Atomic unsigned finished_count;
 
 /* ---- a queue of one thread, for answers from elsewhere ---- */
@@ -156,6 +162,61 @@ static void items(struct sk_http_req *req, void *ctx)
     sk_http_answer(req);
 }
 
+/* ---- bodies as they come, files ---- */
+
+struct sink {
+    uint64_t bytes, refuse_at; /* 0: never */
+    int fd;                    /* -1: nowhere */
+};
+
+static int take_piece(void *ctx, const void *bytes, size_t len, struct sk_err *err)
+{
+    struct sink *s = ctx;
+    s->bytes += len;
+    if (s->refuse_at && s->bytes >= s->refuse_at)
+        return sk_fail(err, SK_INVALID, "enough");
+    if (s->fd >= 0 && sk_write_all(s->fd, bytes, len) < 0)
+        return sk_fail_errno(err, "the file");
+    return 0;
+}
+
+static void body_done(struct sk_http_req *req, const struct sk_err *failed, void *ctx)
+{
+    struct sink *s = ctx;
+    if (failed)
+        sk_http_error(req, failed);
+    else
+        sk_buf_fmt(sk_http_out(req), "{\"bytes\":%llu}", (unsigned long long)s->bytes);
+    if (s->fd >= 0)
+        (void)close(s->fd);
+    free(s);
+    sk_http_answer(req);
+}
+
+static void take(struct sk_http_req *req, void *ctx)
+{
+    (void)ctx;
+    struct sink *s = calloc(1, sizeof *s);
+    const char *refuse = sk_http_query(req, "refuse");
+    if (!s)
+        abort();
+    s->refuse_at = refuse ? strtoull(refuse, NULL, 10) : 0;
+    s->fd = file_path ? open(file_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644) : -1;
+    sk_http_take_body(req, take_piece, body_done, s);
+}
+
+static void send_file(struct sk_http_req *req, void *ctx)
+{
+    (void)ctx;
+    int fd = file_path ? open(file_path, O_RDONLY | O_CLOEXEC) : -1;
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        abort();
+    sk_http_set_type(req, "application/octet-stream");
+    (void)sk_http_send_range(req, fd, (uint64_t)st.st_size, "file");
+    sk_http_answer(req);
+}
+
 static const struct sk_http_route routes[] = {
     { "GET", "/healthz", SK_HTTP_OPEN | SK_HTTP_QUIET, health, NULL, 0 },
     { "POST", "/echo", 0, echo, NULL, 0 },
@@ -163,6 +224,8 @@ static const struct sk_http_route routes[] = {
     { "POST", "/parts", SK_HTTP_MULTIPART, parts, NULL, 0 },
     { "GET", "/big", 0, send_big, NULL, 0 },
     { "GET", "/items/", SK_HTTP_PREFIX, items, NULL, 0 },
+    { "PUT", "/file", SK_HTTP_STREAM, take, NULL, (uint64_t)1 << 40 },
+    { "GET", "/file", 0, send_file, NULL, 0 },
     { NULL, NULL, 0, NULL, NULL, 0 },
 };
 
@@ -196,6 +259,7 @@ static const struct {
     NUMBER(max_parts),
     NUMBER(read_ms),
     NUMBER(idle_ms),
+    NUMBER(piece_bytes),
 };
 
 #define TEXT(field)                                                                                \
@@ -256,6 +320,8 @@ int main(int argc, char **argv)
             sk_log_setup(SK_DEBUG, SK_LOG_TEXT, 2);
         else if (strncmp(argv[i], "drain_ms=", 9) == 0)
             drain_ms = strtoull(argv[i] + 9, NULL, 10);
+        else if (strncmp(argv[i], "file=", 5) == 0)
+            file_path = argv[i] + 5;
         else if (!set_option(&o, argv[i])) {
             (void)fprintf(stderr, "unknown option '%s'\n", argv[i]);
             return 2;
