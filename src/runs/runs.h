@@ -3,8 +3,8 @@
  *
  * Experiment "0" is "Default". Ids of runs are 32 hex digits, of logged models "m-" and 32 hex
  * digits. Artifacts of a run live below "<experiment>/<run>/artifacts", of a logged model below
- * "<experiment>/models/<id>/artifacts". Answers are appended to `out` as JSON in MLflow's shape, the
- * object named at each line. Names and limits are those of MLflow's server: a parameter cannot
+ * "<experiment>/models/<id>/artifacts". Answers are appended to `out` as JSON in MLflow's shape,
+ * the object named at each line. Names and limits are those of MLflow's server: a parameter cannot
  * change its value; what is deleted can be read and restored, not written.
  *
  * Errors: SK_NOT_FOUND, SK_EXISTS, SK_INVALID, SK_LIMIT, and those of db.h. Each change is one
@@ -16,9 +16,9 @@
 #include "accounts/accounts.h"
 #include "base/buf.h"
 #include "base/err.h"
-#include "json/json.h"
 #include "models/models.h" /* struct sk_pair, struct sk_search */
 #include "store/store.h"
+#include "json/json.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -153,8 +153,8 @@ int sk_logged_models_search(struct sk_store *s, const char *const *experiment_id
 int sk_run_artifact_root(struct sk_store *s, const char *id, struct sk_buf *out,
                          struct sk_err *err) SK_CHECK;
 /* Whether a client may write or delete there: below the folder of a run or logged model that is
- * there and not deleted. SK_INVALID for a path that is none, SK_DENIED for one of others. `is_tree`:
- * the folder itself counts as well. */
+ * there and not deleted. SK_INVALID for a path that is none, SK_DENIED for one of others.
+ * `is_tree`: the folder itself counts as well. */
 int sk_run_artifact_may_write(struct sk_store *s, const char *path, bool is_tree,
                               struct sk_err *err) SK_CHECK;
 int sk_run_artifact_put(struct sk_tx *tx, const struct sk_who *who, const char *path,
