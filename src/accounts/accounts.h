@@ -4,8 +4,12 @@
  * A token is "skt_<id>_<secret>" (id 16 hex, secret 43 base64url characters of 32 random bytes);
  * the database holds the id and the SHA-256 of the secret. It is accepted as bearer, as the
  * password of Basic with any user name, and by X-API-Key. Devices show a SAS token (Basic: user is
- * the device's id) or their certificate. Comparisons take constant time; failures are limited per
- * peer address (SK_BUSY with the seconds to wait, answered as 429).
+ * the device's id) or their certificate. Comparisons take constant time.
+ *
+ * Failures are limited per peer address (IPv6: per /64): SK_AUTH_BURST at once, one more every
+ * SK_AUTH_REFILL_MS; beyond, the answer is SK_BUSY, and SAS tokens, whose keys may be weak, are not
+ * even looked at. A right token always passes: 32 random bytes are not guessed, and one client with
+ * an old token must not lock out the others behind its address.
  *
  * Errors: SK_UNAUTHENTICATED (unknown, expired, revoked: one text for all), SK_DENIED (known, but
  * the role does not reach: says which is needed). Threads: all may be shared.
@@ -13,6 +17,7 @@
 #ifndef SK_ACCOUNTS_ACCOUNTS_H
 #define SK_ACCOUNTS_ACCOUNTS_H
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "db/db.h"
@@ -21,6 +26,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+enum {
+    SK_AUTH_BURST = 20,
+    SK_AUTH_REFILL_MS = 3000,
+    SK_AUTH_PEERS = 1024, /* addresses that are remembered */
+    SK_TOKEN_TEXT = 96,
+    SK_USER_MAX = 127,       /* bytes of a user's name */
+    SK_NOTE_MAX = 255,       /* of a token's note */
+    SK_DEVICE_ID_MAX = 128,  /* as at IoT Hub */
+    SK_DEVICE_PULLS = 1000,  /* repositories that a device may pull */
+    SK_AUDIT_TEXT_MAX = 1000 /* of an object or a detail; the rest is cut */
+};
 
 /* Each may do all that those before it may, but deployer does not publish: see sk_role_allows. */
 enum sk_role {
@@ -37,12 +54,15 @@ bool sk_role_allows(enum sk_role has, enum sk_role needs);
 
 /* Who asks, for one request. */
 struct sk_who {
-    char name[128];    /* user or device; "" when unknown */
+    char name[132];    /* user or device; "" when unknown */
     char token_id[20]; /* "" when it was no token */
     char peer[64];     /* address and port */
     enum sk_role role; /* NONE for devices */
     bool is_device;
 };
+
+/* Who works on the hub's folder itself, an owner by that. */
+void sk_who_local(struct sk_who *out);
 
 struct sk_accounts;
 
@@ -57,12 +77,16 @@ struct sk_credentials {
     const void *client_cert;   /* DER, of a finished handshake (possession is proven) */
     size_t client_cert_len;
     const char *peer;
-    const char *hub_name; /* of SAS audiences, without port */
+    const char *const *hub_names; /* of SAS audiences, without port; NULL-terminated */
 };
 
-/* Reads the database at most once per token and 2 seconds (a revoked token ends within that). */
+/* Reads the database at most once per token and 2 seconds: what another process revokes ends within
+ * that. */
 int sk_accounts_check(struct sk_accounts *a, const struct sk_credentials *c, struct sk_who *out,
                       struct sk_err *err) SK_CHECK;
+/* Writes down when tokens were last used (they are collected in memory, so that a request costs no
+ * write); sk_accounts_free does so too. */
+int sk_accounts_flush(struct sk_accounts *a, struct sk_err *err) SK_CHECK;
 /* SK_DENIED naming the role that is missing. */
 int sk_who_need(const struct sk_who *who, enum sk_role role, struct sk_err *err) SK_CHECK;
 /* Whether a device may pull a repository: those its current and last-good deployment name. */
@@ -75,11 +99,13 @@ struct sk_token {
     int64_t created_ms, expires_ms, revoked_ms, used_ms; /* 0: never */
 };
 
-/* secret receives the whole token, the only time it is seen. */
+/* secret receives the whole token, the only time it is seen; id (may be NULL) what names it. note
+ * may be NULL; life_ms 0: for ever. Owners only. */
 int sk_token_create(struct sk_accounts *a, const struct sk_who *who, const char *user,
-                    enum sk_role role, const char *note, uint64_t life_ms, char secret[96],
-                    struct sk_err *err) SK_CHECK;
-/* SK_NOT_FOUND. Revoking the last owner's token is SK_DENIED. */
+                    enum sk_role role, const char *note, uint64_t life_ms,
+                    char secret[SK_TOKEN_TEXT], char id[20], struct sk_err *err) SK_CHECK;
+/* SK_NOT_FOUND; SK_EXISTS when it was revoked before. Revoking the last owner's token is SK_DENIED.
+ * Owners, and a user's own tokens. */
 int sk_token_revoke(struct sk_accounts *a, const struct sk_who *who, const char *id,
                     struct sk_err *err) SK_CHECK;
 int sk_token_list(struct sk_accounts *a,
@@ -87,28 +113,33 @@ int sk_token_list(struct sk_accounts *a,
                   struct sk_err *err) SK_CHECK;
 
 /* ---- devices, as far as pulling needs them (the rest comes with the device hub) ---- */
-/* Keys are base64, made when NULL. */
+/* Keys are base64, made when NULL; thumbprint: SHA-256 of its certificate in hex, NULL for none.
+ * Replaces what was there. key_out: the key that holds now. Deployers. */
 int sk_device_put(struct sk_accounts *a, const struct sk_who *who, const char *id,
                   const char *primary_key, const char *thumbprint, char key_out[64],
                   struct sk_err *err) SK_CHECK;
-/* The repositories it may pull, replacing those before. */
+/* The repositories it may pull, replacing those before. SK_NOT_FOUND: no such device. Deployers. */
 int sk_device_allow(struct sk_accounts *a, const struct sk_who *who, const char *id,
                     const char *const *repositories, size_t count, struct sk_err *err) SK_CHECK;
 
 /* ---- audit: written in the transaction of the change, so both are there or none ---- */
 /* action: "model.register", "image.push", "token.create"; object: what it was done to; detail: text
- * or NULL. */
+ * or NULL; who NULL: the hub itself. */
 int sk_audit(struct sk_tx *tx, const struct sk_who *who, const char *action, const char *object,
              const char *detail, struct sk_err *err) SK_CHECK;
 
 struct sk_audit_row {
     int64_t id, at_ms;
-    const char *who, *peer, *action, *object, *detail;
+    const char *who, *token, *peer, *action, *object, *detail; /* token: its id, "" for none */
 };
 
 /* Newest first, those before `before_id` (0: all). */
 int sk_audit_list(struct sk_accounts *a, int64_t before_id, unsigned max,
                   int (*each)(void *ctx, const struct sk_audit_row *row, struct sk_err *err),
                   void *ctx, struct sk_err *err) SK_CHECK;
+
+/* {"id","user","role",...} and {"id","at",...}: what API and commands print. */
+void sk_token_json(const struct sk_token *t, struct sk_buf *out);
+void sk_audit_json(const struct sk_audit_row *row, struct sk_buf *out);
 
 #endif

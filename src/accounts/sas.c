@@ -1,0 +1,165 @@
+/*
+ * sas.c - SAS tokens of devices, as IoT Hub's SDKs make them.
+ *
+ *     SharedAccessSignature sr=HOST%2Fdevices%2FID&sig=BASE64&se=SECONDS[&skn=]
+ *
+ * Fields come in any order, names in any case, hex of either case. The signature is HMAC-SHA256
+ * with the device's key over "<sr as it came>\n<se>", so sr is never encoded again; what it says is
+ * read from a decoded copy and compared without case (aziot-identityd lower-cases it all).
+ */
+#include "accounts/accounts_priv.h"
+
+#include "base/str.h"
+
+#include <string.h>
+#include <strings.h>
+
+static const char scheme[] = "SharedAccessSignature";
+static const char middle[] = "/devices/";
+
+bool sk_sas_is(const char *text)
+{
+    size_t len = sizeof scheme - 1;
+    return strncasecmp(text, scheme, len) == 0 && (text[len] == ' ' || text[len] == '\t');
+}
+
+static int hex_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* False: malformed, a NUL, or too long for cap. */
+static bool decode(struct sk_view v, char *out, size_t cap)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < v.len; i++) {
+        char c = v.ptr[i];
+        if (c == '%') {
+            int high = i + 2 < v.len ? hex_of(v.ptr[i + 1]) : -1;
+            int low = i + 2 < v.len ? hex_of(v.ptr[i + 2]) : -1;
+            if (high < 0 || low < 0)
+                return false;
+            c = (char)(high << 4 | low);
+            i += 2;
+        }
+        if (c == '\0' || used + 1 >= cap)
+            return false;
+        out[used++] = c;
+    }
+    out[used] = '\0';
+    return true;
+}
+
+struct fields {
+    struct sk_view sr, sig, se;
+};
+
+/* Each name at most once; an unknown one is an error. */
+static bool split(const char *text, struct fields *out)
+{
+    while (*text) {
+        size_t len = strcspn(text, "&");
+        const char *equals = memchr(text, '=', len);
+        if (!equals)
+            return false;
+        struct sk_view name = { text, (size_t)(equals - text) };
+        struct sk_view value = { equals + 1, len - name.len - 1 };
+        struct sk_view *place = sk_view_eq_nocase(name, "sr")    ? &out->sr
+                                : sk_view_eq_nocase(name, "sig") ? &out->sig
+                                : sk_view_eq_nocase(name, "se")  ? &out->se
+                                                                 : NULL;
+        if (place ? place->ptr != NULL : !sk_view_eq_nocase(name, "skn"))
+            return false;
+        if (place)
+            *place = value;
+        text += len;
+        text += *text == '&';
+    }
+    return out->sr.len > 0 && out->sig.len > 0 && out->se.len > 0;
+}
+
+static int read_audience(struct sk_sas *s, struct sk_err *err)
+{
+    char audience[sizeof s->host + sizeof middle + sizeof s->device];
+    if (!decode(s->signed_sr, audience, sizeof audience))
+        return sk_fail(err, SK_INVALID, "SAS token: sr is malformed");
+    char *at = strcasestr(audience, middle);
+    if (!at)
+        return sk_fail(err, SK_INVALID, "SAS token: sr is not HOST/devices/ID");
+    const char *id = at + sizeof middle - 1;
+    *at = '\0';
+    if (!sk_device_id_valid(id) || strlen(audience) >= sizeof s->host)
+        return sk_fail(err, SK_INVALID, "SAS token: sr is not HOST/devices/ID");
+    memcpy(s->host, audience, strlen(audience) + 1);
+    memcpy(s->device, id, strlen(id) + 1);
+    return 0;
+}
+
+static int read_signature(struct sk_view sig, struct sk_sas *out, struct sk_err *err)
+{
+    char text[64];
+    SK_AUTO(sk_buf_done) struct sk_buf bytes = SK_BUF_INIT(SK_SHA256_BYTES);
+    if (!decode(sig, text, sizeof text) || sk_base64_decode(text, strlen(text), &bytes, err) < 0 ||
+        bytes.len != SK_SHA256_BYTES)
+        return sk_fail(err, SK_INVALID, "SAS token: sig is no HMAC-SHA256 in base64");
+    memcpy(out->signature, bytes.data, SK_SHA256_BYTES);
+    return 0;
+}
+
+int sk_sas_parse(const char *text, struct sk_sas *out, struct sk_err *err)
+{
+    struct fields f = { 0 };
+    struct sk_sas s = { 0 };
+    char seconds[24];
+    uint64_t expires = 0;
+    if (!sk_sas_is(text) || strlen(text) > SK_SAS_TEXT_MAX)
+        return sk_fail(err, SK_INVALID, "no SAS token");
+    text += sizeof scheme - 1;
+    text += strspn(text, " \t");
+    if (!split(text, &f))
+        return sk_fail(err, SK_INVALID, "SAS token: needed are sr, sig and se, each once");
+    s.signed_sr = f.sr;
+    if (f.se.len >= sizeof seconds)
+        return sk_fail(err, SK_INVALID, "SAS token: se is no time");
+    memcpy(seconds, f.se.ptr, f.se.len);
+    seconds[f.se.len] = '\0';
+    if (sk_parse_u64("se", seconds, 0, INT64_MAX, &expires, err) < 0)
+        return sk_wrap(err, "SAS token");
+    s.expires_s = (int64_t)expires;
+    if (read_audience(&s, err) < 0 || read_signature(f.sig, &s, err) < 0)
+        return -1;
+    *out = s;
+    return 0;
+}
+
+bool sk_sas_signed_by(const struct sk_sas *s, const char *key)
+{
+    unsigned char mac[SK_SHA256_BYTES];
+    struct sk_err err = SK_ERR_INIT;
+    SK_AUTO(sk_buf_done) struct sk_buf bytes = SK_BUF_INIT(128);
+    SK_AUTO(sk_buf_done) struct sk_buf text = SK_BUF_INIT(SK_SAS_TEXT_MAX + 32);
+    bool is_key = sk_base64_decode(key, strlen(key), &bytes, &err) == 0 && bytes.len > 0;
+    sk_buf_add(&text, s->signed_sr.ptr, s->signed_sr.len);
+    sk_buf_fmt(&text, "\n%lld", (long long)s->expires_s);
+    if (!sk_buf_ok(&text) ||
+        sk_hmac_sha256(bytes.data, bytes.len, text.data, text.len, mac, &err) < 0)
+        return false;
+    bool is_same = sk_equal_secret((const char *)mac, sizeof mac, (const char *)s->signature,
+                                   sizeof s->signature);
+    return is_same && is_key;
+}
+
+bool sk_sas_names_host(const struct sk_sas *s, const char *const *names)
+{
+    const char *colon = strchr(s->host, ':');
+    size_t len = strlen(s->host);
+    if (colon && !strchr(colon + 1, ':'))
+        len = (size_t)(colon - s->host); /* a port; with more colons it is an IPv6 address */
+    for (; names && *names; names++)
+        if (strlen(*names) == len && strncasecmp(s->host, *names, len) == 0)
+            return true;
+    return false;
+}
