@@ -132,6 +132,7 @@ struct sk_view sk_http_client_cert(const struct sk_http_req *r);
 uint64_t sk_http_start_ns(const struct sk_http_req *r); /* headers complete */
 uint64_t sk_http_read_ns(const struct sk_http_req *r);  /* body complete */
 unsigned sk_http_flags(const struct sk_http_req *r);    /* of its route; 0 when it has none */
+const struct sk_http_route *sk_http_route_of(const struct sk_http_req *r); /* NULL: none */
 struct sk_arena *sk_http_arena(struct sk_http_req *r);  /* lives as long as the request */
 
 struct sk_http_part {

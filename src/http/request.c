@@ -442,6 +442,11 @@ unsigned sk_http_flags(const struct sk_http_req *r)
     return r->route ? r->route->flags : 0;
 }
 
+const struct sk_http_route *sk_http_route_of(const struct sk_http_req *r)
+{
+    return r->route;
+}
+
 const struct sk_http_server *sk_http_server_of(const struct sk_http_req *r)
 {
     return r->conn->server;
