@@ -2,9 +2,10 @@
  * models.h - registered models and their versions.
  *
  * A version is immutable in its files (artifacts below "models/<name>/<version>"), mutable in
- * description, tags, stage, aliases. Numbers begin at 1, grow by 1 and are never used twice. Its
- * digest is SHA-256 over the lines "<blob digest>  <path>\n" in order of the paths, so the same
- * files have the same digest everywhere.
+ * description, tags, stage, aliases. Numbers begin at 1, grow by 1 and are never used twice under a
+ * name, not even when the version or the model is deleted. Its digest is SHA-256 over the lines
+ * "<blob digest>  <path>\n" in order of the paths, so the same files have the same digest
+ * everywhere.
  *
  * Answers are JSON texts in MLflow's shape with what we keep beyond it (digest, size, properties),
  * since every caller prints them. Errors: SK_NOT_FOUND, SK_EXISTS, SK_INVALID, SK_LIMIT. Each
@@ -23,12 +24,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Lengths are in bytes where nothing else is said; of keys and values of tags in characters, as
+ * MLflow counts them. Beyond: SK_INVALID for what has a form, SK_LIMIT for numbers of things. */
 enum {
-    SK_MODEL_NAME_MAX = 256, /* bytes; printable UTF-8 without '/', ':', '@', control characters */
+    SK_MODEL_NAME_MAX = 256,  /* UTF-8 without / : @ \ and control characters, not "." or "..x" */
+    SK_MODEL_ALIAS_MAX = 255, /* letters, digits, _ and - */
+    SK_MODEL_ALIASES_MAX = 1000,
     SK_MODEL_TAG_KEY_MAX = 250,
-    SK_MODEL_TAG_VALUE_MAX = 5000, /* of models 5,000; of versions 100,000 as MLflow's server */
+    SK_MODEL_TAG_VALUE_MAX = 100000, /* as MLflow's server */
+    SK_MODEL_TAGS_MAX = 1000,        /* of one model or version */
     SK_MODEL_DESCRIPTION_MAX = 100000,
-    SK_MODEL_FILES_MAX = 10000
+    SK_MODEL_SOURCE_MAX = 2000, /* source and run_link */
+    SK_MODEL_ID_MAX = 256,      /* run_id, model_id, idempotency_key */
+    SK_MODEL_FILES_MAX = 10000,
+    SK_MODEL_PROPERTIES_MAX = 1 << 20,
+    SK_MODELS_PAGE_MAX = 1000,
+    SK_VERSIONS_PAGE_MAX = 200000,
+    SK_MODELS_PAGE_BYTES = 16 << 20 /* a page that grows beyond it ends there, with a token */
 };
 
 struct sk_pair {
@@ -44,9 +56,11 @@ int sk_model_get(struct sk_store *s, const char *name, struct sk_buf *out,
                  struct sk_err *err) SK_CHECK;
 int sk_model_describe(struct sk_store *s, const struct sk_who *who, const char *name,
                       const char *description, struct sk_err *err) SK_CHECK;
+/* With the files of all versions. SK_EXISTS when there is such a model, or when another one had
+ * that name and versions: its numbers must not come back with other files. */
 int sk_model_rename(struct sk_store *s, const struct sk_who *who, const char *name, const char *to,
                     struct sk_err *err) SK_CHECK;
-/* With all versions; the number of the next version is remembered. */
+/* With all versions; the number of the next version is remembered with the name. */
 int sk_model_delete(struct sk_store *s, const struct sk_who *who, const char *name,
                     struct sk_err *err) SK_CHECK;
 /* value NULL removes. version 0: of the model. */
@@ -66,24 +80,31 @@ struct sk_model_file {
 struct sk_version_new {
     const char *name; /* the model is made when it is new and make_model */
     bool make_model;
-    const char *description, *run_id, *source, *run_link;
+    const char *description, *run_id, *source, *run_link, *model_id;
     const struct sk_pair *tags;
     size_t tag_count;
-    /* Files: given one by one, or named by an artifact folder that is copied (no data). */
+    /* Files: given one by one, or named by an artifact folder or file that is copied (no data, and
+     * no files when nothing is there). Neither: `source` is elsewhere. */
     const struct sk_model_file *files;
     size_t file_count;
     const char *artifacts; /* NULL when files are given */
     /* JSON object of what we know of the bundle: type, inputs, outputs, labels, training,
-     * evaluation, lineage {data_digest, parent}; NULL: none. At most 1 MiB. */
+     * evaluation, lineage {data_digest, parent}; NULL: none. */
     const char *properties;
-    const char *idempotency_key; /* the same key again gives the same version; NULL: none */
+    /* The same key again gives the same version (SK_EXISTS when other files or another source come
+     * with it); NULL: none. */
+    const char *idempotency_key;
 };
 
 /* *version receives the number; out the version's JSON. */
 int sk_version_create(struct sk_store *s, const struct sk_who *who, const struct sk_version_new *v,
                       uint64_t *version, struct sk_buf *out, struct sk_err *err) SK_CHECK;
+/* With "properties", which lists leave out. */
 int sk_version_get(struct sk_store *s, const char *name, uint64_t version, struct sk_buf *out,
                    struct sk_err *err) SK_CHECK;
+/* "latest" is the highest number. */
+int sk_version_by_alias(struct sk_store *s, const char *name, const char *alias, struct sk_buf *out,
+                        struct sk_err *err) SK_CHECK;
 int sk_version_describe(struct sk_store *s, const struct sk_who *who, const char *name,
                         uint64_t version, const char *description, struct sk_err *err) SK_CHECK;
 /* None, Staging, Production, Archived (any case). archive_others: others of that stage. */
@@ -99,6 +120,13 @@ int sk_version_files(struct sk_store *s, const char *name, uint64_t version, str
  * has room for SK_MODEL_NAME_MAX + 1. */
 int sk_version_resolve(struct sk_store *s, const char *reference, char *name, uint64_t *version,
                        struct sk_err *err) SK_CHECK;
+/* The artifact folder of its files. Bytes that would end or change a path in a URL (% ? # ; =) are
+ * =XX there, in hex. */
+void sk_version_folder(const char *name, uint64_t version, struct sk_buf *out);
+/* Where MLflow's clients download from: "mlflow-artifacts:/" and the folder, or the source when it
+ * is elsewhere. */
+int sk_version_uri(struct sk_store *s, const char *name, uint64_t version, struct sk_buf *out,
+                   struct sk_err *err) SK_CHECK;
 /* The newest of each stage given (none: every stage): {"model_versions":[...]} */
 int sk_versions_latest(struct sk_store *s, const char *name, const char *const *stages,
                        size_t count, struct sk_buf *out, struct sk_err *err) SK_CHECK;
