@@ -77,15 +77,18 @@ uint64_t sk_upload_size(const struct sk_upload *u);
 /* Size without opening (GET of an upload's status). */
 int sk_upload_stat(struct sk_store *s, const char *id, const char *scope, uint64_t *size,
                    struct sk_err *err) SK_CHECK;
-/* SK_IO "disk is full" takes back what was written of this piece. */
+/* SK_IO "disk is full" takes back what was written of this piece. SK_INVALID: a finish was tried.
+ */
 int sk_upload_write(struct sk_upload *u, const void *bytes, size_t len,
                     struct sk_err *err) SK_CHECK;
 /* Closes and keeps what came, to go on later. */
 void sk_upload_suspend(struct sk_upload *u);
 SK_DEFINE_OWN(struct sk_upload, sk_upload_suspend);
 /* Syncs and makes it a blob. want: the digest it must have, NULL for any; another one is SK_INVALID
- * and the upload is gone. `also` (may be NULL) runs in the same write transaction. On success and
- * on SK_INVALID *u is NULL; on other errors the upload is kept and still owned by the caller. */
+ * and the upload is gone. `also` (may be NULL) runs in the same write transaction. *u is NULL when
+ * the upload is gone: on success, and when want is wrong. Else it is kept and still the caller's:
+ * it can be finished again, but takes no more bytes. After an error of the disk's own (a sync that
+ * failed) it is of no use and goes with sk_upload_suspend. */
 int sk_upload_finish(struct sk_upload **u, const char *want,
                      int (*also)(struct sk_tx *tx, const char *digest, uint64_t size, void *ctx,
                                  struct sk_err *err),
@@ -124,7 +127,8 @@ struct sk_store_report {
     uint64_t blobs, bytes;           /* looked at, or copied */
     uint64_t removed, removed_bytes; /* by gc */
     uint64_t uploads_removed;
-    uint64_t problems; /* by verify; each was given to `say` */
+    uint64_t problems;            /* by verify; each was given to `say` */
+    uint64_t strays, stray_bytes; /* files that no row stands for: what a kill leaves; no problem */
 };
 
 typedef void sk_store_say(void *ctx, const char *text);

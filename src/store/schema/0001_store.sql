@@ -1,4 +1,5 @@
--- Blobs, uploads, artifacts. See store.h for what a row of blob promises.
+-- Blobs and artifacts. See store.h for what a row of blob promises. A column elsewhere that REFERENCES
+-- blob(digest) keeps the blob from gc, unless it says ON DELETE CASCADE; it needs an index.
 CREATE TABLE blob(
   digest TEXT PRIMARY KEY CHECK(length(digest) = 71),
   size INTEGER NOT NULL CHECK(size >= 0),
@@ -6,11 +7,12 @@ CREATE TABLE blob(
 ) WITHOUT ROWID;
 CREATE INDEX blob_touched ON blob(touched_ms);
 
-CREATE TABLE upload(
-  id TEXT PRIMARY KEY,
-  scope TEXT NOT NULL,
-  touched_ms INTEGER NOT NULL
-) WITHOUT ROWID;
+-- One row. gc writes it before it takes files away (gc.c says why).
+CREATE TABLE care(
+  id INTEGER PRIMARY KEY CHECK(id = 1),
+  gc_ms INTEGER NOT NULL
+);
+INSERT INTO care VALUES(1, 0);
 
 CREATE TABLE artifact(
   path TEXT PRIMARY KEY,
