@@ -1,0 +1,276 @@
+/*
+ * api_mlflow_artifacts.c - artifacts through the hub.
+ *
+ *     PUT    mlflow-artifacts/artifacts/PATH          bytes
+ *     GET    mlflow-artifacts/artifacts/PATH          bytes, ranges too
+ *     DELETE mlflow-artifacts/artifacts/PATH          a file or a folder
+ *     GET    mlflow-artifacts/artifacts?path=FOLDER   {files:[{path,is_dir,file_size}]}, relative
+ * to it GET    mlflow/artifacts/list?run_id&path        the same relative to the run's root
+ *
+ * A path comes percent-encoded part by part; one that has an encoded slash, "..", an empty part or
+ * a leading slash is none (store.h). Clients write in the folders of runs and logged models only
+ * (runs.h); everything may be read. Bodies go to disk as they come and out of files, never through
+ * memory.
+ */
+#include "hub/mlflow_artifacts.h"
+#include "hub/mlflow_priv.h"
+#include "runs/runs.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const char SCOPE[] = "artifacts";
+
+/* One PUT; in the request's arena. */
+struct arrival {
+    struct sk_hub_call *call;
+    struct sk_upload *upload;
+    const char *path;
+};
+
+static int read_path(struct sk_hub_call *call, const char **out, struct sk_err *err)
+{
+    size_t slashes = 0, decoded_slashes = 0;
+    const char *path = sk_http_decoded(call->req, call->rest, strlen(call->rest));
+
+    if (!path)
+        return sk_nomem(err);
+    for (const char *c = call->rest; *c; c++)
+        slashes += *c == '/';
+    for (const char *c = path; *c; c++)
+        decoded_slashes += *c == '/';
+    if (slashes != decoded_slashes)
+        return sk_fail(err, SK_INVALID, "'%.200s': an encoded slash is part of no name",
+                       call->rest);
+    if (sk_artifact_path_check(path, err) < 0)
+        return -1;
+    *out = path;
+    return 0;
+}
+
+/* ---- in ---- */
+
+static int name_it(struct sk_tx *tx, const char *digest, uint64_t size, void *ctx,
+                   struct sk_err *err)
+{
+    const struct arrival *a = ctx;
+
+    return sk_run_artifact_put(tx, &a->call->who, a->path, digest, size, err);
+}
+
+/* On a worker. */
+static void finish(struct sk_hub_call *call)
+{
+    struct arrival *a = call->state;
+    struct sk_err err = SK_ERR_INIT;
+    char digest[SK_DIGEST_TEXT], id[SK_UPLOAD_ID_TEXT];
+    int rc = sk_upload_finish(&a->upload, NULL, name_it, a, digest, &err);
+
+    if (rc == 0) {
+        sk_mlflow_reply_empty(call);
+        return;
+    }
+    if (a->upload) { /* nobody can go on with it */
+        struct sk_err ignored = SK_ERR_INIT;
+
+        (void)snprintf(id, sizeof(id), "%s", sk_upload_id(a->upload));
+        sk_upload_suspend(SK_TAKE(a->upload));
+        (void)!sk_upload_abort(sk_hub_store(call->hub), id, SCOPE, &ignored);
+    }
+    sk_hub_fail(call, &err);
+}
+
+static int write_piece(void *ctx, const void *bytes, size_t len, struct sk_err *err)
+{
+    struct arrival *a = ctx;
+    uint64_t most = sk_hub_opts(a->call->hub)->max_blob_bytes;
+
+    if (most > 0 && sk_upload_size(a->upload) + len > most)
+        return sk_fail(err, SK_TOO_LARGE, "more than %" PRIu64 " bytes (hub run --max-blob-size)",
+                       most);
+    return sk_upload_write(a->upload, bytes, len, err);
+}
+
+static void body_came(struct sk_http_req *req, const struct sk_err *failed, void *ctx)
+{
+    struct arrival *a = ctx;
+    char id[SK_UPLOAD_ID_TEXT];
+    struct sk_err ignored = SK_ERR_INIT;
+
+    (void)req;
+    if (!failed) {
+        sk_hub_later(a->call, finish);
+        return;
+    }
+    (void)snprintf(id, sizeof(id), "%s", sk_upload_id(a->upload));
+    sk_upload_suspend(SK_TAKE(a->upload));
+    (void)!sk_upload_abort(sk_hub_store(a->call->hub), id, SCOPE, &ignored);
+    sk_hub_fail(a->call, failed);
+}
+
+/* Takes the body into an upload; `done` as of sk_http_take_body. */
+void sk_mlflow_artifact_put(struct sk_hub_call *call)
+{
+    SK_OWN(sk_upload_suspend) struct sk_upload *u = NULL;
+    struct sk_store *store = sk_hub_store(call->hub);
+    struct arrival *a = sk_arena_alloc(sk_http_arena(call->req), sizeof(*a));
+    struct sk_err err = SK_ERR_INIT;
+    const char *path = NULL;
+
+    if (!a)
+        (void)sk_nomem(&err);
+    if (!a || read_path(call, &path, &err) < 0 ||
+        sk_run_artifact_may_write(store, path, false, &err) < 0 ||
+        sk_upload_begin(store, SCOPE, &u, &err) < 0) {
+        sk_hub_fail(call, &err);
+        return;
+    }
+    *a = (struct arrival){ .call = call, .upload = SK_TAKE(u), .path = path };
+    call->state = a;
+    sk_http_take_body(call->req, write_piece, body_came, a);
+}
+
+void sk_mlflow_artifact_delete(struct sk_hub_call *call)
+{
+    struct sk_err err = SK_ERR_INIT;
+    const char *path = NULL;
+
+    if (read_path(call, &path, &err) < 0 ||
+        sk_run_artifact_remove(sk_hub_store(call->hub), &call->who, path, &err) < 0)
+        sk_hub_fail(call, &err);
+    else
+        sk_mlflow_reply_empty(call);
+}
+
+/* ---- out ---- */
+
+static int open_artifact(struct sk_store *store, const char *path, char digest[SK_DIGEST_TEXT],
+                         int *fd, uint64_t *size, struct sk_err *err)
+{
+    SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+
+    if (sk_db_begin(sk_store_db(store), SK_DB_READ, &tx, err) < 0 ||
+        sk_artifact_get(tx, path, digest, size, err) < 0)
+        return -1;
+    return sk_blob_open(store, digest, fd, size, err);
+}
+
+void sk_mlflow_artifact_get(struct sk_hub_call *call)
+{
+    SK_AUTO(sk_close) int fd = -1;
+    struct sk_err err = SK_ERR_INIT;
+    char digest[SK_DIGEST_TEXT];
+    const char *path = NULL;
+    uint64_t size = 0;
+
+    if (read_path(call, &path, &err) < 0 ||
+        open_artifact(sk_hub_store(call->hub), path, digest, &fd, &size, &err) < 0) {
+        sk_hub_fail(call, &err);
+        return;
+    }
+    /* A browser must neither run nor guess what somebody uploaded. */
+    sk_http_set_type(call->req, "application/octet-stream");
+    sk_http_set_header(call->req, "X-Content-Type-Options", "nosniff");
+    sk_http_set_header(call->req, "Content-Disposition", "attachment");
+    (void)sk_http_send_range(call->req, sk_take_fd(&fd), size, digest);
+    sk_hub_reply(call, 0);
+}
+
+struct listing {
+    struct sk_buf *out;
+    const char *prefix; /* in front of each name; "" for none */
+    bool any;
+};
+
+static int list_one(void *ctx, const char *name, bool is_dir, uint64_t size, struct sk_err *err)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(8192);
+    struct listing *l = ctx;
+
+    sk_buf_fmt(&path, "%s%s%s", l->prefix, *l->prefix ? "/" : "", name);
+    if (!sk_buf_ok(&path))
+        return sk_buf_fail(&path, err);
+    sk_buf_str(l->out, l->any ? ",{\"path\":" : "{\"path\":");
+    sk_buf_json(l->out, path.data, path.len);
+    sk_buf_fmt(l->out, ",\"is_dir\":%s", is_dir ? "true" : "false");
+    if (!is_dir)
+        sk_buf_fmt(l->out, ",\"file_size\":%" PRIu64, size);
+    sk_buf_chr(l->out, '}');
+    l->any = true;
+    return sk_buf_ok(l->out) ? 0 : sk_buf_fail(l->out, err);
+}
+
+static int list(struct sk_store *store, const char *folder, const char *prefix, struct sk_buf *out,
+                struct sk_err *err)
+{
+    SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+    struct listing l = { .out = out, .prefix = prefix };
+
+    if ((*folder && sk_artifact_path_check(folder, err) < 0) ||
+        sk_db_begin(sk_store_db(store), SK_DB_READ, &tx, err) < 0)
+        return -1;
+    sk_buf_str(out, "\"files\":[");
+    if (sk_artifact_list(tx, folder, list_one, &l, err) < 0)
+        return -1;
+    sk_buf_chr(out, ']');
+    return sk_buf_ok(out) ? 0 : sk_buf_fail(out, err);
+}
+
+void sk_mlflow_artifacts_list(struct sk_hub_call *call)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf json = SK_BUF_INIT(SK_MLFLOW_ANSWER_BYTES);
+    const char *folder = sk_http_query(call->req, "path");
+    struct sk_err err = SK_ERR_INIT;
+
+    sk_buf_chr(&json, '{');
+    int rc = list(sk_hub_store(call->hub), folder ? folder : "", "", &json, &err);
+    sk_buf_chr(&json, '}');
+    if (rc < 0)
+        sk_hub_fail(call, &err);
+    else
+        sk_mlflow_reply(call, NULL, &json);
+}
+
+static int list_of(struct sk_store *store, const char *id, const char *inside, struct sk_buf *json,
+                   struct sk_err *err)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf folder = SK_BUF_INIT(8192);
+
+    if ((*inside && sk_artifact_path_check(inside, err) < 0) ||
+        sk_run_artifact_root(store, id, &folder, err) < 0)
+        return -1;
+    sk_buf_fmt(json, "{\"root_uri\":\"mlflow-artifacts:/%s\",", folder.data);
+    sk_buf_fmt(&folder, "%s%s", *inside ? "/" : "", inside);
+    if (!sk_buf_ok(&folder))
+        return sk_buf_fail(&folder, err);
+    if (list(store, folder.data, inside, json, err) < 0)
+        return -1;
+    sk_buf_chr(json, '}');
+    return 0;
+}
+
+void sk_mlflow_list_of(struct sk_hub_call *call, const char *id, const char *argument)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf json = SK_BUF_INIT(SK_MLFLOW_ANSWER_BYTES);
+    const char *inside = sk_http_query(call->req, argument);
+    struct sk_err err = SK_ERR_INIT;
+
+    if (list_of(sk_hub_store(call->hub), id, inside ? inside : "", &json, &err) < 0)
+        sk_hub_fail(call, &err);
+    else
+        sk_mlflow_reply(call, NULL, &json);
+}
+
+void sk_mlflow_artifacts_of_run(struct sk_hub_call *call)
+{
+    const char *id = sk_http_query(call->req, "run_id");
+    const char *old = sk_http_query(call->req, "run_uuid");
+
+    if (!id || !*id)
+        id = old;
+    if (!id || !*id)
+        sk_hub_fail_as(call, 400, "INVALID_PARAMETER_VALUE",
+                       "Missing value for required parameter 'run_id'.");
+    else
+        sk_mlflow_list_of(call, id, "path");
+}

@@ -1,0 +1,274 @@
+/*
+ * api_mlflow_parts.c - artifacts in parts: MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD of MLflow's client.
+ *
+ *     POST mlflow-artifacts/mpu/create/FOLDER     {path, num_parts} -> {upload_id, credentials:[
+ *                                                 {url, part_number, headers}]}
+ *     PUT  mlflow-artifacts/mpu/part/ID/NUMBER    bytes -> 200, ETag
+ *     POST mlflow-artifacts/mpu/complete/FOLDER   {path, upload_id, parts:[{part_number, etag}]}
+ *     POST mlflow-artifacts/mpu/abort/FOLDER      {path, upload_id}
+ *
+ * The client sends `path` as the local file's path; its last part is the name below FOLDER. It
+ * sends parts to the URLs we name, with the headers we name and without its own credentials, as it
+ * would to a cloud's storage; so a header carries a secret of this upload. It checks our
+ * certificate with REQUESTS_CA_BUNDLE only, which is why server-info does not announce parts: a
+ * client that trusts the hub by MLFLOW_TRACKING_SERVER_CERT_PATH could not send them.
+ */
+#include "hub/mlflow_priv.h"
+#include "runs/runs.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SECRET_HEADER "X-Skerry-Upload"
+
+static const char SCOPE[] = "artifacts";
+
+#define BEGIN(call)                                                                                \
+    SK_AUTO(sk_mlflow_args_done) struct sk_mlflow_args a = SK_MLFLOW_ARGS_INIT;                    \
+    struct sk_store *store = sk_hub_store((call)->hub);                                            \
+    struct sk_err err = SK_ERR_INIT
+
+/* FOLDER of the address and the file's name in `path`. */
+static int read_target(struct sk_hub_call *call, struct sk_mlflow_args *a, struct sk_buf *out,
+                       struct sk_err *err)
+{
+    const char *folder = sk_http_decoded(call->req, call->rest, strlen(call->rest));
+    const char *file = NULL;
+
+    if (!folder)
+        return sk_nomem(err);
+    if (strstr(call->rest, "%2f") || strstr(call->rest, "%2F"))
+        return sk_fail(err, SK_INVALID, "'%.200s': an encoded slash is part of no name",
+                       call->rest);
+    if (sk_mlflow_args(call, a, err) < 0 || sk_mlflow_need(a, "path", &file, err) < 0)
+        return -1;
+    if (strrchr(file, '/'))
+        file = strrchr(file, '/') + 1;
+    sk_buf_fmt(out, "%s/%s", folder, file);
+    return sk_buf_ok(out) ? 0 : sk_buf_fail(out, err);
+}
+
+/* ---- create ---- */
+
+/* "https://hub:8443" as the client sees us, from its Host header. */
+static int write_origin(struct sk_hub_call *call, struct sk_buf *out, struct sk_err *err)
+{
+    const char *host = sk_http_header(call->req, "Host");
+
+    if (!host || !*host ||
+        strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                     "0123456789.-_:[]") != strlen(host))
+        return sk_fail(err, SK_INVALID, "the Host header is missing or malformed");
+    sk_buf_fmt(out, "%s://%s", sk_hub_opts(call->hub)->plain_http ? "http" : "https", host);
+    return sk_buf_ok(out) ? 0 : sk_buf_fail(out, err);
+}
+
+static void write_credentials(const char *origin, const char *id, const char *secret, int64_t count,
+                              struct sk_buf *json)
+{
+    sk_buf_fmt(json, "{\"upload_id\":\"%s\",\"credentials\":[", id);
+    for (int64_t i = 1; i <= count; i++)
+        sk_buf_fmt(json,
+                   "%s{\"url\":\"%s/api/2.0/mlflow-artifacts/mpu/part/%s/%" PRId64
+                   "\",\"part_number\":%" PRId64 ",\"headers\":{\"" SECRET_HEADER "\":\"%s\"}}",
+                   i > 1 ? "," : "", origin, id, i, i, secret);
+    sk_buf_str(json, "]}");
+}
+
+void sk_mlflow_parts_create(struct sk_hub_call *call)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(8192);
+    SK_AUTO(sk_buf_done) struct sk_buf origin = SK_BUF_INIT(1024);
+    SK_AUTO(sk_buf_done) struct sk_buf json = SK_BUF_INIT(SK_MLFLOW_ANSWER_BYTES);
+    char id[SK_PARTS_ID_TEXT], secret[SK_PARTS_SECRET_TEXT];
+    int64_t count = 1;
+    BEGIN(call);
+
+    if (read_target(call, &a, &path, &err) < 0 ||
+        sk_mlflow_int(&a, "num_parts", 1, SK_PARTS_MAX, &count, &err) < 0 ||
+        write_origin(call, &origin, &err) < 0 ||
+        sk_parts_begin(store, path.data, (unsigned)count, id, secret, &err) < 0) {
+        sk_hub_fail(call, &err);
+        return;
+    }
+    write_credentials(origin.data, id, secret, count, &json);
+    sk_mlflow_reply(call, NULL, &json);
+}
+
+/* ---- a part ---- */
+
+struct arrival {
+    struct sk_hub_call *call;
+    struct sk_upload *upload;
+    const char *id;
+    unsigned number;
+};
+
+static int keep_part(struct sk_tx *tx, const char *digest, uint64_t size, void *ctx,
+                     struct sk_err *err)
+{
+    const struct arrival *a = ctx;
+
+    (void)size;
+    return sk_parts_put(tx, a->id, a->number, digest, err);
+}
+
+static void give_up(struct arrival *a, const struct sk_err *why)
+{
+    struct sk_err ignored = SK_ERR_INIT;
+    char id[SK_UPLOAD_ID_TEXT];
+
+    if (a->upload) {
+        (void)snprintf(id, sizeof(id), "%s", sk_upload_id(a->upload));
+        sk_upload_suspend(SK_TAKE(a->upload));
+        (void)!sk_upload_abort(sk_hub_store(a->call->hub), id, SCOPE, &ignored);
+    }
+    sk_hub_fail(a->call, why);
+}
+
+/* On a worker. */
+static void finish(struct sk_hub_call *call)
+{
+    struct arrival *a = call->state;
+    struct sk_err err = SK_ERR_INIT;
+    char digest[SK_DIGEST_TEXT];
+
+    if (sk_upload_finish(&a->upload, NULL, keep_part, a, digest, &err) < 0) {
+        give_up(a, &err);
+        return;
+    }
+    sk_http_set_header(call->req, "ETag", digest);
+    sk_mlflow_reply_empty(call);
+}
+
+static int write_piece(void *ctx, const void *bytes, size_t len, struct sk_err *err)
+{
+    struct arrival *a = ctx;
+    uint64_t most = sk_hub_opts(a->call->hub)->max_blob_bytes;
+
+    if (most > 0 && sk_upload_size(a->upload) + len > most)
+        return sk_fail(err, SK_TOO_LARGE, "more than %" PRIu64 " bytes (hub run --max-blob-size)",
+                       most);
+    return sk_upload_write(a->upload, bytes, len, err);
+}
+
+static void body_came(struct sk_http_req *req, const struct sk_err *failed, void *ctx)
+{
+    struct arrival *a = ctx;
+
+    (void)req;
+    if (failed)
+        give_up(a, failed);
+    else
+        sk_hub_later(a->call, finish);
+}
+
+static int read_part(struct sk_hub_call *call, struct arrival *a, struct sk_err *err)
+{
+    size_t len = strcspn(call->rest, "/");
+    const char *secret = sk_http_header(call->req, SECRET_HEADER);
+    uint64_t number = 0;
+
+    if (!secret)
+        return sk_fail(err, SK_UNAUTHENTICATED, SECRET_HEADER " is missing");
+    if (call->rest[len] != '/')
+        return sk_fail(err, SK_INVALID, "expected mpu/part/ID/NUMBER");
+    a->id = sk_http_decoded(call->req, call->rest, len);
+    if (!a->id)
+        return sk_nomem(err);
+    if (sk_parse_u64("part", call->rest + len + 1, 1, SK_PARTS_MAX, &number, err) < 0)
+        return -1;
+    a->number = (unsigned)number;
+    return sk_parts_check(sk_hub_store(call->hub), a->id, secret, a->number, err);
+}
+
+void sk_mlflow_part_put(struct sk_hub_call *call)
+{
+    struct arrival *a = sk_arena_alloc(sk_http_arena(call->req), sizeof(*a));
+    struct sk_err err = SK_ERR_INIT;
+
+    if (!a) {
+        (void)sk_nomem(&err);
+        sk_hub_fail(call, &err);
+        return;
+    }
+    *a = (struct arrival){ .call = call };
+    if (read_part(call, a, &err) < 0 ||
+        sk_upload_begin(sk_hub_store(call->hub), SCOPE, &a->upload, &err) < 0) {
+        sk_hub_fail(call, &err);
+        return;
+    }
+    call->state = a;
+    sk_http_take_body(call->req, write_piece, body_came, a);
+}
+
+/* ---- complete, abort ---- */
+
+/* The etags by part number; a number that is missing or there twice is an error. */
+static int read_etags(struct sk_mlflow_args *a, const char ***out, size_t *count,
+                      struct sk_err *err)
+{
+    const struct sk_json *list = NULL;
+
+    if (sk_json_want_array(a->doc, "parts", &list, err) < 0)
+        return -1;
+    *count = sk_json_count(list);
+    if (*count > SK_PARTS_MAX)
+        return sk_fail(err, SK_LIMIT, "parts: at most %u", (unsigned)SK_PARTS_MAX);
+
+    const char **etags = sk_arena_alloc(&a->arena, (*count + 1) * sizeof(*etags));
+    if (!etags)
+        return sk_nomem(err);
+    memset(etags, 0, (*count + 1) * sizeof(*etags));
+    for (size_t i = 0; i < *count; i++) {
+        const struct sk_json *part = sk_json_at(list, i);
+        const char *etag = NULL;
+        int64_t number = 0;
+
+        if (sk_json_type(part) != SK_JSON_OBJECT)
+            return sk_fail(err, SK_INVALID, "parts[%zu]: expected an object", i);
+        if (sk_json_want_int(part, "part_number", 1, (int64_t)*count, &number, err) < 0 ||
+            sk_json_want_text(part, "etag", &etag, err) < 0)
+            return sk_wrap(err, "parts[%zu]", i);
+        if (number == 0 || etags[number - 1] || !etag || !sk_digest_valid(etag))
+            return sk_fail(err, SK_INVALID,
+                           "parts[%zu]: expected a part_number from 1 to %zu, each once, and the "
+                           "ETag that its upload was answered with",
+                           i, *count);
+        etags[number - 1] = etag;
+    }
+    *out = etags;
+    return 0;
+}
+
+void sk_mlflow_parts_complete(struct sk_hub_call *call)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(8192);
+    const char **etags = NULL;
+    const char *id = NULL;
+    size_t count = 0;
+    BEGIN(call);
+
+    if (read_target(call, &a, &path, &err) < 0 || sk_mlflow_need(&a, "upload_id", &id, &err) < 0 ||
+        read_etags(&a, &etags, &count, &err) < 0 ||
+        sk_parts_join(store, &call->who, id, path.data, (const char *const *)etags, count, &err) <
+            0)
+        sk_hub_fail(call, &err);
+    else
+        sk_mlflow_reply_empty(call);
+}
+
+void sk_mlflow_parts_abort(struct sk_hub_call *call)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(8192);
+    const char *id = NULL;
+    BEGIN(call);
+
+    if (read_target(call, &a, &path, &err) < 0 || sk_mlflow_need(&a, "upload_id", &id, &err) < 0 ||
+        sk_parts_abort(store, id, path.data, &err) < 0)
+        sk_hub_fail(call, &err);
+    else
+        sk_mlflow_reply_empty(call);
+}
