@@ -61,23 +61,33 @@ enum sk_tar_kind {
 };
 
 struct sk_tar_entry {
-    const char *name;   /* cleaned: no "./" in front, no trailing slash */
+    const char *name;   /* cleaned: no "./" in front, no trailing slash; "" is the root folder */
     const char *target; /* of links, as written; else NULL */
     enum sk_tar_kind kind;
     unsigned mode;
     uint64_t size;
 };
 
+#define SK_TAR_MAX_ENTRIES 100000u
+#define SK_TAR_MAX_BYTES   (16ull << 30)
+#define SK_TAR_MAX_RATIO   1000u
+
+enum {
+    SK_TAR_NAME_BYTES = 4096,
+    SK_TAR_PART_BYTES = 255, /* between two slashes */
+    SK_TAR_DEPTH = 64
+};
+
 struct sk_tar_limits {
-    uint64_t max_entries; /* 0: 100,000 */
-    uint64_t max_bytes;   /* unpacked, all together; 0: 16 GiB */
-    uint64_t max_ratio;   /* unpacked to packed, once beyond 1 MiB; 0: 1,000 */
+    uint64_t max_entries; /* 0: SK_TAR_MAX_ENTRIES */
+    uint64_t max_bytes;   /* unpacked, all together; 0: SK_TAR_MAX_BYTES */
+    uint64_t max_ratio;   /* unpacked to packed, once beyond 1 MiB; 0: SK_TAR_MAX_RATIO */
 };
 
 struct sk_tar_reader;
 
-/* fd is borrowed and read from where it stands. gzip and zstd are recognised by their first bytes.
- */
+/* fd is borrowed and read from where it stands, and need not be a file. gzip and zstd are
+ * recognised by their first bytes. limits may be NULL. */
 int sk_tar_reader_new(int fd, const struct sk_tar_limits *limits, struct sk_tar_reader **out,
                       struct sk_err *err) SK_CHECK;
 /* 1: entry (valid until the next call), 0: end, -1. */
@@ -88,8 +98,10 @@ void sk_tar_reader_free(struct sk_tar_reader *r);
 SK_DEFINE_OWN(struct sk_tar_reader, sk_tar_reader_free);
 
 /* Unpacks files and folders below `prefix` ("" for all; it is removed from the names) into dir,
- * which must exist. Links and special files are SK_INVALID. Nothing is ever written outside dir:
- * folders are opened without following links. Files are synced when `sync`. */
+ * which must exist. Nothing below a prefix is SK_NOT_FOUND. Links and special files are SK_INVALID,
+ * a file that is there already SK_EXISTS. Nothing is ever written outside dir: folders are opened
+ * without following links. Modes become 0755 or 0644; files and folders are synced when `sync`.
+ * After a failure dir holds what came before it. limits may be NULL. */
 int sk_tar_unpack(int fd, const struct sk_tar_limits *limits, const char *prefix, const char *dir,
                   bool sync, struct sk_err *err) SK_CHECK;
 
