@@ -14,7 +14,9 @@
  * Words are of any case. LIKE tells capitals apart, ILIKE does not (ASCII); % is any text, _ any
  * character. Nothing of the text reaches the SQL: names and values are bound.
  *
- * A table says what may be asked; errors (SK_INVALID) have the position and a caret line.
+ * A table says what may be asked; errors (SK_INVALID) have the position, and show it:
+ *
+ *     filter: expected AND or the end, at 12: name = 'x' >>>OR name = 'y'
  */
 #ifndef SK_QUERY_QUERY_H
 #define SK_QUERY_QUERY_H

@@ -33,7 +33,8 @@ int sk_scan_key(struct sk_scan *s, struct sk_scan_key *out, struct sk_err *err) 
 /* What stands there as a value: a text in quotes (without them), or the letters of a number. */
 int sk_scan_value(struct sk_scan *s, struct sk_view *out, bool *is_quoted,
                   struct sk_err *err) SK_CHECK;
-/* SK_INVALID: the text, the position, and a caret below the place. */
+/* SK_INVALID: the text, the position (in characters, from 1), and what stands around it with >>> at
+ * the place. at is at most the length. */
 int sk_scan_fail(const struct sk_scan *s, size_t at, struct sk_err *err, const char *fmt, ...)
     SK_PRINTF(4, 5);
 

@@ -12,9 +12,9 @@
 #include <string.h>
 
 enum {
-    SHOWN_BYTES = 70,  /* of the filter, around an error */
-    SHOWN_BEFORE = 40, /* of these before it */
-    SHOWN_TEXT = 200   /* of what an error says */
+    SHOWN_BEFORE = 40, /* bytes of the filter, before and behind an error */
+    SHOWN_AFTER = 30,
+    SHOWN_TEXT = 200 /* of what an error says */
 };
 
 int sk_scan_begin(struct sk_scan *s, const char *what, struct sk_view text, struct sk_arena *arena,
@@ -176,25 +176,19 @@ static size_t to_start(struct sk_view v, size_t at)
 
 int sk_scan_fail(const struct sk_scan *s, size_t at, struct sk_err *err, const char *fmt, ...)
 {
+    const char *text = s->text.ptr;
     size_t from = to_start(s->text, at > SHOWN_BEFORE ? at - SHOWN_BEFORE : 0);
-    size_t to = from + SHOWN_BYTES < s->text.len ? from + SHOWN_BYTES : s->text.len;
-    size_t column = 0, position = 1;
-    char said[SHOWN_TEXT], shown[SHOWN_BYTES + 1];
+    size_t to = to_start(s->text, s->text.len - at > SHOWN_AFTER ? at + SHOWN_AFTER : s->text.len);
+    size_t position = 1;
+    char said[SHOWN_TEXT];
     va_list args;
 
     va_start(args, fmt);
     (void)vsnprintf(said, sizeof(said), fmt, args);
     va_end(args);
-    to = to_start(s->text, to);
-    for (size_t i = from; i < to; i++)
-        shown[i - from] = (unsigned char)s->text.ptr[i] < ' ' ? ' ' : s->text.ptr[i];
-    shown[to - from] = 0;
-    for (size_t i = 0; i < at && i < s->text.len; i++) {
-        bool begins = ((unsigned char)s->text.ptr[i] & 0xc0) != 0x80;
-
-        position += begins;
-        column += begins && i >= from;
-    }
-    return sk_fail(err, SK_INVALID, "%s: %s, at %zu\n    %s\n    %*s^", s->what, said, position,
-                   shown, (int)column, "");
+    for (size_t i = 0; i < at; i++)
+        position += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return sk_fail(err, SK_INVALID, "%s: %s, at %zu: %s%.*s>>>%.*s%s", s->what, said, position,
+                   from > 0 ? "..." : "", (int)(at - from), from < at ? text + from : "",
+                   (int)(to - at), at < to ? text + at : "", to < s->text.len ? "..." : "");
 }
