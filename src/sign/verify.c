@@ -1,0 +1,198 @@
+/*
+ * verify.c - signatures of an image in a registry are looked for and checked.
+ *
+ * First the tag sha256-<hex>.sig, then the referrers. Whatever the registry says is only used
+ * through a signature that one of the keys made; one that holds is enough, and others may be
+ * anything.
+ */
+#include "base/file.h"
+#include "sign/sign_priv.h"
+#include "json/json.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct search {
+    const struct sk_verifier *verifier;
+    struct sk_oci_registry *registry;
+    const char *repository, *digest;
+    char *folder;  /* for what is fetched */
+    unsigned seen; /* signatures of any key */
+    struct sk_err last;
+};
+
+static void search_done(struct search *s)
+{
+    struct sk_err ignored = SK_ERR_INIT;
+
+    if (s->folder)
+        (void)!sk_remove_tree(s->folder, &ignored);
+    free(s->folder);
+}
+
+static int begin(struct search *s, struct sk_err *err)
+{
+    const char *tmp = getenv("TMPDIR");
+
+    s->folder = sk_path_join(tmp && *tmp ? tmp : "/tmp", "skerry-verify.XXXXXX");
+    if (!s->folder)
+        return sk_nomem(err);
+    if (!mkdtemp(s->folder)) {
+        (void)sk_fail(err, SK_IO, "%s: %s", s->folder, strerror(errno));
+        free(s->folder);
+        s->folder = NULL;
+        return -1;
+    }
+    return 0;
+}
+
+/* A small blob, checked against its digest by the registry's client. */
+static int fetch(struct search *s, const struct sk_oci_descriptor *d, char **out, size_t *len,
+                 struct sk_err *err)
+{
+    SK_OWN(free) char *path = sk_path_join(s->folder, "blob");
+
+    if (!path)
+        return sk_nomem(err);
+    if (d->size > SK_SIGN_BLOB_MAX)
+        return sk_fail(err, SK_LIMIT, "a signature of %llu bytes", (unsigned long long)d->size);
+    (void)unlink(path);
+    if (sk_oci_get_blob(s->registry, s->repository, d->digest, d->size, path, err) < 0)
+        return -1;
+    return sk_file_read(path, SK_SIGN_BLOB_MAX, out, len, err);
+}
+
+/* A manifest of the repository; not there: count 0. */
+static int read_manifest(struct search *s, const char *reference, struct sk_oci_manifest *out,
+                         struct sk_err *err)
+{
+    SK_OWN(free) char *bytes = NULL;
+    struct sk_err why = SK_ERR_INIT;
+    char type[128], digest[SK_OCI_DIGEST_TEXT];
+    size_t len = 0;
+
+    if (sk_oci_get_manifest(s->registry, s->repository, reference, &bytes, &len, type, digest,
+                            &why) < 0) {
+        if (why.code == SK_NOT_FOUND)
+            return 0;
+        *err = why;
+        return -1;
+    }
+    return sk_oci_manifest_parse(bytes, len, out, err);
+}
+
+static char *signature_of(const struct sk_oci_descriptor *d)
+{
+    SK_OWN(sk_json_free) struct sk_json *doc = NULL;
+    struct sk_err ignored = SK_ERR_INIT;
+    const char *text = NULL;
+
+    if (!d->annotations ||
+        sk_json_parse(d->annotations, strlen(d->annotations), NULL, &doc, &ignored) < 0)
+        return NULL;
+    text = sk_json_text(sk_json_get(doc, SK_SIGN_ANNOTATION), NULL);
+    return text ? strdup(text) : NULL;
+}
+
+/* 1: verified, 0: not by this one. */
+static int try_layer(struct search *s, const struct sk_oci_descriptor *d, struct sk_err *err)
+{
+    SK_OWN(free) char *signature = NULL;
+    SK_OWN(free) char *payload = NULL;
+    size_t len = 0;
+
+    if (strcmp(d->media_type, SK_SIGN_LAYER_TYPE) != 0)
+        return 0;
+    signature = signature_of(d);
+    if (!signature)
+        return 0;
+    s->seen++;
+    if (fetch(s, d, &payload, &len, err) < 0)
+        return -1;
+    if (sk_verifier_check(s->verifier, payload, len, signature, &s->last) < 0)
+        return 0;
+    return sk_payload_check(payload, len, s->digest, &s->last) == 0;
+}
+
+static int try_tag(struct search *s, struct sk_err *err)
+{
+    SK_AUTO(sk_oci_manifest_done) struct sk_oci_manifest m = { .count = 0 };
+    char tag[80];
+    int rc = 0;
+
+    sk_sign_tag(s->digest, tag);
+    if (read_manifest(s, tag, &m, err) < 0)
+        return sk_wrap(err, "%s", tag);
+    for (size_t i = 0; i < m.count && i < SK_SIGN_LAYERS_MAX && rc == 0 && !m.is_index; i++)
+        rc = try_layer(s, &m.items[i], err);
+    return rc;
+}
+
+static int try_bundle(struct search *s, const char *manifest_digest, const char *image,
+                      size_t image_len, struct sk_err *err)
+{
+    SK_AUTO(sk_oci_manifest_done) struct sk_oci_manifest m = { .count = 0 };
+    SK_OWN(free) char *json = NULL;
+    size_t len = 0;
+
+    if (read_manifest(s, manifest_digest, &m, err) < 0)
+        return -1;
+    if (m.is_index || m.count == 0 || strcmp(m.items[0].media_type, SK_SIGN_BUNDLE_TYPE) != 0)
+        return 0;
+    s->seen++;
+    if (fetch(s, &m.items[0], &json, &len, err) < 0)
+        return -1;
+    return sk_sigstore_check(s->verifier, json, len, s->digest, image, image_len, &s->last) == 0;
+}
+
+static int try_referrers(struct search *s, struct sk_err *err)
+{
+    SK_AUTO(sk_oci_manifest_done) struct sk_oci_manifest index = { .count = 0 };
+    SK_OWN(free) char *bytes = NULL;
+    SK_OWN(free) char *image = NULL;
+    char type[128], digest[SK_OCI_DIGEST_TEXT];
+    size_t len = 0, image_len = 0;
+    int rc = 0;
+
+    if (sk_oci_referrers(s->registry, s->repository, s->digest, &bytes, &len, err) < 0 ||
+        sk_oci_manifest_parse(bytes, len, &index, err) < 0)
+        return sk_wrap(err, "referrers");
+    if (index.count == 0)
+        return 0;
+    if (sk_oci_get_manifest(s->registry, s->repository, s->digest, &image, &image_len, type, digest,
+                            err) < 0)
+        return -1;
+    for (size_t i = 0; i < index.count && i < SK_SIGN_LAYERS_MAX && rc == 0; i++)
+        rc = try_bundle(s, index.items[i].digest, image, image_len, err);
+    return rc;
+}
+
+int sk_verify_image(struct sk_verifier *v, struct sk_oci_registry *r,
+                    const struct sk_oci_ref *image, const char *digest, struct sk_err *err)
+{
+    SK_AUTO(search_done)
+    struct search s = { .verifier = v,
+                        .registry = r,
+                        .repository = image->repository,
+                        .digest = digest,
+                        .last = SK_ERR_INIT };
+
+    if (begin(&s, err) < 0)
+        return -1;
+
+    int rc = try_tag(&s, err);
+
+    if (rc == 0)
+        rc = try_referrers(&s, err);
+    if (rc < 0)
+        return sk_wrap(err, "%s/%s@%s: signatures", image->host, image->repository, digest);
+    if (rc > 0)
+        return 0;
+    if (s.seen == 0)
+        return sk_fail(err, SK_DENIED, "%s/%s@%s is not signed", image->host, image->repository,
+                       digest);
+    return sk_fail(err, SK_DENIED, "%s/%s@%s: %u signature%s, none accepted; the last: %s",
+                   image->host, image->repository, digest, s.seen, s.seen == 1 ? "" : "s",
+                   s.last.text);
+}
