@@ -214,21 +214,25 @@ int sk_blob_link(struct sk_store *s, int from_fd, const char *from, const char *
     return sk_store_sync_dir(s->blobs_fd, folder, err);
 }
 
-/* Whether the blob is there with these bytes. */
-static bool is_there(struct sk_store *s, struct sk_tx *tx, const char *digest, const void *bytes,
-                     size_t len)
+/* 1: the blob is there with these bytes. */
+static int is_there(struct sk_store *s, struct sk_tx *tx, const char *digest, const void *bytes,
+                    size_t len, struct sk_err *err)
 {
     struct sk_err unused = SK_ERR_INIT;
     SK_AUTO(sk_close) int fd = -1;
     SK_OWN(free) char *old = malloc(len + 1);
     SK_OWN(sk_stmt_end) struct sk_stmt *row = NULL;
 
-    if (!old ||
-        sk_tx_query(tx, &row, &unused, "SELECT 1 FROM blob WHERE digest = ?1", "s", digest) < 0 ||
-        sk_stmt_next(row, &unused) != 1 || open_file(s, digest, len, &fd, &unused) < 0 ||
-        read_all(fd, old, len, &unused) < 0)
-        return false;
-    return memcmp(old, bytes, len) == 0;
+    if (!old)
+        return sk_nomem(err);
+    if (sk_tx_query(tx, &row, err, "SELECT 1 FROM blob WHERE digest = ?1", "s", digest) < 0)
+        return -1;
+    int there = sk_stmt_next(row, err);
+    if (there <= 0)
+        return there;
+    /* a file that is damaged or gone is written again */
+    return open_file(s, digest, len, &fd, &unused) == 0 && read_all(fd, old, len, &unused) == 0 &&
+           memcmp(old, bytes, len) == 0;
 }
 
 static int put_file(struct sk_store *s, const char *digest, const void *bytes, size_t len,
@@ -256,7 +260,8 @@ int sk_blob_put(struct sk_store *s, struct sk_tx *tx, const void *bytes, size_t 
     (void)snprintf(name, sizeof name, "%s", prefix);
     if (sk_sha256_hex(bytes, len, name + sizeof prefix - 1, err) < 0)
         return -1;
-    if (!is_there(s, tx, name, bytes, len) && put_file(s, name, bytes, len, err) < 0)
+    int there = is_there(s, tx, name, bytes, len, err);
+    if (there < 0 || (there == 0 && put_file(s, name, bytes, len, err) < 0))
         return -1;
     if (sk_blob_insert(tx, name, len, err) < 0)
         return -1;
