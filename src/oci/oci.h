@@ -81,7 +81,11 @@ struct sk_oci_options {
     const char *token;               /* sent as bearer at once; NULL: none */
     bool plain_http; /* http; without it only for localhost and 127.0.0.0/8 when https is refused */
     unsigned retries;
-    bool (*progress)(void *ctx, const char *what, uint64_t done, uint64_t total); /* may be NULL */
+    const char *mount_from; /* a repository of the same registry that sk_oci_push may mount from */
+    uint64_t chunk_bytes;   /* of an upload in pieces; 0: 64 MiB */
+    /* false stops (SK_CANCELLED). what: of a blob, "upload 0123456789ab" or "download ..."; NULL:
+     * it is only asked whether to go on. May be NULL. */
+    bool (*progress)(void *ctx, const char *what, uint64_t done, uint64_t total);
     void *ctx;
 };
 
@@ -135,10 +139,16 @@ int sk_oci_layout_find(const char *dir, const char *tag, char media_type[128],
 /* An image (all that its manifest names) from a layout to a registry and back. */
 int sk_oci_push(struct sk_oci_registry *r, const char *layout, const char *digest,
                 const struct sk_oci_ref *to, struct sk_err *err) SK_CHECK;
-/* platform "linux/amd64", NULL: this machine's; of an index the fitting manifest is taken. want:
- * the digest that the manifest must have (a verified signature's), NULL: any. */
+/* platform "linux/amd64", NULL: this machine's, "all": an index stays one; of an index the fitting
+ * manifest is taken. want: the digest that the manifest or index of the reference must have (a
+ * verified signature's), NULL: any. digest: of what the layout has now, under the reference's tag.
+ */
 int sk_oci_pull(struct sk_oci_registry *r, const struct sk_oci_ref *from, const char *platform,
                 const char *want, const char *layout, char digest[SK_OCI_DIGEST_TEXT],
                 struct sk_err *err) SK_CHECK;
+/* Only the manifest, chosen likewise. *bytes: free(). */
+int sk_oci_find_image(struct sk_oci_registry *r, const struct sk_oci_ref *from,
+                      const char *platform, const char *want, char **bytes, size_t *len,
+                      char digest[SK_OCI_DIGEST_TEXT], struct sk_err *err) SK_CHECK;
 
 #endif
