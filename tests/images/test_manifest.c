@@ -301,7 +301,7 @@ static int put_once(void *ctx, struct sk_err *err)
 
 static void out_of_memory(void **state)
 {
-    sk_alloc_sweep("put", put_once, *state, 0);
+    sk_alloc_sweep("put", put_once, *state, SK_ALLOC_MAY_SURVIVE);
 }
 
 #define ROW(name) cmocka_unit_test_setup_teardown(name, fixture_open, fixture_close)
