@@ -137,15 +137,26 @@ def step_checks(report, _jobs):
         run_tap(report, f"check/{check}", [sys.executable, f"tools/check-{check}.py"])
 
 
-def build(report, variant, jobs):
-    """Configures and compiles a variant under build/test/; True when that worked."""
+def programs_of(folder, suites):
+    """The test programs of some suites, as Ninja's targets."""
+    text = subprocess.run(["meson", "introspect", "--tests", folder], capture_output=True, text=True, check=True).stdout
+    wanted = {f"skerry:{suite}" for suite in suites}
+    return sorted({os.path.relpath(test["cmd"][0], folder) for test in json.loads(text) if wanted & set(test["suite"])})
+
+
+def build(report, variant, jobs, suites=()):
+    """Configures and compiles a variant under build/test/, all of it or the tests of some suites; True when that worked."""
     compiler, options = VARIANTS[variant]
     folder = os.path.join(BUILD, "test", variant)
-    steps = [["ninja", "-C", folder, "-j", str(jobs)]]
-    if not os.path.exists(os.path.join(folder, "build.ninja")):
-        shutil.rmtree(folder, ignore_errors=True)
-        steps.insert(0, ["meson", "setup", folder, f"-Donnxruntime={ONNXRUNTIME}", "--wrap-mode=nodownload", *options])
-    for i, cmd in enumerate(steps):
+    setup = ["meson", "setup", folder, f"-Donnxruntime={ONNXRUNTIME}", "--wrap-mode=nodownload", *options]
+    for i, step in enumerate(("setup", "compile")):
+        if step == "compile":
+            cmd = ["ninja", "-C", folder, "-j", str(jobs), *(programs_of(folder, suites) if suites else [])]
+        elif os.path.exists(os.path.join(folder, "build.ninja")):
+            continue
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+            cmd = setup
         status, text = run(f"{variant}-build{i}", cmd, environment(CC=compiler))
         if status != 0:
             show_tail(text)
@@ -153,6 +164,10 @@ def build(report, variant, jobs):
             return False
     report.add(passed=1)
     return True
+
+
+def suite_flags(suites):
+    return [flag for suite in suites for flag in ("--suite", suite)]
 
 
 def unit_tests(report, variant, jobs, selection):
@@ -206,16 +221,16 @@ def step_asan(report, jobs):
 
 def step_tsan(report, jobs):
     """ThreadSanitizer: the threaded suites"""
-    if build(report, "tsan", jobs):
-        unit_tests(report, "tsan", jobs, ["--suite", "threads"])
+    if build(report, "tsan", jobs, ["threads"]):
+        unit_tests(report, "tsan", jobs, suite_flags(["threads"]))
 
 
 def step_onednn3(report, jobs):
     """training against oneDNN 3 (its wheel): the same tests as against the system's"""
     if not os.path.exists(os.path.join(BUILD, "venv", "include", "dnnl.h")):
         report.add(skips=["onednn3: there is no wheel of oneDNN 3 for this machine"])
-    elif build(report, "onednn3", jobs):
-        unit_tests(report, "onednn3", jobs, ["--suite", "nn", "--suite", "arch", "--suite", "train"])
+    elif build(report, "onednn3", jobs, ["nn", "arch", "train"]):
+        unit_tests(report, "onednn3", jobs, suite_flags(["nn", "arch", "train"]))
 
 
 def pytest(report, name, binary, selection):
