@@ -12,6 +12,7 @@
 #include "accounts/accounts.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/thread.h"
 #include "http/http.h"
 #include "hub/hub.h"
 #include "store/store.h"
@@ -36,13 +37,22 @@ enum sk_hub_flags {
     SK_HUB_INLINE = 1u << 4  /* short and without disk: run on the event loop */
 };
 
+enum {
+    SK_HUB_JSON_BYTES = 4 << 20, /* bodies that are read whole, without SK_HUB_BODY */
+    SK_HUB_QUEUE = 256,          /* calls that wait for a worker; more get 503 */
+    SK_HUB_WORKERS = 8,
+    SK_HUB_RETRY_AFTER_S = 1
+};
+
 struct sk_hub_call {
     struct sk_hub *hub;
     struct sk_http_req *req;
     const struct sk_hub_route *route;
     struct sk_who who;
-    const char *rest; /* raw */
-    void *state;      /* of the function that answers */
+    const char *rest;         /* raw */
+    void *state;              /* of the function that answers */
+    struct sk_hub_call *next; /* workers.c: in the queue */
+    void (*job)(struct sk_hub_call *call);
 };
 
 struct sk_hub_route {
@@ -54,11 +64,73 @@ struct sk_hub_route {
     void (*run)(struct sk_hub_call *call);
 };
 
-/* The tables, each ended by a row without method; hub.c lists them. */
+/* The tables, each ended by a row without method; dispatch.c lists them. */
+extern const struct sk_hub_route sk_hub_routes_core[];   /* api_core.c: health, tokens, audit */
 extern const struct sk_hub_route sk_hub_routes_native[]; /* api_native.c, api_blobs.c: /api/v1 */
 extern const struct sk_hub_route sk_hub_routes_oci[];    /* api_oci.c: /v2/ */
 extern const struct sk_hub_route sk_hub_routes_mlflow[]; /* api_mlflow.c: /api/2.0/mlflow, /ajax-api
                                                           */
+
+struct sk_hub_row; /* a route of a running hub */
+struct sk_hub_workers;
+struct sk_hub_config;
+
+struct sk_hub {
+    struct sk_hub_options opts; /* with the defaults filled in; texts are the hub's own */
+    char *dir, *host;
+    struct sk_store *store;
+    struct sk_accounts *accounts;
+    struct sk_hub_config *config;
+    struct sk_hub_workers *workers;
+    struct sk_http_server *http;
+    struct sk_http_route *http_routes;
+    struct sk_hub_row *rows;
+    pthread_t care;
+    bool has_care;
+    pthread_mutex_t lock; /* guards is_stopping */
+    pthread_cond_t wake;
+    bool is_stopping;
+};
+
+/* ---- dispatch.c ---- */
+/* Makes http_routes and rows from the tables. */
+int sk_hub_dispatch_init(struct sk_hub *h, struct sk_err *err) SK_CHECK;
+/* A struct sk_http_options.admit; ctx is the hub. */
+int sk_hub_admit(struct sk_http_req *req, void *ctx);
+void sk_hub_finished(struct sk_http_req *req, int status, uint64_t total_ns, void *ctx);
+
+/* ---- workers.c: a fixed number of threads and a queue ---- */
+int sk_hub_workers_new(unsigned count, size_t max_queue, struct sk_hub_workers **out,
+                       struct sk_err *err) SK_CHECK;
+/* SK_BUSY: the queue is full, or the hub stops. call->job runs on a worker otherwise. */
+int sk_hub_workers_push(struct sk_hub_workers *w, struct sk_hub_call *call,
+                        struct sk_err *err) SK_CHECK;
+/* The same for a call that has cost much already: it does not count. False: the hub stops, and the
+ * caller runs the job itself. */
+bool sk_hub_workers_add(struct sk_hub_workers *w, struct sk_hub_call *call);
+/* Runs what waits, then ends the threads. */
+void sk_hub_workers_stop(struct sk_hub_workers *w);
+void sk_hub_workers_free(struct sk_hub_workers *w);
+
+/* ---- config.c: <dir>/hub.json, which init writes ---- */
+struct sk_hub_config {
+    char **hostnames; /* NULL-terminated; the first is the hub's name */
+    size_t hostname_count;
+    uint16_t port;
+};
+
+int sk_hub_config_write(const char *dir, const char *const *hostnames, size_t count, uint16_t port,
+                        struct sk_err *err) SK_CHECK;
+int sk_hub_config_read(const char *dir, struct sk_hub_config **out, struct sk_err *err) SK_CHECK;
+void sk_hub_config_free(struct sk_hub_config *c);
+
+/* ---- certs.c: <dir>/tls/ ---- */
+/* The CA and the server's first certificate. */
+int sk_hub_certs_make(const char *dir, const char *const *hostnames, char ca_sha256[65],
+                      struct sk_err *err) SK_CHECK;
+/* A new server certificate when less than a third of its life is left at now_s. */
+int sk_hub_certs_renew(const char *dir, const char *const *hostnames, int64_t now_s, bool *renewed,
+                       struct sk_err *err) SK_CHECK;
 
 struct sk_store *sk_hub_store(const struct sk_hub *h);
 struct sk_accounts *sk_hub_accounts(const struct sk_hub *h);
@@ -72,6 +144,8 @@ void sk_hub_reply_json(struct sk_hub_call *call, const struct sk_buf *json);
 void sk_hub_fail(struct sk_hub_call *call, const struct sk_err *err);
 /* With a status and a code of the style's own ("RESOURCE_ALREADY_EXISTS", "BLOB_UNKNOWN"). */
 void sk_hub_fail_as(struct sk_hub_call *call, int status, const char *code, const char *text);
+/* 429, for SK_BUSY of sk_accounts_check. */
+void sk_hub_fail_limited(struct sk_hub_call *call, const struct sk_err *err);
 /* Runs a function on a worker, for calls of SK_HUB_BODY whose end needs the disk. */
 void sk_hub_later(struct sk_hub_call *call, void (*run)(struct sk_hub_call *call));
 

@@ -1,0 +1,139 @@
+/*
+ * answer.c - how the hub answers: one error, three ways to write it.
+ *
+ *     plain    {"error":"..."}                                     our own API
+ *     MLflow   {"error_code":"RESOURCE_DOES_NOT_EXIST","message"}  its codes and statuses
+ *     OCI      {"errors":[{"code":"DENIED","message"}]}            distribution-spec
+ *
+ * A status of its own has 401 (how to come in), 429 and 503 (when to come again).
+ */
+#include "hub/hub_priv.h"
+
+#include "base/str.h"
+
+#include <string.h>
+
+struct wording {
+    enum sk_code code;
+    int mlflow_status; /* 0: the code's */
+    const char *mlflow, *oci;
+};
+
+static const struct wording wordings[] = {
+    { SK_INVALID, 0, "INVALID_PARAMETER_VALUE", "UNSUPPORTED" },
+    { SK_USAGE, 0, "INVALID_PARAMETER_VALUE", "UNSUPPORTED" },
+    { SK_LIMIT, 0, "INVALID_PARAMETER_VALUE", "UNSUPPORTED" },
+    { SK_CORRUPT, 0, "INVALID_PARAMETER_VALUE", "UNSUPPORTED" },
+    { SK_TOO_LARGE, 0, "INVALID_PARAMETER_VALUE", "SIZE_INVALID" },
+    { SK_NOT_FOUND, 0, "RESOURCE_DOES_NOT_EXIST", "NAME_UNKNOWN" },
+    { SK_METHOD, 0, "ENDPOINT_NOT_FOUND", "UNSUPPORTED" },
+    { SK_EXISTS, 400, "RESOURCE_ALREADY_EXISTS", "DENIED" },
+    { SK_DENIED, 0, "PERMISSION_DENIED", "DENIED" },
+    { SK_UNAUTHENTICATED, 0, "UNAUTHENTICATED", "UNAUTHORIZED" },
+    { SK_UNSUPPORTED, 0, "NOT_IMPLEMENTED", "UNSUPPORTED" },
+    { SK_BUSY, 0, "TEMPORARILY_UNAVAILABLE", "TOOMANYREQUESTS" },
+};
+
+static const struct wording *wording_of(enum sk_code code)
+{
+    static const struct wording other = { SK_BUG, 0, "INTERNAL_ERROR", "UNKNOWN" };
+    for (size_t i = 0; i < sizeof wordings / sizeof wordings[0]; i++)
+        if (wordings[i].code == code)
+            return &wordings[i];
+    return &other;
+}
+
+static void write_error(struct sk_buf *b, enum sk_hub_style style, const char *code,
+                        const char *text)
+{
+    sk_buf_clear(b);
+    if (style == SK_HUB_PLAIN) {
+        sk_buf_str(b, "{\"error\":");
+        sk_buf_json(b, text, strlen(text));
+        sk_buf_chr(b, '}');
+        return;
+    }
+    sk_buf_str(b, style == SK_HUB_MLFLOW ? "{\"error_code\":" : "{\"errors\":[{\"code\":");
+    sk_buf_json(b, code, strlen(code));
+    sk_buf_str(b, ",\"message\":");
+    sk_buf_json(b, text, strlen(text));
+    sk_buf_str(b, style == SK_HUB_MLFLOW ? "}" : "}]}");
+}
+
+static void add_hints(struct sk_http_req *req, int status)
+{
+    char seconds[16];
+    if (status == 401)
+        sk_http_set_header(req, "WWW-Authenticate", "Basic realm=\"skerry\"");
+    if (status != 429 && status != 503)
+        return;
+    (void)snprintf(seconds, sizeof seconds, "%d",
+                   status == 429 ? (SK_AUTH_REFILL_MS + 999) / 1000 : SK_HUB_RETRY_AFTER_S);
+    sk_http_set_header(req, "Retry-After", seconds);
+}
+
+static void fail(struct sk_hub_call *call, int status, const char *code, const char *text)
+{
+    struct sk_http_req *req = call->req;
+    write_error(sk_http_out(req), call->route->style, code, text);
+    sk_http_set_type(req, "application/json");
+    sk_http_set_status(req, status);
+    add_hints(req, status);
+    sk_http_answer(req);
+}
+
+void sk_hub_fail(struct sk_hub_call *call, const struct sk_err *err)
+{
+    const struct wording *w = wording_of(err->code);
+    bool is_mlflow = call->route->style == SK_HUB_MLFLOW;
+    int status = is_mlflow && w->mlflow_status ? w->mlflow_status : sk_code_http(err->code);
+    fail(call, status, is_mlflow ? w->mlflow : w->oci, err->text);
+}
+
+void sk_hub_fail_as(struct sk_hub_call *call, int status, const char *code, const char *text)
+{
+    fail(call, status, code, text);
+}
+
+void sk_hub_fail_limited(struct sk_hub_call *call, const struct sk_err *err)
+{
+    bool is_mlflow = call->route->style == SK_HUB_MLFLOW;
+    fail(call, 429, is_mlflow ? "REQUEST_LIMIT_EXCEEDED" : "TOOMANYREQUESTS", err->text);
+}
+
+void sk_hub_reply(struct sk_hub_call *call, int status)
+{
+    if (status)
+        sk_http_set_status(call->req, status);
+    sk_http_answer(call->req);
+}
+
+void sk_hub_reply_json(struct sk_hub_call *call, const struct sk_buf *json)
+{
+    struct sk_err err = SK_ERR_INIT;
+    if (!sk_buf_ok(json)) {
+        (void)sk_buf_fail(json, &err);
+        sk_hub_fail(call, &err);
+        return;
+    }
+    if (json != sk_http_out(call->req)) {
+        sk_buf_clear(sk_http_out(call->req));
+        sk_buf_add(sk_http_out(call->req), json->data ? json->data : "", json->len);
+    }
+    sk_hub_reply(call, 200);
+}
+
+int sk_hub_body_json(struct sk_hub_call *call, struct sk_json **out, struct sk_err *err)
+{
+    struct sk_view body = sk_http_body(call->req);
+    SK_OWN(sk_json_free) struct sk_json *doc = NULL;
+    if (body.len == 0)
+        body = SK_VIEW("{}");
+    if (sk_json_parse(body.ptr, body.len, NULL, &doc, err) < 0)
+        return sk_wrap(err, "the body");
+    if (sk_json_type(doc) != SK_JSON_OBJECT)
+        return sk_fail(err, SK_INVALID, "the body must be a JSON object, not %s",
+                       sk_json_type_name(sk_json_type(doc)));
+    *out = SK_TAKE(doc);
+    return 0;
+}

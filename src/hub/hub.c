@@ -1,0 +1,220 @@
+/*
+ * hub.c - the hub put together: store, accounts, workers, HTTPS; and taken apart in the order that
+ * loses nothing.
+ *
+ * Start: the store is open and the certificate good before the socket answers. Stop: HTTP drains
+ * first (nothing new comes in), then the workers answer what they hold, then HTTP, accounts and
+ * store end. One thread cares for the rest: it writes down when tokens were used, and runs gc.
+ */
+#include "hub/hub_priv.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    FLUSH_MS = 60000,
+    HOUR_MS = 3600000,
+    UPLOAD_IDLE_MS = 24 * HOUR_MS
+};
+
+#define BLOB_BYTES (1ull << 40)
+
+struct sk_store *sk_hub_store(const struct sk_hub *h)
+{
+    return h->store;
+}
+
+struct sk_accounts *sk_hub_accounts(const struct sk_hub *h)
+{
+    return h->accounts;
+}
+
+const struct sk_hub_options *sk_hub_opts(const struct sk_hub *h)
+{
+    return &h->opts;
+}
+
+/* ---- care ---- */
+
+static void collect(struct sk_hub *h)
+{
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_store_report report = { 0 };
+    uint64_t start_ms = sk_now_ms();
+    if (sk_store_gc(h->store, h->opts.gc_grace_ms, h->opts.max_upload_idle_ms, false, &report,
+                    &err) < 0)
+        sk_log(SK_WARN, "gc_failed", "error=\"%s\" next_ms=%llu", err.text,
+               (unsigned long long)h->opts.gc_interval_ms);
+    else
+        sk_log(SK_INFO, "gc", "removed=%llu bytes=%llu uploads=%llu ms=%llu",
+               (unsigned long long)report.removed, (unsigned long long)report.removed_bytes,
+               (unsigned long long)report.uploads_removed,
+               (unsigned long long)(sk_now_ms() - start_ms));
+}
+
+static void *care(void *arg)
+{
+    struct sk_hub *h = arg;
+    uint64_t gc_ms = h->opts.gc_interval_ms > 0 ? sk_now_ms() + h->opts.gc_interval_ms : UINT64_MAX;
+    uint64_t flush_ms = sk_now_ms() + FLUSH_MS;
+    (void)pthread_mutex_lock(&h->lock);
+    while (!h->is_stopping) {
+        uint64_t wake_ms = gc_ms < flush_ms ? gc_ms : flush_ms;
+        if (sk_cond_wait_until(&h->wake, &h->lock, wake_ms * 1000000) != ETIMEDOUT)
+            continue;
+        (void)pthread_mutex_unlock(&h->lock);
+        struct sk_err err = SK_ERR_INIT;
+        if (sk_accounts_flush(h->accounts, &err) < 0)
+            sk_log(SK_WARN, "token_use_lost", "error=\"%s\"", err.text);
+        flush_ms = sk_now_ms() + FLUSH_MS;
+        if (sk_now_ms() >= gc_ms) {
+            collect(h);
+            gc_ms = sk_now_ms() + h->opts.gc_interval_ms;
+        }
+        (void)pthread_mutex_lock(&h->lock);
+    }
+    (void)pthread_mutex_unlock(&h->lock);
+    return NULL;
+}
+
+static void stop_care(struct sk_hub *h)
+{
+    if (!h->has_care)
+        return;
+    {
+        SK_LOCK(&h->lock);
+        h->is_stopping = true;
+        (void)pthread_cond_signal(&h->wake);
+    }
+    (void)pthread_join(h->care, NULL);
+    h->has_care = false;
+}
+
+/* ---- start ---- */
+
+static int set_options(struct sk_hub *h, const struct sk_hub_options *opts, struct sk_err *err)
+{
+    struct sk_hub_options *o = &h->opts;
+    *o = *opts;
+    h->dir = strdup(opts->dir);
+    h->host = strdup(opts->host ? opts->host : "127.0.0.1");
+    if (!h->dir || !h->host)
+        return sk_nomem(err);
+    o->dir = h->dir;
+    o->host = h->host;
+    o->workers = o->workers ? o->workers : SK_HUB_WORKERS;
+    o->max_connections = o->max_connections ? o->max_connections : SK_LIMIT_CONNECTIONS;
+    o->max_blob_bytes = o->max_blob_bytes ? o->max_blob_bytes : BLOB_BYTES;
+    o->max_upload_idle_ms = o->max_upload_idle_ms ? o->max_upload_idle_ms : UPLOAD_IDLE_MS;
+    o->gc_grace_ms = o->gc_grace_ms ? o->gc_grace_ms : HOUR_MS;
+    bool is_loopback = sk_starts_with(o->host, "127.") || strcmp(o->host, "::1") == 0 ||
+                       strcmp(o->host, "localhost") == 0;
+    if (o->plain_http && !is_loopback)
+        return sk_fail(err, SK_INVALID,
+                       "plain HTTP is for loopback only: '%s' would send tokens in the clear",
+                       o->host);
+    return 0;
+}
+
+static int prepare_certs(struct sk_hub *h, struct sk_err *err)
+{
+    bool renewed = false;
+    if (h->opts.plain_http)
+        return 0;
+    const char *const *names = (const char *const *)h->config->hostnames;
+    if (sk_hub_certs_renew(h->dir, names, time(NULL), &renewed, err) < 0)
+        return -1;
+    if (renewed)
+        sk_log(SK_INFO, "certificate_renewed", "file=\"%s/tls/server.pem\"", h->dir);
+    return 0;
+}
+
+static int start_http(struct sk_hub *h, int listen_fd, struct sk_err *err)
+{
+    char pem[4096];
+    if (snprintf(pem, sizeof pem, "%s/tls/server.pem", h->dir) >= (int)sizeof pem)
+        return sk_fail(err, SK_INVALID, "the folder's name is too long");
+    const struct sk_http_options http = {
+        .host = h->opts.host,
+        .port = h->opts.port,
+        .listen_fd = listen_fd,
+        .max_body_bytes = SK_HUB_JSON_BYTES,
+        .max_connections = h->opts.max_connections,
+        .routes = h->http_routes,
+        .ctx = h,
+        .tls_cert = h->opts.plain_http ? NULL : pem,
+        .tls_key = h->opts.plain_http ? NULL : pem,
+        .ask_client_cert = !h->opts.plain_http,
+        .admit = sk_hub_admit,
+        .finished = sk_hub_finished,
+    };
+    return sk_http_start(&http, &h->http, err);
+}
+
+static int start(struct sk_hub *h, const struct sk_hub_options *opts, int *listen_fd,
+                 struct sk_err *err)
+{
+    if (sk_cond_init(&h->wake, err) < 0 || set_options(h, opts, err) < 0 ||
+        sk_store_open(h->dir, &h->store, err) < 0 ||
+        sk_hub_config_read(h->dir, &h->config, err) < 0 ||
+        sk_accounts_new(h->store, &h->accounts, err) < 0 || prepare_certs(h, err) < 0 ||
+        sk_hub_workers_new(h->opts.workers, SK_HUB_QUEUE, &h->workers, err) < 0 ||
+        sk_hub_dispatch_init(h, err) < 0 || start_http(h, sk_take_fd(listen_fd), err) < 0 ||
+        sk_thread_start(&h->care, "sk-hub-care", care, h, err) < 0)
+        return -1;
+    h->has_care = true;
+    return 0;
+}
+
+int sk_hub_start(const struct sk_hub_options *opts, struct sk_hub **out, struct sk_err *err)
+{
+    SK_AUTO(sk_close) int listen_fd = opts->listen_fd;
+    SK_OWN(sk_hub_stop) struct sk_hub *h = calloc(1, sizeof *h);
+    if (!h)
+        return sk_nomem(err);
+    (void)pthread_mutex_init(&h->lock, NULL);
+    if (start(h, opts, &listen_fd, err) < 0)
+        return -1;
+    *out = SK_TAKE(h);
+    return 0;
+}
+
+uint16_t sk_hub_port(const struct sk_hub *h)
+{
+    return sk_http_port(h->http);
+}
+
+unsigned sk_hub_drain(struct sk_hub *h, uint64_t wait_ms)
+{
+    return sk_http_drain(h->http, wait_ms);
+}
+
+void sk_hub_stop(struct sk_hub *h)
+{
+    if (!h)
+        return;
+    stop_care(h);
+    if (h->workers)
+        sk_hub_workers_stop(h->workers); /* what they hold is answered; HTTP waits for that */
+    if (h->http)
+        sk_http_stop(h->http);
+    sk_hub_workers_free(h->workers);
+    sk_accounts_free(h->accounts);
+    sk_hub_config_free(h->config);
+    sk_store_close(h->store);
+    free(h->rows);
+    free(h->http_routes);
+    free(h->dir);
+    free(h->host);
+    (void)pthread_cond_destroy(&h->wake);
+    (void)pthread_mutex_destroy(&h->lock);
+    free(h);
+}
