@@ -60,11 +60,13 @@ static void write_error(struct sk_buf *b, enum sk_hub_style style, const char *c
     sk_buf_str(b, style == SK_HUB_MLFLOW ? "}" : "}]}");
 }
 
-static void add_hints(struct sk_http_req *req, int status)
+static void add_hints(struct sk_http_req *req, int status, enum sk_hub_style style)
 {
     char seconds[16];
     if (status == 401)
         sk_http_set_header(req, "WWW-Authenticate", "Basic realm=\"skerry\"");
+    if (status == 401 && style == SK_HUB_OCI) /* by this Docker tells a registry */
+        sk_http_set_header(req, "Docker-Distribution-Api-Version", "registry/2.0");
     if (status != 429 && status != 503)
         return;
     (void)snprintf(seconds, sizeof seconds, "%d",
@@ -78,7 +80,7 @@ static void fail(struct sk_hub_call *call, int status, const char *code, const c
     write_error(sk_http_out(req), call->route->style, code, text);
     sk_http_set_type(req, "application/json");
     sk_http_set_status(req, status);
-    add_hints(req, status);
+    add_hints(req, status, call->route->style);
     sk_http_answer(req);
 }
 
