@@ -13,6 +13,7 @@ import sys
 import pytest
 
 from harness import program
+from harness.hub import Hub
 
 sys.path.insert(0, os.path.join(program.ROOT, "tools"))
 import draw_pages  # noqa: E402
@@ -72,6 +73,26 @@ def serve(home):
         try:
             if server.process.returncode is None:
                 server.stop()
+        except AssertionError as e:
+            complaints.append(str(e))
+    assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture
+def hub(home):
+    """hub(*args, host=..., hostnames=..., ready=True) makes a hub and runs it; all are stopped and must end cleanly."""
+    hubs = []
+
+    def start(*args, **kwargs):
+        hubs.append(Hub(os.path.join(home, f"hub-{len(hubs)}"), *args, **kwargs))
+        return hubs[-1]
+
+    yield start
+    complaints = []
+    for h in hubs:
+        try:
+            if h.process.returncode is None:
+                h.stop()
         except AssertionError as e:
             complaints.append(str(e))
     assert not complaints, "\n".join(complaints)
