@@ -48,7 +48,7 @@ static int sync_folder_of(const char *path, struct sk_err *err)
 
 int sk_db_backup(struct sk_db *db, const char *path, struct sk_err *err)
 {
-    SK_OWN(sk_conn_close) struct conn *c = NULL;
+    SK_OWN(sk_db_conn_close) struct conn *c = NULL;
     SK_AUTO(sk_buf_done) struct sk_buf temp = SK_BUF_INIT(PATH_MAX);
     struct stat st;
 
@@ -63,9 +63,9 @@ int sk_db_backup(struct sk_db *db, const char *path, struct sk_err *err)
     SK_AUTO(sk_close) int fd = open(temp.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return sk_fail_errno(err, "'%s'", temp.data);
-    if (sk_conn_open(db->path, db->busy_ms, false, &c, err) < 0 ||
-        sk_conn_exec(c, "PRAGMA query_only=OFF", err) < 0 || vacuum_into(c, temp.data, err) < 0 ||
-        sync_path(temp.data, O_RDONLY, err) < 0) {
+    if (sk_db_conn_open(db->path, db->busy_ms, false, &c, err) < 0 ||
+        sk_db_conn_exec(c, "PRAGMA query_only=OFF", err) < 0 ||
+        vacuum_into(c, temp.data, err) < 0 || sync_path(temp.data, O_RDONLY, err) < 0) {
         (void)unlink(temp.data);
         return -1;
     }

@@ -56,15 +56,15 @@ static int set_up(struct conn *c, bool is_writer, struct sk_err *err)
     if (is_writer)
         return 0;
     for (const char *const *p = reader_pragmas; *p; p++)
-        if (sk_conn_exec(c, *p, err) < 0)
+        if (sk_db_conn_exec(c, *p, err) < 0)
             return -1;
     return 0;
 }
 
-int sk_conn_open(const char *path, uint64_t busy_ms, bool is_writer, struct conn **out,
-                 struct sk_err *err)
+int sk_db_conn_open(const char *path, uint64_t busy_ms, bool is_writer, struct conn **out,
+                    struct sk_err *err)
 {
-    SK_OWN(sk_conn_close) struct conn *c = calloc(1, sizeof *c);
+    SK_OWN(sk_db_conn_close) struct conn *c = calloc(1, sizeof *c);
 
     if (!c)
         return sk_nomem(err);
@@ -100,18 +100,18 @@ static int use_wal(struct conn *c, struct sk_err *err)
     return 0;
 }
 
-int sk_conn_configure(struct conn *c, struct sk_err *err)
+int sk_db_conn_configure(struct conn *c, struct sk_err *err)
 {
     if (use_wal(c, err) < 0)
         return -1;
     for (const char *const *p = writer_pragmas; *p; p++)
-        if (sk_conn_exec(c, *p, err) < 0)
+        if (sk_db_conn_exec(c, *p, err) < 0)
             return -1;
     int rc = sqlite3_db_config(c->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     return rc == SQLITE_OK ? 0 : sk_db_fail(c->handle, rc, "database", err);
 }
 
-void sk_conn_close(struct conn *c)
+void sk_db_conn_close(struct conn *c)
 {
     if (!c)
         return;
@@ -123,14 +123,14 @@ void sk_conn_close(struct conn *c)
     free(c);
 }
 
-int sk_conn_exec(struct conn *c, const char *sql, struct sk_err *err)
+int sk_db_conn_exec(struct conn *c, const char *sql, struct sk_err *err)
 {
     int rc = sqlite3_exec(c->handle, sql, NULL, NULL, NULL);
 
     return rc == SQLITE_OK ? 0 : sk_db_fail(c->handle, rc, "database", err);
 }
 
-int sk_conn_number(struct conn *c, const char *sql, int64_t *out, struct sk_err *err)
+int sk_db_conn_number(struct conn *c, const char *sql, int64_t *out, struct sk_err *err)
 {
     sqlite3_stmt *s = NULL;
     int rc = sqlite3_prepare_v2(c->handle, sql, -1, &s, NULL);

@@ -52,10 +52,10 @@ int sk_db_open(const struct sk_db_options *opts, struct sk_db **out, struct sk_e
     if (!db)
         return sk_nomem(err);
     if (set_up(db, opts, err) < 0 || make_file(opts, err) < 0 ||
-        sk_conn_open(opts->path, db->busy_ms, true, &db->writer, err) < 0 ||
+        sk_db_conn_open(opts->path, db->busy_ms, true, &db->writer, err) < 0 ||
         sk_db_migrate(db->writer, opts, &db->version, err) < 0)
         return -1;
-    if (sk_conn_configure(db->writer, err) < 0)
+    if (sk_db_conn_configure(db->writer, err) < 0)
         return sk_wrap(err, "'%s'", opts->path);
     *out = SK_TAKE(db);
     return 0;
@@ -68,9 +68,9 @@ void sk_db_close(struct sk_db *db)
     while (db->free_readers) {
         struct conn *c = db->free_readers;
         db->free_readers = c->next;
-        sk_conn_close(c);
+        sk_db_conn_close(c);
     }
-    sk_conn_close(db->writer);
+    sk_db_conn_close(db->writer);
     if (db->has_cond)
         (void)pthread_cond_destroy(&db->changed);
     if (db->has_mutex)
@@ -143,7 +143,7 @@ static void give_back(struct sk_db *db, struct conn *c, bool is_write)
         (void)pthread_cond_broadcast(&db->changed);
     }
 
-    sk_conn_close(extra);
+    sk_db_conn_close(extra);
 }
 
 static int begin(struct sk_tx *tx, struct sk_err *err)
@@ -164,7 +164,7 @@ int sk_db_begin(struct sk_db *db, enum sk_db_mode mode, struct sk_tx **out, stru
 
     if ((is_write ? borrow_writer : borrow_reader)(db, deadline_ns, &c, err) < 0)
         return -1;
-    if (!c && sk_conn_open(db->path, db->busy_ms, false, &c, err) < 0) {
+    if (!c && sk_db_conn_open(db->path, db->busy_ms, false, &c, err) < 0) {
         give_back(db, NULL, false);
         return -1;
     }

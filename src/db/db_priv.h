@@ -69,16 +69,16 @@ int sk_db_fail(sqlite3 *handle, int rc, const char *what, struct sk_err *err);
 /* The database's path, for the texts of errors. */
 int sk_db_fail_in(struct sk_tx *tx, int rc, struct sk_err *err);
 
-int sk_conn_open(const char *path, uint64_t busy_ms, bool is_writer, struct conn **out,
-                 struct sk_err *err) SK_CHECK;
-void sk_conn_close(struct conn *c);
-SK_DEFINE_OWN(struct conn, sk_conn_close);
+int sk_db_conn_open(const char *path, uint64_t busy_ms, bool is_writer, struct conn **out,
+                    struct sk_err *err) SK_CHECK;
+void sk_db_conn_close(struct conn *c);
+SK_DEFINE_OWN(struct conn, sk_db_conn_close);
 /* Runs SQL text without values and rows. */
-int sk_conn_exec(struct conn *c, const char *sql, struct sk_err *err) SK_CHECK;
+int sk_db_conn_exec(struct conn *c, const char *sql, struct sk_err *err) SK_CHECK;
 /* First column of the first row. */
-int sk_conn_number(struct conn *c, const char *sql, int64_t *out, struct sk_err *err) SK_CHECK;
+int sk_db_conn_number(struct conn *c, const char *sql, int64_t *out, struct sk_err *err) SK_CHECK;
 /* For a writer, once the file is known to be ours: WAL and the rest. */
-int sk_conn_configure(struct conn *c, struct sk_err *err) SK_CHECK;
+int sk_db_conn_configure(struct conn *c, struct sk_err *err) SK_CHECK;
 /* Takes from their holders the statements that a transaction left open. */
 void sk_tx_end_statements(struct sk_tx *tx);
 /* Steps a kept statement of the connection that gives no rows ("BEGIN"). */

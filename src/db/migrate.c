@@ -17,7 +17,7 @@ static int run_script(struct conn *c, const char *script, unsigned to, struct sk
     char set[64];
 
     (void)snprintf(set, sizeof set, "PRAGMA user_version=%u", to);
-    if (sk_conn_exec(c, script, err) < 0 || sk_conn_exec(c, set, err) < 0)
+    if (sk_db_conn_exec(c, script, err) < 0 || sk_db_conn_exec(c, set, err) < 0)
         return sk_wrap(err, "migration to version %u", to);
     return 0;
 }
@@ -26,7 +26,7 @@ static int check_keys(struct conn *c, struct sk_err *err)
 {
     int64_t broken = 0;
 
-    if (sk_conn_number(c, "SELECT count(*) FROM pragma_foreign_key_check", &broken, err) < 0)
+    if (sk_db_conn_number(c, "SELECT count(*) FROM pragma_foreign_key_check", &broken, err) < 0)
         return -1;
     if (broken > 0)
         return sk_fail(err, SK_BUG, "migration: %lld rows refer to nothing", (long long)broken);
@@ -39,9 +39,9 @@ static int look(struct conn *c, const struct sk_db_options *opts, int64_t last, 
 {
     int64_t id = 0, tables = 0;
 
-    if (sk_conn_number(c, "PRAGMA application_id", &id, err) < 0 ||
-        sk_conn_number(c, "PRAGMA user_version", version, err) < 0 ||
-        sk_conn_number(c, "SELECT count(*) FROM sqlite_schema", &tables, err) < 0)
+    if (sk_db_conn_number(c, "PRAGMA application_id", &id, err) < 0 ||
+        sk_db_conn_number(c, "PRAGMA user_version", version, err) < 0 ||
+        sk_db_conn_number(c, "SELECT count(*) FROM sqlite_schema", &tables, err) < 0)
         return sk_wrap(err, "'%s'", opts->path);
     bool is_empty = id == 0 && *version == 0 && tables == 0;
     if ((uint32_t)id != opts->application_id && !(is_empty && opts->create))
@@ -63,7 +63,7 @@ static int run_all(struct conn *c, const struct sk_db_options *opts, int64_t las
         return -1;
     (void)snprintf(set, sizeof set, "PRAGMA application_id=%lld",
                    (long long)(int32_t)opts->application_id);
-    if (sk_conn_exec(c, set, err) < 0)
+    if (sk_db_conn_exec(c, set, err) < 0)
         return -1;
     for (int64_t i = version; i < last; i++)
         if (run_script(c, opts->migrations[i], (unsigned)i + 1, err) < 0)
@@ -82,15 +82,15 @@ int sk_db_migrate(struct conn *c, const struct sk_db_options *opts, unsigned *ve
         return -1;
     if (now < last || last == 0) {
         struct sk_err second = SK_ERR_INIT;
-        if (sk_conn_exec(c, "PRAGMA foreign_keys=OFF", err) < 0 ||
-            sk_conn_exec(c, "BEGIN IMMEDIATE", err) < 0)
+        if (sk_db_conn_exec(c, "PRAGMA foreign_keys=OFF", err) < 0 ||
+            sk_db_conn_exec(c, "BEGIN IMMEDIATE", err) < 0)
             return -1;
-        if (run_all(c, opts, last, err) < 0 || sk_conn_exec(c, "COMMIT", err) < 0) {
-            if (!sqlite3_get_autocommit(c->handle) && sk_conn_exec(c, "ROLLBACK", &second) < 0)
+        if (run_all(c, opts, last, err) < 0 || sk_db_conn_exec(c, "COMMIT", err) < 0) {
+            if (!sqlite3_get_autocommit(c->handle) && sk_db_conn_exec(c, "ROLLBACK", &second) < 0)
                 return sk_wrap(err, "%s", second.text);
             return -1;
         }
     }
     *version = (unsigned)last;
-    return sk_conn_exec(c, "PRAGMA foreign_keys=ON", err);
+    return sk_db_conn_exec(c, "PRAGMA foreign_keys=ON", err);
 }
