@@ -11,13 +11,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
-int sk_store_open_db(const char *dir, bool create, struct sk_db **out, struct sk_err *err)
+int sk_store_open_db_file(const char *path, bool create, struct sk_db **out, struct sk_err *err)
 {
-    SK_OWN(free)
-    char *path = sk_path_join(dir, create ? SK_STORE_DATABASE ".new" : SK_STORE_DATABASE);
-
-    if (!path)
-        return sk_nomem(err);
     const struct sk_db_options opts = {
         .path = path,
         .application_id = SK_STORE_APP,
@@ -25,7 +20,16 @@ int sk_store_open_db(const char *dir, bool create, struct sk_db **out, struct sk
         .migrations = sk_store_migrations,
         .create = create,
     };
+
     return sk_db_open(&opts, out, err);
+}
+
+int sk_store_open_db(const char *dir, bool create, struct sk_db **out, struct sk_err *err)
+{
+    SK_OWN(free)
+    char *path = sk_path_join(dir, create ? SK_STORE_DATABASE ".new" : SK_STORE_DATABASE);
+
+    return path ? sk_store_open_db_file(path, create, out, err) : sk_nomem(err);
 }
 
 static int make_db(int dir_fd, const char *dir, struct sk_err *err)

@@ -67,7 +67,10 @@ int sk_store_open_dir(int dir_fd, const char *name, bool make, int *out,
 int sk_store_hash_fd(int fd, char hex[SK_SHA256_HEX], uint64_t *size,
                      bool (*go_on)(void *ctx, uint64_t bytes), void *ctx,
                      struct sk_err *err) SK_CHECK;
-/* Makes and opens a folder's database in `dir`. create: a new file. */
+/* A database of ours; create: a new file. The second: that of a folder, "registry.db", a new one as
+ * "registry.db.new". */
+int sk_store_open_db_file(const char *path, bool create, struct sk_db **out,
+                          struct sk_err *err) SK_CHECK;
 int sk_store_open_db(const char *dir, bool create, struct sk_db **out, struct sk_err *err) SK_CHECK;
 
 /* "ab/abcd..." below blobs/sha256. digest must be valid. */
