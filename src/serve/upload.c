@@ -61,7 +61,7 @@ static int base64_value(char c)
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-long sk_base64_decode(const char *text, size_t len, unsigned char *out)
+long sk_serve_base64_decode(const char *text, size_t len, unsigned char *out)
 {
     size_t pad = 0, n = 0;
 
@@ -135,7 +135,7 @@ static int write_one(const char *folder, const char *path, const struct sk_json 
     SK_OWN(free) char *full = sk_path_join(folder, name);
     if (!bytes || !full)
         return sk_nomem(err);
-    long size = sk_base64_decode(text, len, bytes);
+    long size = sk_serve_base64_decode(text, len, bytes);
     if (size < 0)
         return sk_fail(err, SK_INVALID, "'file:%s': not base64", path);
     char *slash = strrchr(full, '/');
