@@ -313,7 +313,7 @@ static void bury_late(struct sk_tls_front *f, uint64_t now_ms)
 {
     for (struct sk_tls_link *l = f->links, *next; l; l = next) {
         next = l->next;
-        if (l->deadline_ms && now_ms >= l->deadline_ms)
+        if (sk_tls_link_is_late(l, now_ms))
             bury(f, l);
     }
 }

@@ -8,14 +8,16 @@
  * side slows the other down; an idle link holds no memory for it. An end travels behind the bytes
  * before it: the client's end shuts the plain side for writing, the server's end becomes
  * close_notify and FIN, after which the client's own end is waited for (a close with unread bytes
- * would reset the connection and could lose the answer). A client that does not read is cut when a
- * record has waited for patience_ms.
+ * would reset the connection and could lose the answer). A client that does not read is cut when it
+ * has taken less than a record in patience_ms.
  */
 #include "crypto/tls_priv.h"
 
 #include "base/cleanup.h"
 
 #include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <openssl/err.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -92,19 +94,20 @@ static bool read_client(struct sk_tls_link *l)
         n = SSL_read(l->ssl, p->bytes + p->end, SK_TLS_CHUNK_BYTES - (int)p->end);
         p->end += n > 0 ? (size_t)n : 0;
     }
-    if (n > 0 || note_want(l, n, &l->reads_need_write))
-        return p->end > 0;
-    if (!(SSL_get_shutdown(l->ssl) & SSL_RECEIVED_SHUTDOWN))
-        l->stage = SK_TLS_DEAD; /* cut off, not ended: what came may be incomplete */
-    l->client_ended = true;
-    return true;
+    if (n <= 0 && !note_want(l, n, &l->reads_need_write)) {
+        l->client_ended = true;
+        l->client_is_cut = !(SSL_get_shutdown(l->ssl) & SSL_RECEIVED_SHUTDOWN);
+    }
+    return p->end > 0 || l->client_ended;
 }
 
 static bool write_plain(struct sk_tls_link *l)
 {
     struct sk_tls_pipe *p = &l->inward;
     if (pending(p) == 0) {
-        if (!l->client_ended || l->plain_told)
+        if (l->client_is_cut)
+            l->stage = SK_TLS_DEAD; /* not ended: what came may be incomplete */
+        if (!l->client_ended || l->plain_told || l->client_is_cut)
             return false;
         l->plain_told = true;
         if (l->plain >= 0)
@@ -136,6 +139,17 @@ static bool read_plain(struct sk_tls_link *l)
     return true;
 }
 
+/* What the client's kernel has confirmed; 0: not known. */
+static uint64_t acked_bytes(int fd)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
+        len < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof info.tcpi_bytes_acked)
+        return 0;
+    return info.tcpi_bytes_acked;
+}
+
 static bool write_client(struct sk_tls_link *l, uint64_t now_ms)
 {
     struct sk_tls_pipe *p = &l->outward;
@@ -152,8 +166,22 @@ static bool write_client(struct sk_tls_link *l, uint64_t now_ms)
         l->stage = SK_TLS_DEAD;
         return false;
     }
-    if (l->deadline_ms == 0)
+    if (l->deadline_ms == 0) {
         l->deadline_ms = now_ms + l->patience_ms;
+        l->acked = acked_bytes(l->client);
+    }
+    return false;
+}
+
+bool sk_tls_link_is_late(struct sk_tls_link *l, uint64_t now_ms)
+{
+    if (l->deadline_ms == 0 || now_ms < l->deadline_ms)
+        return false;
+    uint64_t acked = l->stage == SK_TLS_OPEN ? acked_bytes(l->client) : 0;
+    if (acked - l->acked < SK_TLS_RECORD_BYTES || l->stage != SK_TLS_OPEN)
+        return true;
+    l->acked = acked; /* the kernel holds megabytes for it, and they move */
+    l->deadline_ms = now_ms + l->patience_ms;
     return false;
 }
 

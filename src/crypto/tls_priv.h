@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 enum {
+    SK_TLS_RECORD_BYTES = 16384,
     SK_TLS_CHUNK_BYTES = 65536, /* four records */
     SK_TLS_SPARES = 8,          /* buffers kept for the next that needs one */
     SK_TLS_LINGER_MS = 1000,    /* our close is waited for so long */
@@ -45,8 +46,9 @@ struct sk_tls_link {
     unsigned client_events, plain_events; /* registered with epoll */
     enum sk_tls_stage stage;
     uint64_t deadline_ms; /* 0: none */
+    uint64_t acked;       /* by the client when the deadline of OPEN was set */
     unsigned patience_ms; /* of the handshake, and of a client that does not read */
-    bool client_ended, plain_ended, plain_told;
+    bool client_ended, client_is_cut, plain_ended, plain_told;
     bool reads_need_write, writes_need_read;
     struct sk_tls_pipe inward, outward;
     char addr[SK_TLS_ADDR_BYTES];
@@ -58,6 +60,8 @@ struct sk_tls_link {
 void sk_tls_link_pump(struct sk_tls_link *l, uint64_t now_ms);
 /* Gives the pipes' memory back, whatever is in them. */
 void sk_tls_link_drop(struct sk_tls_link *l);
+/* Whether its deadline is over; that of a slow client moves while it takes what was sent. */
+bool sk_tls_link_is_late(struct sk_tls_link *l, uint64_t now_ms);
 /* 1: done, 0: goes on, -1: failed. */
 int sk_tls_link_shake(struct sk_tls_link *l);
 /* The epoll events each side waits for. */

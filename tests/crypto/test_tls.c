@@ -60,6 +60,11 @@ static void *serve(void *arg)
     return NULL;
 }
 
+/* The certificate of the client that was accepted last. */
+static pthread_mutex_t shown_lock = PTHREAD_MUTEX_INITIALIZER; /* guards both */
+static unsigned char shown[4096];
+static size_t shown_len;
+
 static int on_accept(int fd, const struct sk_tls_peer *peer, void *ctx)
 {
     struct sockaddr_in in;
@@ -70,6 +75,11 @@ static int on_accept(int fd, const struct sk_tls_peer *peer, void *ctx)
     memcpy(&in, peer->addr, sizeof in);
     if (in.sin_family != AF_INET || ntohl(in.sin_addr.s_addr) != INADDR_LOOPBACK)
         abort();
+    {
+        SK_LOCK(&shown_lock);
+        shown_len = peer->cert_len < sizeof shown ? peer->cert_len : sizeof shown;
+        memcpy(shown, peer->cert ? peer->cert : "", shown_len);
+    }
     if (fcntl(fd, F_SETFL, 0) < 0) /* this server blocks */
         abort();
     atomic_fetch_add(&accepted, 1);
@@ -92,9 +102,10 @@ static int listen_here(uint16_t *port)
     return fd;
 }
 
-static struct sk_tls_front *start(uint16_t *port)
+static struct sk_tls_front *start_with(uint16_t *port, bool asks_cert)
 {
     struct sk_tls_options o = {
+        .asks_cert = asks_cert,
         .cert_file = certs.cert,
         .key_file = certs.key,
         .listen_fd = listen_here(port),
@@ -108,6 +119,11 @@ static struct sk_tls_front *start(uint16_t *port)
     if (sk_tls_start(&o, &f, &err) < 0)
         fail_msg("%s", err.text);
     return f;
+}
+
+static struct sk_tls_front *start(uint16_t *port)
+{
+    return start_with(port, false);
 }
 
 static void stop(struct sk_tls_front *f)
@@ -152,6 +168,25 @@ static bool open_tls(struct client *c, uint16_t port, int max_version, const cha
         (void)SSL_set_alpn_protos(c->ssl, (const unsigned char *)alpn, (unsigned)strlen(alpn));
     assert_int_equal(SSL_set_fd(c->ssl, c->fd), 1);
     return SSL_connect(c->ssl) == 1;
+}
+
+/* Like open_tls, with a certificate (key NULL: without) and a session to resume (NULL: none). */
+static bool open_as(struct client *c, uint16_t port, const char *cert, const char *key,
+                    SSL_SESSION *session)
+{
+    open_plain(c, port);
+    c->ctx = certs_client();
+    if (key) {
+        assert_int_equal(SSL_CTX_use_certificate_file(c->ctx, cert, SSL_FILETYPE_PEM), 1);
+        assert_int_equal(SSL_CTX_use_PrivateKey_file(c->ctx, key, SSL_FILETYPE_PEM), 1);
+    }
+    c->ssl = SSL_new(c->ctx);
+    if (session)
+        assert_int_equal(SSL_set_session(c->ssl, session), 1);
+    assert_int_equal(SSL_set_fd(c->ssl, c->fd), 1);
+    char got[8] = "";
+    return SSL_connect(c->ssl) == 1 && SSL_write(c->ssl, "hello", 5) == 5 &&
+           SSL_read(c->ssl, got, sizeof got) == 5;
 }
 
 static void close_client(struct client *c)
@@ -206,6 +241,53 @@ static void bad_files(void **state)
         if (rc == 0 || err.code != SK_INVALID || !strstr(err.text, rows[i].text))
             fail_msg("row %zu: %d %s", i, rc, err.text);
         assert_int_equal(close(o.listen_fd), -1); /* taken all the same */
+    }
+}
+
+static size_t der_of(const char *path, unsigned char *out, size_t cap)
+{
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    X509 *x = PEM_read_X509(f, NULL, NULL, NULL);
+    (void)fclose(f);
+    int len = i2d_X509(x, NULL);
+    assert_true(len > 0 && (size_t)len <= cap);
+    (void)i2d_X509(x, &out);
+    X509_free(x);
+    return (size_t)len;
+}
+
+/* [http-53] */
+static void client_certificates(void **state)
+{
+    (void)state;
+
+    static const struct {
+        bool asks, shows;
+    } rows[] = { { true, true }, { true, false }, { false, true } };
+
+    unsigned char der[4096];
+    const size_t len = der_of(certs.cert, der, sizeof der);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint16_t port;
+        SSL_SESSION *session = NULL;
+        struct sk_tls_front *f = start_with(&port, rows[i].asks);
+        for (int round = 0; round < 2; round++) { /* the second resumes the first's session */
+            struct client c;
+            if (!open_as(&c, port, certs.cert, rows[i].shows ? certs.key : NULL, session))
+                fail_msg("row %zu, round %d: no connection", i, round);
+            assert_int_equal(SSL_session_reused(c.ssl), round);
+            size_t expected = rows[i].asks && rows[i].shows ? len : 0;
+            SK_LOCK(&shown_lock);
+            if (shown_len != expected || memcmp(shown, der, expected) != 0)
+                fail_msg("row %zu, round %d: %zu bytes shown", i, round, shown_len);
+            SSL_SESSION_free(session);
+            session = SSL_get1_session(c.ssl);
+            (void)SSL_shutdown(c.ssl);
+            close_client(&c);
+        }
+        SSL_SESSION_free(session);
+        stop(f);
     }
 }
 
@@ -408,6 +490,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_files),
+        cmocka_unit_test(client_certificates),
         cmocka_unit_test(handshakes),
         cmocka_unit_test(everything_arrives_before_the_end),
         cmocka_unit_test(no_handshake),

@@ -144,6 +144,8 @@ static void client_is_cut(void **state)
     sk_close(&w.client_fd);
     sk_tls_link_pump(w.link, 1);
     assert_int_equal(w.link->stage, SK_TLS_DEAD);
+    char got[8];
+    assert_int_equal(recv(w.plain_fd, got, sizeof got, 0), 4); /* what came in time */
     close_world();
 }
 
@@ -163,6 +165,8 @@ static void back_pressure(void **state)
     }
     assert_true(sent < 4u << 20);
     assert_int_equal(w.link->deadline_ms, 1500);
+    assert_false(sk_tls_link_is_late(w.link, 1499));
+    assert_true(sk_tls_link_is_late(w.link, 1500)); /* no TCP here, so nothing is known */
     unsigned client, plain;
     sk_tls_link_wants(w.link, &client, &plain);
     assert_true(client & EPOLLOUT);

@@ -66,6 +66,14 @@ class Tool:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
+    def sockets(self):
+        folder = f"/proc/{self.process.pid}/fd"
+        count = 0
+        for name in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                count += os.readlink(f"{folder}/{name}").startswith("socket:")
+        return count
+
     def end(self, how=signal.SIGTERM):
         """Ends it; returns (requests cut, requests finished)."""
         self.process.send_signal(how)
@@ -403,6 +411,86 @@ def test_garbage(tool, options):
     while server.descriptors() > before:
         assert time.monotonic() < end, "connections stay"
         time.sleep(0.05)
+
+
+# ---- streams ----
+
+class Zeros:
+    """A body of n bytes that nobody has in memory."""
+
+    def __init__(self, n):
+        self.left = n
+
+    def __len__(self):
+        return self.left
+
+    def read(self, n):
+        n = min(n, self.left)
+        self.left -= n
+        return bytes(n)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_streamed_bodies_and_files(tool, options, tmp_path, chunked):
+    """[http-36] [http-70] Far more than the body limit goes through, and memory does not grow with it."""
+    size, file = 300 << 20, tmp_path / "file"
+    server = tool(max_body_bytes=1 << 20, piece_bytes=131072, file=file, **options)
+    server.is_well()
+    before = server.memory_kib()
+    body = iter(lambda z=Zeros(size): z.read(1 << 20), b"") if chunked else Zeros(size)
+    assert server.request("PUT", "/file", data=body).json() == {"bytes": size}
+    assert file.stat().st_size == size
+    got = 0
+    with server.request("GET", "/file", stream=True) as r:
+        assert r.status_code == 200 and r.headers["Accept-Ranges"] == "bytes"
+        for piece in r.iter_content(1 << 20):
+            got += len(piece)
+    assert got == size
+    assert server.request("GET", "/file", headers={"Range": "bytes=-7"}).content == bytes(7)
+    assert server.memory_kib() - before < 4096
+    server.is_well()
+
+
+def test_streams_that_break(tool, options, tmp_path):
+    """[http-38] [http-39] Uploads that are cut or refused in the middle leave the server as it was."""
+    server = tool(file=tmp_path / "file", **options)
+    for i in range(30):
+        s = server.connect()
+        s.sendall(b"PUT /file HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n" + bytes(1000 * i))
+        time.sleep(0.02)  # unread session tickets make this close a reset, which may overtake the bytes
+        s.close()
+    r = server.request("PUT", "/file?refuse=100000", data=Zeros(200_000))
+    assert r.status_code == 400 and r.json() == {"error": "enough"}
+    server.is_well()
+    cut, finished = server.end()
+    assert cut == 0 and finished >= 32
+
+
+def test_file_readers_that_stall(tool, options, tmp_path):
+    """[http-15] Those who take nothing are cut; one that takes its time gets all."""
+    file = tmp_path / "file"
+    file.write_bytes(bytes(8 << 20))
+    server = tool(file=file, read_ms=700, **options)
+    before = server.sockets()
+    stalled = [server.connect(receive_buffer=8192) for _ in range(3)]
+    slow = server.connect(receive_buffer=65536)
+    for s in [*stalled, slow]:
+        s.sendall(b"GET /file HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    got = 0
+    for _ in range(10_000):
+        piece = slow.recv(65536)
+        if not piece:
+            break
+        got += len(piece)
+        time.sleep(0.015)
+    assert got > 8 << 20
+    slow.close()
+    deadline = time.monotonic() + WAIT_S
+    while server.sockets() > before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert server.sockets() <= before
+    for s in stalled:
+        s.close()
 
 
 # ---- the end ----
