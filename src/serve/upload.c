@@ -14,6 +14,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "crypto/crypto.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -49,40 +50,6 @@ enum {
 extern char **environ;
 
 /* ---- unpacking ---- */
-
-static int base64_value(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-long sk_serve_base64_decode(const char *text, size_t len, unsigned char *out)
-{
-    size_t pad = 0, n = 0;
-
-    if (len % 4 != 0)
-        return -1;
-    while (pad < 2 && pad < len && text[len - 1 - pad] == '=')
-        pad++;
-    for (size_t i = 0; i < len; i += 4) {
-        uint32_t word = 0;
-        for (size_t k = 0; k < 4; k++) {
-            int v = i + k >= len - pad ? 0 : base64_value(text[i + k]);
-            if (v < 0)
-                return -1;
-            word = word << 6 | (uint32_t)v;
-        }
-        size_t take = i + 4 == len ? 3 - pad : 3;
-        for (size_t k = 0; k < take; k++)
-            out[n++] = (unsigned char)(word >> (16 - 8 * k));
-    }
-    return (long)n;
-}
 
 /* A relative name of a few plain parts, without a leading version number. NULL: not acceptable. */
 static const char *plain_path(const char *path)
@@ -131,18 +98,17 @@ static int write_one(const char *folder, const char *path, const struct sk_json 
                        "'file:%.80s': expected a plain relative name such as 1/model.onnx", path);
     if (!text)
         return sk_fail(err, SK_INVALID, "'file:%s': expected a base64 string", path);
-    SK_OWN(free) unsigned char *bytes = malloc(len / 4 * 3 + 1);
+    SK_AUTO(sk_buf_done) struct sk_buf bytes = SK_BUF_INIT(len);
     SK_OWN(free) char *full = sk_path_join(folder, name);
-    if (!bytes || !full)
+    if (!full)
         return sk_nomem(err);
-    long size = sk_serve_base64_decode(text, len, bytes);
-    if (size < 0)
-        return sk_fail(err, SK_INVALID, "'file:%s': not base64", path);
+    if (sk_base64_decode(text, len, &bytes, err) < 0)
+        return sk_wrap(err, "'file:%s'", path);
     char *slash = strrchr(full, '/');
     *slash = '\0';
     int rc = sk_mkdirs(full, 0700, err);
     *slash = '/';
-    return rc < 0 ? -1 : sk_file_write(full, bytes, (size_t)size, 0600, err);
+    return rc < 0 ? -1 : sk_file_write(full, bytes.data ? bytes.data : "", bytes.len, 0600, err);
 }
 
 /* $CACHE/uploads; the folders in it are called PID-XXXXXX after the server that made them. */

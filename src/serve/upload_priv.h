@@ -38,7 +38,4 @@ int sk_upload_check_name(const char *name, struct sk_err *err) SK_CHECK;
 /* In the child: the limits, before anything is read. */
 int sk_upload_limit_self(const char *path, struct sk_err *err) SK_CHECK;
 
-/* RFC 4648 base64 with padding; out has room for len / 4 * 3. -1: not base64. */
-long sk_serve_base64_decode(const char *text, size_t len, unsigned char *out);
-
 #endif

@@ -16,27 +16,6 @@
 
 #include <cmocka.h>
 
-static void base64(void **state)
-{
-    static const struct {
-        const char *text, *bytes;
-        long len;
-    } rows[] = {
-        { "", "", 0 },        { "Zg==", "f", 1 },        { "Zm8=", "fo", 2 },
-        { "Zm9v", "foo", 3 }, { "Zm9vYg==", "foob", 4 }, { "+/+/", "\xfb\xff\xbf", 3 },
-        { "Z", NULL, -1 },    { "Zm9", NULL, -1 },       { "Zm9*", NULL, -1 },
-        { "=m9v", NULL, -1 }, { "Zm9v\n", NULL, -1 },    { "Z===", NULL, -1 },
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        unsigned char out[16];
-        long len = sk_serve_base64_decode(rows[i].text, strlen(rows[i].text), out);
-        if (len != rows[i].len || (len > 0 && memcmp(out, rows[i].bytes, (size_t)len) != 0))
-            fail_msg("'%s': %ld", rows[i].text, len);
-    }
-}
-
 static int unpack(const char *text, char **folder, struct sk_err *err)
 {
     SK_OWN(sk_json_free) struct sk_json *doc = NULL;
@@ -203,7 +182,6 @@ int main(int argc, char **argv)
     if (argc > 3 && strcmp(argv[1], "model") == 0)
         return be_the_child(argv[3]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(base64),
         cmocka_unit_test(writes_files),
         cmocka_unit_test(a_sweep_takes_what_dead_servers_left),
         cmocka_unit_test(refuses_what_leads_outside),
