@@ -22,6 +22,8 @@ extern const struct sk_cmd sk_cli_bench;
 extern const struct sk_cmd sk_cli_inspect;
 extern const struct sk_cmd sk_cli_check;
 extern const struct sk_cmd sk_cli_sample;
+extern const struct sk_cmd sk_cli_hub_init;
+extern const struct sk_cmd sk_cli_hub_run;
 extern const struct sk_cmd sk_cli_version;
 extern const struct sk_cmd sk_cli_help;
 extern const struct sk_cmd sk_cli_man;

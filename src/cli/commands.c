@@ -18,6 +18,8 @@ const struct sk_cmd *const sk_commands[] = {
     &sk_cli_inspect,
     &sk_cli_check,
     &sk_cli_sample,
+    &sk_cli_hub_init,
+    &sk_cli_hub_run,
     &sk_cli_version,
     &sk_cli_man,
     &sk_cli_completion,
