@@ -66,12 +66,16 @@ int sk_mlflow_bool(struct sk_mlflow_args *a, const char *name, bool *out,
 /* A list of texts: ["a"], or ?name=a&name=b */
 int sk_mlflow_texts(struct sk_mlflow_args *a, const char *name, const char *const **out,
                     size_t *count, struct sk_err *err) SK_CHECK;
-/* [{"key":..., "value":...}]; a later one of the same key wins. */
+/* [{"key":..., "value":...}], in order: who takes them lets a later one of the same key win. */
 int sk_mlflow_pairs(struct sk_mlflow_args *a, const char *name, const struct sk_pair **out,
                     size_t *count, struct sk_err *err) SK_CHECK;
 /* filter (or filter_string), max_results, order_by, page_token. */
 int sk_mlflow_search(struct sk_mlflow_args *a, unsigned usual, unsigned most, struct sk_search *out,
                      struct sk_err *err) SK_CHECK;
+
+/* The arguments of model-versions/create, as they are. */
+int sk_mlflow_read_version(struct sk_mlflow_args *a, struct sk_version_new *v,
+                           struct sk_err *err) SK_CHECK;
 
 /* {"name": value} from the JSON text of a value; name NULL: the text as it is. */
 void sk_mlflow_reply(struct sk_hub_call *call, const char *name, const struct sk_buf *json);

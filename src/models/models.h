@@ -102,7 +102,7 @@ int sk_version_create(struct sk_store *s, const struct sk_who *who, const struct
 /* With "properties", which lists leave out. */
 int sk_version_get(struct sk_store *s, const char *name, uint64_t version, struct sk_buf *out,
                    struct sk_err *err) SK_CHECK;
-/* "latest" is the highest number. */
+/* "latest" is the highest number. SK_INVALID for an alias that is not there, as MLflow has it. */
 int sk_version_by_alias(struct sk_store *s, const char *name, const char *alias, struct sk_buf *out,
                         struct sk_err *err) SK_CHECK;
 int sk_version_describe(struct sk_store *s, const struct sk_who *who, const char *name,

@@ -58,7 +58,7 @@ int sk_version_by_alias(struct sk_store *s, const char *name, const char *alias,
         if (alias_version(tx, model, alias, &version, err) < 0)
             return -1;
         if (version == 0)
-            return sk_fail(err, SK_NOT_FOUND, "Registered model alias %s not found.", alias);
+            return sk_fail(err, SK_INVALID, "Registered model alias %s not found.", alias);
         if (sk_version_find(tx, name, (uint64_t)version, &ids, err) < 0)
             return -1;
     }
