@@ -14,6 +14,7 @@ import pytest
 
 from harness import program
 from harness.hub import Hub
+from harness.hub import Hub
 
 sys.path.insert(0, os.path.join(program.ROOT, "tools"))
 import draw_pages  # noqa: E402
@@ -96,6 +97,30 @@ def hub(home):
         except AssertionError as e:
             complaints.append(str(e))
     assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    """A hub that the tests of one file share: url, ca, tokens["owner"|"reader"|...], data_dir, get(), cli(), ..."""
+    with Hub(tmp_path_factory.mktemp("hub")) as running:
+        yield running
+
+
+@pytest.fixture
+def start_hub(tmp_path):
+    """start_hub("--gc-interval", "1s", host=...) makes and starts a hub for one test; all must end cleanly."""
+    hubs = []
+
+    def start(*args, **kwargs):
+        folder = tmp_path / f"hub-{len(hubs)}"
+        folder.mkdir()
+        hubs.append(Hub(folder, *args, **kwargs))
+        return hubs[-1]
+
+    yield start
+    for running in hubs:
+        if running.process.returncode is None:
+            running.stop()
 
 
 def photograph(name):
