@@ -151,4 +151,10 @@ int sk_oci_find_image(struct sk_oci_registry *r, const struct sk_oci_ref *from,
                       const char *platform, const char *want, char **bytes, size_t *len,
                       char digest[SK_OCI_DIGEST_TEXT], struct sk_err *err) SK_CHECK;
 
+/* An image of the registry under another name in it: blobs are mounted, then the manifest is put.
+ * SK_UNSUPPORTED: the registry does not mount. digest: of the image. */
+int sk_oci_copy(struct sk_oci_registry *r, const struct sk_oci_ref *from,
+                const struct sk_oci_ref *to, char digest[SK_OCI_DIGEST_TEXT],
+                struct sk_err *err) SK_CHECK;
+
 #endif

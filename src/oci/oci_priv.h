@@ -157,6 +157,33 @@ const char *sk_oci_scope(const char *repository, const char *actions, char out[3
 int sk_oci_url(const struct sk_oci_registry *r, const char *repository, const char *what,
                char **out, struct sk_err *err) SK_CHECK;
 
+/* ---- upload.c ---- */
+
+/* Whether the repository has the blob now, without bytes from here. */
+int sk_oci_mount_blob(struct sk_oci_registry *r, const char *repository, const char *digest,
+                      const char *mount_from, bool *is_there, struct sk_err *err) SK_CHECK;
+
+/* ---- transfer.c ---- */
+
+enum {
+    SK_OCI_DEPTH_MAX = 3 /* indexes within indexes */
+};
+
+/* A manifest, fetched and read. */
+struct sk_oci_got {
+    char *bytes;
+    size_t len;
+    char digest[SK_OCI_DIGEST_TEXT];
+    struct sk_oci_manifest m;
+};
+
+void sk_oci_got_done(struct sk_oci_got *g);
+/* SK_CORRUPT when the registry calls it something else than it is. */
+int sk_oci_get_parsed(struct sk_oci_registry *r, const char *repository, const char *reference,
+                      struct sk_oci_got *out, struct sk_err *err) SK_CHECK;
+/* Layers that a registry need not have (Windows' base layers): they have addresses of their own. */
+bool sk_oci_is_foreign(const char *media_type);
+
 /* ---- platform.c ---- */
 
 struct sk_oci_platform {

@@ -12,12 +12,7 @@
 #include "crypto/crypto.h"
 #include "json/json.h"
 
-enum {
-    DEPTH_MAX = 3 /* indexes within indexes */
-};
-
-/* Layers that a registry need not have (Windows' base layers): they have addresses of their own. */
-static bool is_foreign(const char *media_type)
+bool sk_oci_is_foreign(const char *media_type)
 {
     return strstr(media_type, ".foreign.") || strstr(media_type, ".nondistributable.");
 }
@@ -53,7 +48,7 @@ static int push_blob(const struct push *p, const struct sk_oci_descriptor *d, st
 
     if (!path)
         return sk_nomem(err);
-    if (is_foreign(d->media_type) && !sk_is_file(path))
+    if (sk_oci_is_foreign(d->media_type) && !sk_is_file(path))
         return 0;
     return sk_oci_put_blob(p->r, p->repository, d->digest, d->size, path, p->r->mount_from, err);
 }
@@ -64,8 +59,8 @@ static int push_manifest(const struct push *p, const char *digest, const char *r
 static int push_contents(const struct push *p, const struct sk_oci_manifest *m, int depth,
                          struct sk_err *err)
 {
-    if (m->is_index && depth == DEPTH_MAX)
-        return sk_fail(err, SK_LIMIT, "indexes lie more than %d deep", DEPTH_MAX);
+    if (m->is_index && depth == SK_OCI_DEPTH_MAX)
+        return sk_fail(err, SK_LIMIT, "indexes lie more than %d deep", SK_OCI_DEPTH_MAX);
     for (size_t i = 0; i < m->count; i++) {
         const struct sk_oci_descriptor *d = &m->items[i];
         if ((m->is_index ? push_manifest(p, d->digest, d->digest, depth + 1, err)
@@ -102,22 +97,15 @@ int sk_oci_push(struct sk_oci_registry *r, const char *layout, const char *diges
 
 /* ---- which manifest ---- */
 
-struct got {
-    char *bytes;
-    size_t len;
-    char digest[SK_OCI_DIGEST_TEXT];
-    struct sk_oci_manifest m;
-};
-
-static void got_done(struct got *g)
+void sk_oci_got_done(struct sk_oci_got *g)
 {
     free(g->bytes);
     sk_oci_manifest_done(&g->m);
-    *g = (struct got){ 0 };
+    *g = (struct sk_oci_got){ 0 };
 }
 
-static int get(struct sk_oci_registry *r, const char *repository, const char *reference,
-               struct got *out, struct sk_err *err)
+int sk_oci_get_parsed(struct sk_oci_registry *r, const char *repository, const char *reference,
+                      struct sk_oci_got *out, struct sk_err *err)
 {
     char type[128];
 
@@ -159,7 +147,7 @@ static int choose(const struct sk_oci_manifest *index, const struct sk_oci_platf
 /* From the reference to the manifest of a platform (wish NULL: what is there). The first one has
  * the digest `want`, when that is given. */
 static int find(struct sk_oci_registry *r, const struct sk_oci_ref *from,
-                const struct sk_oci_platform *wish, const char *want, struct got *out,
+                const struct sk_oci_platform *wish, const char *want, struct sk_oci_got *out,
                 struct sk_err *err)
 {
     const char *reference = want ? want : from->digest[0] ? from->digest : from->tag;
@@ -168,18 +156,18 @@ static int find(struct sk_oci_registry *r, const struct sk_oci_ref *from,
     if (want && from->digest[0] && strcmp(want, from->digest) != 0)
         return sk_fail(err, SK_DENIED, "the image that is wanted is %s, the verified one %s",
                        from->digest, want);
-    if (get(r, from->repository, reference, out, err) < 0)
+    if (sk_oci_get_parsed(r, from->repository, reference, out, err) < 0)
         return -1;
     for (int depth = 0; wish && out->m.is_index; depth++) {
-        SK_AUTO(got_done) struct got inner = { 0 };
-        if (depth == DEPTH_MAX)
-            return sk_fail(err, SK_LIMIT, "indexes lie more than %d deep", DEPTH_MAX);
+        SK_AUTO(sk_oci_got_done) struct sk_oci_got inner = { 0 };
+        if (depth == SK_OCI_DEPTH_MAX)
+            return sk_fail(err, SK_LIMIT, "indexes lie more than %d deep", SK_OCI_DEPTH_MAX);
         if (choose(&out->m, wish, &d, err) < 0 ||
-            get(r, from->repository, d->digest, &inner, err) < 0)
+            sk_oci_get_parsed(r, from->repository, d->digest, &inner, err) < 0)
             return sk_wrap(err, "%s", from->repository);
-        got_done(out);
+        sk_oci_got_done(out);
         *out = inner;
-        inner = (struct got){ 0 };
+        inner = (struct sk_oci_got){ 0 };
     }
     return 0;
 }
@@ -203,7 +191,7 @@ int sk_oci_find_image(struct sk_oci_registry *r, const struct sk_oci_ref *from,
                       const char *platform, const char *want, char **bytes, size_t *len,
                       char digest[SK_OCI_DIGEST_TEXT], struct sk_err *err)
 {
-    SK_AUTO(got_done) struct got g = { 0 };
+    SK_AUTO(sk_oci_got_done) struct sk_oci_got g = { 0 };
     const struct sk_oci_platform *wish;
     struct sk_oci_platform room;
 
@@ -246,14 +234,14 @@ static int pull_blob(const struct pull *p, const struct sk_oci_descriptor *d, st
 
     if (!path)
         return sk_nomem(err);
-    if (is_foreign(d->media_type))
+    if (sk_oci_is_foreign(d->media_type))
         return 0;
     if (has_good_blob(path, d, &has, err) < 0)
         return -1;
     return has ? 0 : sk_oci_get_blob(p->r, p->repository, d->digest, d->size, path, err);
 }
 
-static int keep_manifest(const struct pull *p, const struct got *g, struct sk_err *err)
+static int keep_manifest(const struct pull *p, const struct sk_oci_got *g, struct sk_err *err)
 {
     SK_OWN(free) char *path = sk_oci_layout_blob(p->layout, g->digest);
 
@@ -262,17 +250,18 @@ static int keep_manifest(const struct pull *p, const struct got *g, struct sk_er
     return sk_file_write(path, g->bytes, g->len, 0644, err);
 }
 
-static int pull_contents(const struct pull *p, const struct got *g, int depth, struct sk_err *err)
+static int pull_contents(const struct pull *p, const struct sk_oci_got *g, int depth,
+                         struct sk_err *err)
 {
-    if (g->m.is_index && depth == DEPTH_MAX)
-        return sk_fail(err, SK_LIMIT, "indexes lie more than %d deep", DEPTH_MAX);
+    if (g->m.is_index && depth == SK_OCI_DEPTH_MAX)
+        return sk_fail(err, SK_LIMIT, "indexes lie more than %d deep", SK_OCI_DEPTH_MAX);
     for (size_t i = 0; i < g->m.count; i++) {
-        SK_AUTO(got_done) struct got inner = { 0 };
+        SK_AUTO(sk_oci_got_done) struct sk_oci_got inner = { 0 };
         const struct sk_oci_descriptor *d = &g->m.items[i];
         if (!g->m.is_index) {
             if (pull_blob(p, d, err) < 0)
                 return -1;
-        } else if (get(p->r, p->repository, d->digest, &inner, err) < 0 ||
+        } else if (sk_oci_get_parsed(p->r, p->repository, d->digest, &inner, err) < 0 ||
                    pull_contents(p, &inner, depth + 1, err) < 0) {
             return -1;
         }
@@ -283,9 +272,9 @@ static int pull_contents(const struct pull *p, const struct got *g, int depth, s
 }
 
 /* The configuration of an image says what it is for; that of other things says nothing. */
-static int check_platform(struct sk_oci_registry *r, const char *repository, const struct got *g,
-                          const char *folder, const struct sk_oci_platform *wish,
-                          struct sk_err *err)
+static int check_platform(struct sk_oci_registry *r, const char *repository,
+                          const struct sk_oci_got *g, const char *folder,
+                          const struct sk_oci_platform *wish, struct sk_err *err)
 {
     SK_OWN(free) char *path = sk_oci_layout_blob(folder, g->m.config.digest);
     SK_OWN(sk_json_free) struct sk_json *doc = NULL;
@@ -313,7 +302,7 @@ int sk_oci_pull(struct sk_oci_registry *r, const struct sk_oci_ref *from, const 
                 const char *want, const char *layout, char digest[SK_OCI_DIGEST_TEXT],
                 struct sk_err *err)
 {
-    SK_AUTO(got_done) struct got g = { 0 };
+    SK_AUTO(sk_oci_got_done) struct sk_oci_got g = { 0 };
     const struct pull p = { r, from->repository, layout };
     const struct sk_oci_platform *wish;
     struct sk_oci_platform room;

@@ -297,3 +297,22 @@ int sk_oci_put_blob(struct sk_oci_registry *r, const char *repository, const cha
         return sk_wrap(err, "%s/%s, upload of %s", r->host, repository, digest);
     return 0;
 }
+
+int sk_oci_mount_blob(struct sk_oci_registry *r, const char *repository, const char *digest,
+                      const char *mount_from, bool *is_there, struct sk_err *err)
+{
+    SK_AUTO(upload_done)
+    struct upload u = {
+        .r = r, .repository = repository, .digest = digest, .mount_from = mount_from
+    };
+
+    (void)sk_oci_scope(repository, "pull,push", u.scope);
+    (void)sk_oci_scope(mount_from, "pull", u.from_scope);
+    if (sk_oci_has_blob(r, repository, digest, is_there, err) < 0)
+        return -1;
+    if (*is_there)
+        return 0;
+    int rc = begin(&u, err);
+    *is_there = rc == 1;
+    return rc < 0 ? -1 : 0;
+}
