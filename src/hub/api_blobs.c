@@ -41,6 +41,7 @@ void sk_hub_upload_begin(struct sk_hub_call *call)
         return;
     }
     sk_buf_fmt(sk_http_out(call->req), "{\"id\": \"%s\"}\n", sk_upload_id(u));
+    sk_upload_suspend(SK_TAKE(u)); /* before the client can come back with its body */
     sk_hub_reply(call, 202);
 }
 

@@ -243,6 +243,7 @@ static void begin(struct sk_hub_call *call)
         return;
     }
     set_progress(call, path->repository, sk_upload_id(u), 0);
+    sk_upload_suspend(SK_TAKE(u)); /* before the client can come back with its body */
     sk_hub_reply(call, 202);
 }
 

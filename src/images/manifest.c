@@ -217,7 +217,7 @@ int sk_manifest_put(struct sk_store *s, const struct sk_who *who, const struct s
 
 static int unknown(const char *repository, const char *reference, struct sk_err *err)
 {
-    return sk_fail(err, SK_NOT_FOUND, "MANIFEST_UNKNOWN: '%s' has no manifest '%s'", repository,
+    return sk_fail(err, SK_NOT_FOUND, "MANIFEST_UNKNOWN: '%s' has no manifest '%.200s'", repository,
                    reference);
 }
 
@@ -255,9 +255,11 @@ int sk_manifest_find(struct sk_store *s, const char *repository, const char *ref
 {
     SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
     int64_t repository_id = 0, id = 0;
-    int is_digest = sk_images_reference(reference, err);
+    bool is_digest = strchr(reference, ':');
 
-    if (is_digest < 0 || sk_db_begin(sk_store_db(s), SK_DB_READ, &tx, err) < 0 ||
+    /* what can be no tag is none */
+    if ((is_digest && sk_images_check_digest(reference, err) < 0) ||
+        sk_db_begin(sk_store_db(s), SK_DB_READ, &tx, err) < 0 ||
         sk_images_find(tx, repository, &repository_id, err) < 0 ||
         locate(tx, repository, repository_id, reference, is_digest, &id, err) < 0)
         return -1;
@@ -310,9 +312,10 @@ int sk_manifest_delete(struct sk_store *s, const struct sk_who *who, const char 
 {
     SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
     int64_t repository_id = 0;
-    int is_digest = sk_images_reference(reference, err);
+    bool is_digest = strchr(reference, ':');
 
-    if (is_digest < 0 || sk_db_begin(sk_store_db(s), SK_DB_WRITE, &tx, err) < 0 ||
+    if ((is_digest && sk_images_check_digest(reference, err) < 0) ||
+        sk_db_begin(sk_store_db(s), SK_DB_WRITE, &tx, err) < 0 ||
         sk_images_find(tx, repository, &repository_id, err) < 0 ||
         (is_digest ? delete_manifest(tx, who, repository, repository_id, reference, err)
                    : delete_tag(tx, who, repository, repository_id, reference, err)) < 0)

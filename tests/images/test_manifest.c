@@ -53,6 +53,10 @@ static void what_is_not_there(void **state)
                   "MANIFEST_UNKNOWN: ");
     assert_failed(sk_manifest_find(f->store, "a", ABSENT, &info, &err), &err, SK_NOT_FOUND,
                   "MANIFEST_UNKNOWN: ");
+    assert_failed(sk_manifest_find(f->store, "a", ".no tag", &info, &err), &err, SK_NOT_FOUND,
+                  "MANIFEST_UNKNOWN: ");
+    assert_failed(sk_manifest_find(f->store, "a", "sha256:x", &info, &err), &err, SK_INVALID,
+                  "DIGEST_INVALID: ");
     assert_failed(sk_manifest_find(f->store, "b", digest, &info, &err), &err, SK_NOT_FOUND,
                   "NAME_UNKNOWN: ");
     assert_failed(sk_manifest_find(f->store, "../a", "v1", &info, &err), &err, SK_INVALID,
