@@ -66,7 +66,7 @@ struct sk_exchange {
     const struct sk_fetch_request *request; /* its method and url are the first step's only */
     const char *method;
     const struct sk_url *url;
-    bool is_trusted; /* the bearer and the headers Authorization and Cookie may go there */
+    bool is_trusted; /* what is secret may go there */
     bool has_body;
     const struct sk_fetch_options *opts; /* complete, no zeroes */
     struct sk_fetch_answer *answer;      /* filled; status and headers before the sink is called */

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <strings.h>
@@ -36,6 +37,8 @@ struct transfer {
     uint64_t skipped;   /* of another body */
     uint64_t moved_ms;  /* when a byte last went either way */
     curl_off_t up;
+    int file; /* of the body, -1: none */
+    uint64_t read;
     struct curl_slist *headers;
     char reason[CURL_ERROR_SIZE];
 };
@@ -43,6 +46,7 @@ struct transfer {
 static void transfer_done(struct transfer *t)
 {
     sk_buf_done(&t->head);
+    sk_close(&t->file);
     t->lib->curl_slist_free_all(t->headers);
 }
 
@@ -206,6 +210,38 @@ static int watch(void *ctx, curl_off_t down_total, curl_off_t down, curl_off_t u
 
 /* ---- what is sent ---- */
 
+/* The body from its file. Where it stands is ours, so a client that repeats begins anew. */
+static size_t give_body(char *out, size_t size, size_t count, void *ctx)
+{
+    struct transfer *t = ctx;
+    const struct sk_fetch_request *r = t->x->request;
+    uint64_t left = r->body_len - t->read;
+    size_t room = size * count < left ? size * count : (size_t)left;
+
+    ssize_t n = room > 0 ? pread(t->file, out, room, (off_t)(r->body_offset + t->read)) : 0;
+    if (n < 0 || (n == 0 && room > 0)) {
+        if (n < 0)
+            (void)sk_fail_errno(t->err, "'%s'", r->body_path);
+        else
+            (void)sk_fail(t->err, SK_IO, "'%s' has become shorter than %llu bytes", r->body_path,
+                          (unsigned long long)(r->body_offset + r->body_len));
+        t->has_failed = true;
+        return CURL_READFUNC_ABORT;
+    }
+    t->read += (uint64_t)n;
+    return (size_t)n;
+}
+
+static int seek_body(void *ctx, curl_off_t offset, int origin)
+{
+    struct transfer *t = ctx;
+
+    if (origin != SEEK_SET)
+        return CURL_SEEKFUNC_CANTSEEK;
+    t->read = (uint64_t)offset;
+    return CURL_SEEKFUNC_OK;
+}
+
 /* No control characters: a line break would be a header of somebody else's. */
 static bool is_one_line(const char *text)
 {
@@ -253,6 +289,10 @@ static int make_headers(struct transfer *t, struct sk_err *err)
     bool has_type = false;
     char range[48];
 
+    if (r->basic_user && (!is_one_line(r->basic_user) || strchr(r->basic_user, ':') ||
+                          (r->basic_password && !is_one_line(r->basic_password))))
+        return sk_fail(err, SK_INVALID,
+                       "a user name or password has a character that cannot be sent");
     for (const char *const *h = r->headers; h && *h; h++) {
         has_type = has_type || strncasecmp(*h, "content-type:", 13) == 0;
         if ((t->x->is_trusted || !is_secret(*h)) && add_line(t, *h, err) < 0)
@@ -282,6 +322,14 @@ static CURLcode set_method(struct transfer *t)
 
     if (strcmp(x->method, "HEAD") == 0) {
         SET(CURLOPT_NOBODY, 1L);
+    } else if (t->file >= 0) {
+        SET(CURLOPT_UPLOAD, 1L);
+        SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)x->request->body_len);
+        SET(CURLOPT_READFUNCTION, give_body);
+        SET(CURLOPT_READDATA, t);
+        SET(CURLOPT_SEEKFUNCTION, seek_body);
+        SET(CURLOPT_SEEKDATA, t);
+        SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)PIECE_BYTES);
     } else if (x->has_body) {
         SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->request->body_len);
         SET(CURLOPT_POSTFIELDS, x->request->body ? x->request->body : "");
@@ -291,10 +339,29 @@ static CURLcode set_method(struct transfer *t)
     return code;
 }
 
+static CURLcode set_login(struct transfer *t)
+{
+    const struct sk_fetch_request *r = t->x->request;
+    CURLcode code = CURLE_OK;
+
+    if (!r->basic_user || !t->x->is_trusted)
+        return code;
+    SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+    SET(CURLOPT_USERNAME, r->basic_user);
+    SET(CURLOPT_PASSWORD, r->basic_password ? r->basic_password : "");
+    return code;
+}
+
 static CURLcode set_options(struct transfer *t)
 {
     const struct sk_fetch_options *o = t->x->opts;
     CURLcode code = set_method(t);
+
+    if (code == CURLE_OK)
+        code = set_login(t);
+    /* Refused (43) while the handle still has the buffer of a request whose host was not found;
+     * that one is as large. So the result says nothing. */
+    (void)t->lib->curl_easy_setopt(t->handle, CURLOPT_BUFFERSIZE, (long)PIECE_BYTES);
 
     SET(CURLOPT_URL, t->x->url->text);
     SET(CURLOPT_HTTPHEADER, t->headers);
@@ -306,7 +373,6 @@ static CURLcode set_options(struct transfer *t)
         SET(CURLOPT_CAINFO, o->ca_file);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_ms);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(CURLOPT_BUFFERSIZE, (long)PIECE_BYTES);
     SET(CURLOPT_NOSIGNAL, 1L); /* other threads have signals of their own */
     SET(CURLOPT_ERRORBUFFER, t->reason);
     SET(CURLOPT_HEADERFUNCTION, take_header);
@@ -377,6 +443,18 @@ static int judge(struct transfer *t, CURLcode code, struct sk_err *err)
     return -1;
 }
 
+static int open_body(struct transfer *t, struct sk_err *err)
+{
+    const struct sk_exchange *x = t->x;
+
+    if (!x->has_body || !x->request->body_path)
+        return 0;
+    t->file = open(x->request->body_path, O_RDONLY | O_CLOEXEC);
+    if (t->file < 0)
+        return sk_fail_errno(err, "'%s'", x->request->body_path);
+    return 0;
+}
+
 int sk_exchange(const struct sk_curl_api *lib, CURL *handle, struct sk_exchange *x,
                 struct sk_err *err)
 {
@@ -386,13 +464,14 @@ int sk_exchange(const struct sk_curl_api *lib, CURL *handle, struct sk_exchange 
                           .x = x,
                           .err = err,
                           .moved_ms = sk_now_ms(),
+                          .file = -1,
                           .head = SK_BUF_INIT(SK_FETCH_HEAD_BYTES) };
     CURLcode code;
 
     x->is_repeatable = x->was_sent = false;
     sk_fetch_answer_done(x->answer);
     x->answer->body.ceiling = SK_FETCH_BODY_BYTES;
-    if (make_headers(&t, err) < 0)
+    if (make_headers(&t, err) < 0 || open_body(&t, err) < 0)
         return -1;
     lib->curl_easy_reset(handle); /* its connections stay */
     code = set_options(&t);

@@ -303,8 +303,9 @@ int sk_fetch_do(struct sk_fetch *f, const struct sk_fetch_request *r, struct sk_
     SK_AUTO(step_done)
     struct step s = { .method = r->method ? r->method : "GET",
                       .is_trusted = true,
-                      .has_body = r->body || (r->method && (strcmp(r->method, "POST") == 0 ||
-                                                            strcmp(r->method, "PUT") == 0)) };
+                      .has_body = r->body || r->body_path ||
+                                  (r->method && (strcmp(r->method, "POST") == 0 ||
+                                                 strcmp(r->method, "PUT") == 0)) };
 
     *out = (struct sk_fetch_answer){ 0 };
     if (!is_method(s.method))

@@ -5,8 +5,8 @@
  * HTTPS with the system's certificates, those of CURL_CA_BUNDLE or SSL_CERT_FILE, or `ca_file`;
  * proxies by the usual environment variables (https_proxy, http_proxy, no_proxy). Addresses: https
  * and http, without user name and password. Redirects are followed, never from https to http; what
- * is secret (the bearer, headers Authorization and Cookie) does not leave the first address's
- * origin, which is scheme, host and port.
+ * is secret (bearer, user and password, headers Authorization and Cookie) does not leave the first
+ * address's origin, which is scheme, host and port.
  *
  * Errors: SK_NOT_FOUND (404), SK_UNAUTHENTICATED (401), SK_DENIED (403; https to http), SK_REMOTE
  * (another status, with the server's own words as far as they are text; too many redirects),
@@ -48,9 +48,14 @@ struct sk_fetch_request {
     const char *method; /* NULL: GET */
     const char *url;
     const char *bearer;         /* token, NULL: none; never in an error text */
+    const char *basic_user;     /* without ':'; NULL: none. Not beside a bearer */
+    const char *basic_password; /* NULL: empty; never in an error text */
     const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
     const void *body;           /* sent from where it is; a mapped file costs no memory */
     size_t body_len;
+    const char *body_path; /* instead of body: body_len bytes of this file from body_offset, read
+                              piece by piece */
+    uint64_t body_offset;
     uint64_t range_from; /* 0: all; else Range: bytes=N-, and status 206 if the server agrees */
     bool stay; /* do not follow redirects to another origin: the answer with its Location is the
                   result */

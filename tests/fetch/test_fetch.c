@@ -4,6 +4,7 @@
 #include "harness/alloc_fail.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -105,6 +106,26 @@ static void nobody_there(void **state)
     assert_non_null(strstr(err.text, "Failed to connect"));
 }
 
+/* The second try finds the handle as a failed search for a host leaves it: with its buffer. */
+static void no_such_host(void **state)
+{
+    (void)state;
+    char host[128] = "http://"; /* a label of 64 is too long for DNS: nobody is asked */
+
+    memset(host + 7, 'a', 64);
+    for (unsigned retries = 0; retries < 2; retries++) {
+        SK_OWN(sk_fetch_free) struct sk_fetch *f = client(retries);
+        for (int i = 0; i < 2; i++) {
+            SK_AUTO(sk_fetch_answer_done) struct sk_fetch_answer a = { 0 };
+            struct sk_err err = SK_ERR_INIT;
+            struct sk_fetch_request r = { .url = host };
+            assert_int_equal(sk_fetch_do(f, &r, &a, &err), -1);
+            if (err.code != SK_IO || !strstr(err.text, "Could not resolve host"))
+                fail_msg("%u retries, request %d: %s", retries, i, err.text);
+        }
+    }
+}
+
 static void bad_requests(void **state)
 {
     (void)state;
@@ -114,6 +135,8 @@ static void bad_requests(void **state)
         { .url = "http://127.0.0.1/", .method = "get" },
         { .url = "http://127.0.0.1/", .method = "GET / HTTP/1.1\r\nX:" },
         { .url = "http://127.0.0.1/", .method = "" },
+        { .url = "http://127.0.0.1/", .basic_user = "me:x", .basic_password = "secret" },
+        { .url = "http://127.0.0.1/", .basic_user = "me", .basic_password = "secret\n" },
     };
     SK_OWN(sk_fetch_free) struct sk_fetch *f = client(0);
 
@@ -199,6 +222,34 @@ static void secrets_stay(void **state)
     assert_null(strstr(second->requests[0], "secret"));
     assert_null(strstr(first->requests[1], "secret"));
     assert_non_null(strstr(second->requests[0], "X-Own: o"));
+}
+
+/* Likewise a user and a password. */
+static void logins_stay(void **state)
+{
+    (void)state;
+    char there[256], url[256];
+    const char *first_replies[] = { there, OK, NULL }, *second_replies[] = { OK, NULL };
+    SK_OWN(sk_loopback_free) struct sk_loopback *first = sk_loopback_start(first_replies);
+    SK_OWN(sk_loopback_free) struct sk_loopback *second = sk_loopback_start(second_replies);
+    SK_OWN(sk_fetch_free) struct sk_fetch *f = client(0);
+    SK_AUTO(sk_fetch_answer_done) struct sk_fetch_answer a = { 0 }, b = { 0 };
+    struct sk_err err = SK_ERR_INIT;
+
+    (void)snprintf(there, sizeof there, HEAD("307 T") "Location: http://127.0.0.1:%d/\r\n\r\n",
+                   second->port);
+    struct sk_fetch_request r = { .url = sk_loopback_url(first, "/a", url),
+                                  .basic_user = "user",
+                                  .basic_password = "pass:word" };
+    assert_int_equal(sk_fetch_do(f, &r, &a, &err), 0);
+    r = (struct sk_fetch_request){ .url = url };
+    assert_int_equal(sk_fetch_do(f, &r, &b, &err), 0);
+    sk_loopback_stop(first);
+    sk_loopback_stop(second);
+    assert_non_null(
+        strstr(first->requests[0], "\r\nAuthorization: Basic dXNlcjpwYXNzOndvcmQ=\r\n"));
+    assert_null(strstr(second->requests[0], "Authorization"));
+    assert_null(strstr(first->requests[1], "Authorization")); /* the next request has its own */
 }
 
 static void staying(void **state)
@@ -460,6 +511,104 @@ static void headers_by_name(void **state)
     assert_null(sk_fetch_header(&none, "etag", out, sizeof out));
 }
 
+/* ---- bodies from files ---- */
+
+static void make_file(char *path, size_t len)
+{
+    struct sk_err err = SK_ERR_INIT;
+    char bytes[6000];
+
+    assert_true(len <= sizeof bytes);
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = (char)('a' + i % 26);
+    (void)snprintf(path, 64, "/tmp/skerry-fetch-XXXXXX");
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    if (sk_file_write(path, bytes, len, 0600, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static void bodies_from_files(void **state)
+{
+    (void)state;
+
+    static const struct {
+        const char *method, *reply;
+        uint64_t offset;
+        size_t len;
+        unsigned requests;
+    } rows[] = {
+        { "PUT", OK, 0, 6000, 1 },
+        { "PATCH", OK, 26, 5000, 1 },
+        { "POST", OK, 6000, 0, 1 },
+        { "PUT", HEAD("307 T") "Location: /y\r\n\r\n", 52, 100, 2 }, /* sent again, from its start
+                                                                      */
+        { "PUT", HEAD("503 B") "Retry-After: 0\r\n\r\n", 52, 100, 2 },
+    };
+
+    char path[64];
+
+    make_file(path, 6000);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *replies[] = { rows[i].reply, OK, NULL };
+        SK_OWN(sk_loopback_free) struct sk_loopback *s = NULL;
+        SK_AUTO(sk_fetch_answer_done) struct sk_fetch_answer a = { 0 };
+        struct sk_err err = SK_ERR_INIT;
+        struct sk_fetch_request r = { .method = rows[i].method,
+                                      .body_path = path,
+                                      .body_offset = rows[i].offset,
+                                      .body_len = rows[i].len };
+        if (ask(r, replies, 1, &s, &a, &err) < 0)
+            fail_msg("row %zu: %s", i, err.text);
+        assert_int_equal(s->count, rows[i].requests);
+        for (unsigned k = 0; k < s->count; k++) {
+            char length[64];
+            (void)snprintf(length, sizeof length, "\r\nContent-Length: %zu\r\n", rows[i].len);
+            const char *body = strstr(s->requests[k], "\r\n\r\n");
+            if (!body || !strstr(s->requests[k], length) || strlen(body + 4) != rows[i].len ||
+                strstr(s->requests[k], "Expect") || strstr(s->requests[k], "chunked"))
+                fail_msg("row %zu: %s", i, s->requests[k]);
+            assert_int_equal(strncmp(s->requests[k], rows[i].method, strlen(rows[i].method)), 0);
+            for (size_t at = 0; at < rows[i].len; at++)
+                if (body[4 + at] != (char)('a' + (rows[i].offset + at) % 26))
+                    fail_msg("row %zu: byte %zu", i, at);
+        }
+    }
+    (void)unlink(path);
+}
+
+static void files_that_fail(void **state)
+{
+    (void)state;
+    char path[64];
+
+    make_file(path, 100);
+
+    const struct {
+        const char *path, *text;
+        size_t len;
+    } rows[] = {
+        { "/nonexistent/file", "'/nonexistent/file': No such file or directory", 5 },
+        { path, "has become shorter than 101 bytes", 101 },
+        { "/tmp", "Is a directory", 5 },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *replies[] = { OK, NULL };
+        SK_OWN(sk_loopback_free) struct sk_loopback *s = NULL;
+        SK_AUTO(sk_fetch_answer_done) struct sk_fetch_answer a = { 0 };
+        struct sk_err err = SK_ERR_INIT;
+        struct sk_fetch_request r = { .method = "PUT",
+                                      .body_path = rows[i].path,
+                                      .body_len = rows[i].len };
+        assert_int_equal(ask(r, replies, 1, &s, &a, &err), -1);
+        if (!strstr(err.text, rows[i].text))
+            fail_msg("row %zu: %s", i, err.text);
+    }
+    (void)unlink(path);
+}
+
 static int whole_request(void *ctx, struct sk_err *err)
 {
     static const char *const headers[] = { "X: y", NULL };
@@ -490,13 +639,24 @@ static void allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(errors_in_words), cmocka_unit_test(nobody_there),
-        cmocka_unit_test(bad_requests),    cmocka_unit_test(redirects),
-        cmocka_unit_test(secrets_stay),    cmocka_unit_test(staying),
-        cmocka_unit_test(second_tries),    cmocka_unit_test(as_long_as_asked),
-        cmocka_unit_test(sinks),           cmocka_unit_test(sink_that_refuses),
-        cmocka_unit_test(stopping),        cmocka_unit_test(large_answers_need_a_sink),
-        cmocka_unit_test(headers_by_name), cmocka_unit_test(allocations),
+        cmocka_unit_test(errors_in_words),
+        cmocka_unit_test(nobody_there),
+        cmocka_unit_test(no_such_host),
+        cmocka_unit_test(logins_stay),
+        cmocka_unit_test(bodies_from_files),
+        cmocka_unit_test(files_that_fail),
+        cmocka_unit_test(bad_requests),
+        cmocka_unit_test(redirects),
+        cmocka_unit_test(secrets_stay),
+        cmocka_unit_test(staying),
+        cmocka_unit_test(second_tries),
+        cmocka_unit_test(as_long_as_asked),
+        cmocka_unit_test(sinks),
+        cmocka_unit_test(sink_that_refuses),
+        cmocka_unit_test(stopping),
+        cmocka_unit_test(large_answers_need_a_sink),
+        cmocka_unit_test(headers_by_name),
+        cmocka_unit_test(allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
