@@ -181,7 +181,7 @@ static int find_children(struct sk_tx *tx, const char *folder, struct children *
         SK_OWN(sk_stmt_end) struct sk_stmt *s = NULL;
         if (sk_tx_query(tx, &s, err,
                         "SELECT path, size FROM artifact JOIN blob USING(digest) "
-                        "WHERE path > ?1 AND path < ?2 ORDER BY path",
+                        "WHERE path >= ?1 AND path < ?2 ORDER BY path",
                         "ss", r.from, r.to) < 0)
             return -1;
         int more = 0;

@@ -154,7 +154,9 @@ static int count_strays(struct verify *v, const char *folder, struct sk_err *err
         if (has < 0)
             return -1;
         SK_OWN(free) char *file = sk_path_join(path, dir.names[i]);
-        if (has > 0 || !file || stat(file, &st) < 0)
+        if (!file)
+            return sk_nomem(err);
+        if (has > 0 || stat(file, &st) < 0)
             continue;
         v->out->strays++;
         v->out->stray_bytes += (uint64_t)st.st_size;
