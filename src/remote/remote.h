@@ -31,7 +31,11 @@ struct sk_context {
     char user[128];
 };
 
-/* name: a context, or a URL; NULL: SKERRY_HUB, else the current one. */
+/* Takes "https://hub:8443", "hub:8443" or "hub" (https, port 8443) apart into url and host. http is
+ * for addresses of this machine only. SK_INVALID. */
+int sk_context_set_url(struct sk_context *c, const char *text, struct sk_err *err) SK_CHECK;
+/* name: a context, or a URL; NULL: SKERRY_HUB, else the current one. SK_NOT_FOUND when there is
+ * none. *out: sk_context_done. */
 int sk_context_load(const char *name, struct sk_context *out, struct sk_err *err) SK_CHECK;
 void sk_context_done(struct sk_context *c);
 /* Saves under its name and makes it current. ca_pem NULL: the system's certificates. */
@@ -63,9 +67,9 @@ void sk_url_escape(struct sk_buf *b, const char *text);
 
 typedef bool sk_remote_progress(void *ctx, const char *what, uint64_t done, uint64_t total);
 /* A file becomes a blob of the hub, unless it is there (HEAD /api/v1/blobs/<digest>): POST
- * /api/v1/uploads, one PATCH with all that is missing (the hub would hash again what it has for each
- * further one), after a cut GET for the size and the next PATCH from there, PUT ?digest= in the
- * end. */
+ * /api/v1/uploads, one PATCH with all that is missing (the hub would hash again what it has for
+ * each further one), after a cut GET for the size and the next PATCH from there, PUT ?digest= in
+ * the end. */
 int sk_remote_upload(struct sk_remote *r, const char *path, const char *digest, uint64_t size,
                      sk_remote_progress *progress, void *ctx, struct sk_err *err) SK_CHECK;
 /* GET /api/v1/blobs/<digest> into path (path + ".part" is gone on from). */
