@@ -1,0 +1,105 @@
+/* test_accounts.c - times of use: collected, written down in time and at the end; two threads at
+ * one set of accounts. */
+#include "fixture.h"
+
+#include "base/clock.h"
+#include "base/thread.h"
+
+static int use(struct fixture *f, const char *token)
+{
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_who who;
+    char header[128];
+    (void)snprintf(header, sizeof header, "Bearer %s", token);
+    const struct sk_credentials c = { .authorization = header, .peer = "192.0.2.1:1" };
+    return sk_accounts_check(f->accounts, &c, &who, &err);
+}
+
+static void uses_are_written_down(void **state)
+{
+    struct fixture *f = *state;
+    struct sk_err err = SK_ERR_INIT;
+    char token[SK_TOKEN_TEXT];
+    int64_t start_ms = (int64_t)sk_wall_ms();
+    make_token(f, "a", SK_ROLE_READER, 0, token, NULL);
+    assert_int_equal(use(f, token), 0);
+    assert_int_equal(number(f, "SELECT used_ms FROM token"), 0); /* a request costs no write */
+    assert_int_equal(sk_accounts_flush(f->accounts, &err), 0);
+    int64_t first_ms = number(f, "SELECT used_ms FROM token");
+    assert_true(first_ms >= start_ms);
+    assert_int_equal(sk_accounts_flush(f->accounts, &err), 0);
+    while ((int64_t)sk_wall_ms() <= first_ms)
+        ;
+    assert_int_equal(use(f, token), 0);
+    fixture_reopen(f);
+    assert_true(number(f, "SELECT used_ms FROM token") > first_ms);
+}
+
+/* More than one transaction's worth. */
+static void many_uses(void **state)
+{
+    struct fixture *f = *state;
+    struct sk_err err = SK_ERR_INIT;
+    for (unsigned i = 0; i < 600; i++) {
+        struct sk_token_row row = { .token = { .role = SK_ROLE_READER } };
+        SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+        (void)snprintf(row.token.id, sizeof row.token.id, "%016x", i * 2654435761u);
+        assert_int_equal(sk_db_begin(f->accounts->db, SK_DB_WRITE, &tx, &err), 0);
+        if (sk_tx_run(tx, &err,
+                      "INSERT INTO token(id, user, note, role, secret_sha256, created_ms, "
+                      "expires_ms) VALUES(?1, 'u', '', 'reader', printf('%064d', 0), 1, 0)",
+                      "s", row.token.id) < 0)
+            fail_msg("%s", err.text);
+        assert_int_equal(sk_tx_commit(&tx, &err), 0);
+        sk_cache_put(&f->accounts->cache, &row, sk_now_ms());
+        sk_cache_used(&f->accounts->cache, row.token.id, 7);
+    }
+    assert_int_equal(sk_accounts_flush(f->accounts, &err), 0);
+    assert_int_equal(number(f, "SELECT count(*) FROM token WHERE used_ms = 7"), 600);
+}
+
+struct hammer {
+    struct fixture *f;
+    const char *token;
+    unsigned wrong;
+};
+
+static void *hammer(void *arg)
+{
+    struct hammer *h = arg;
+    struct sk_err err = SK_ERR_INIT;
+    for (int i = 0; i < 300; i++) {
+        h->wrong += use(h->f, h->token) < 0;
+        (void)use(h->f, "skt_0000000000000000_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+        if (i % 50 == 0)
+            h->wrong += sk_accounts_flush(h->f->accounts, &err) < 0;
+    }
+    return NULL;
+}
+
+static void threads_share_it(void **state)
+{
+    struct fixture *f = *state;
+    struct sk_err err = SK_ERR_INIT;
+    char token[SK_TOKEN_TEXT];
+    pthread_t threads[4];
+    struct hammer h[4];
+    make_token(f, "a", SK_ROLE_READER, 0, token, NULL);
+    for (size_t i = 0; i < 4; i++) {
+        h[i] = (struct hammer){ f, token, 0 };
+        assert_int_equal(sk_thread_start(&threads[i], "hammer", hammer, &h[i], &err), 0);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        (void)pthread_join(threads[i], NULL);
+        assert_int_equal(h[i].wrong, 0);
+    }
+}
+
+#define ROW(test) cmocka_unit_test_setup_teardown(test, fixture_make, fixture_remove)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { ROW(uses_are_written_down), ROW(many_uses),
+                                        ROW(threads_share_it) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
