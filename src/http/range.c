@@ -39,8 +39,8 @@ enum sk_range sk_range_parse(const char *text, uint64_t size, uint64_t *offset, 
     bool has_last = take_number(&text, &last);
     if (text[strspn(text, " \t")] != '\0' || (!has_first && !has_last))
         return SK_RANGE_ALL;
-    if (has_first && has_last && last < first)
-        return SK_RANGE_ALL;
+    if (has_first && has_last && last < first) /* may be ignored or refused; OCI wants it refused */
+        return SK_RANGE_NONE;
     if (!has_first) { /* the last bytes */
         if (last == 0 || size == 0)
             return SK_RANGE_NONE;
