@@ -79,26 +79,6 @@ def serve(home):
     assert not complaints, "\n".join(complaints)
 
 
-@pytest.fixture
-def hub(home):
-    """hub(*args, host=..., hostnames=..., ready=True) makes a hub and runs it; all are stopped and must end cleanly."""
-    hubs = []
-
-    def start(*args, **kwargs):
-        hubs.append(Hub(os.path.join(home, f"hub-{len(hubs)}"), *args, **kwargs))
-        return hubs[-1]
-
-    yield start
-    complaints = []
-    for h in hubs:
-        try:
-            if h.process.returncode is None:
-                h.stop()
-        except AssertionError as e:
-            complaints.append(str(e))
-    assert not complaints, "\n".join(complaints)
-
-
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
     """A hub that the tests of one file share: url, ca, tokens["owner"|"reader"|...], data_dir, get(), cli(), ..."""

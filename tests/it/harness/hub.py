@@ -5,11 +5,15 @@
         subprocess.run(["curl", "--cacert", hub.ca, "-u", "x:" + hub.tokens["publisher"], hub.url + "/v2/"])
 """
 
+import base64
+import hashlib
+import hmac
 import os
 import re
 import signal
 import subprocess
 import time
+import urllib.parse
 
 import requests
 
@@ -19,6 +23,13 @@ ROLES = ("reader", "publisher", "deployer")
 START_S = 60
 STOP_S = 60
 READY = re.compile(r"hub_ready url=(\S+)")
+
+
+def sas(host, device, key, life_s=3600):
+    """The SAS token of a device: what IoT Hub's SDKs make of its key."""
+    resource, end = urllib.parse.quote(f"{host}/devices/{device}", safe=""), str(int(time.time()) + life_s)
+    signature = hmac.new(base64.b64decode(key), f"{resource}\n{end}".encode(), hashlib.sha256).digest()
+    return f"SharedAccessSignature sr={resource}&sig={urllib.parse.quote(base64.b64encode(signature), safe='')}&se={end}"
 
 
 class Hub:
@@ -145,6 +156,19 @@ class Hub:
         answer = self.post("/api/v1/tokens", json={"user": user, "role": role, **more})
         assert answer.status_code == 201, answer.text
         return answer.json()["secret"]
+
+    def create_device(self, name, repositories=()):
+        """One that may pull these; its SAS token, which is its password too."""
+        made = self.put(f"/api/v1/devices/{name}", json={})
+        assert made.status_code == 200, made.text
+        allowed = self.put(f"/api/v1/devices/{name}/pulls", json={"repositories": list(repositories)})
+        assert allowed.status_code == 200, allowed.text
+        return sas(self.host, name, made.json()["primary_key"])
+
+    def verify(self):
+        """`skerry hub verify`, which must find nothing wrong."""
+        done = program.run("hub", "verify", "--data-dir", self.data_dir, home=self.home)
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def audit(self, **params):
         answer = self.get("/api/v1/audit", params=params)
