@@ -38,23 +38,26 @@ static int sync_path(const char *path, int flags, struct sk_err *err)
     return 0;
 }
 
-static int sync_folder_of(const char *path, struct sk_err *err)
+/* malloc'd folder part of path. */
+static char *folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    SK_OWN(free) char *dir = !slash ? strdup(".") : strndup(path, (size_t)(slash - path) + 1);
 
-    return dir ? sync_path(dir, O_RDONLY | O_DIRECTORY, err) : sk_nomem(err);
+    return !slash ? strdup(".") : strndup(path, (size_t)(slash - path) + 1);
 }
 
 int sk_db_backup(struct sk_db *db, const char *path, struct sk_err *err)
 {
     SK_OWN(sk_db_conn_close) struct conn *c = NULL;
     SK_AUTO(sk_buf_done) struct sk_buf temp = SK_BUF_INIT(PATH_MAX);
+    SK_OWN(free) char *folder = folder_of(path);
     struct stat st;
 
     sk_buf_fmt(&temp, "%s.new", path);
     if (!sk_buf_ok(&temp))
         return sk_buf_fail(&temp, err);
+    if (!folder)
+        return sk_nomem(err);
     if (lstat(path, &st) == 0)
         return sk_fail(err, SK_EXISTS, "'%s' exists", path);
     if (unlink(temp.data) < 0 && errno != ENOENT)
@@ -74,7 +77,7 @@ int sk_db_backup(struct sk_db *db, const char *path, struct sk_err *err)
         (void)unlink(temp.data);
         return -1;
     }
-    return sync_folder_of(path, err);
+    return sync_path(folder, O_RDONLY | O_DIRECTORY, err);
 }
 
 int sk_db_check(struct sk_db *db, struct sk_err *err)
