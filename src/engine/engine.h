@@ -43,6 +43,9 @@ struct sk_engine_options {
 
 int sk_engine_open(const struct sk_engine_options *opts, struct sk_engine **out,
                    struct sk_err *err) SK_CHECK;
+/* The file of the library that sk_engine_open would load; named: as `library` above. *out: free().
+ */
+int sk_engine_library(const char *named, char **out, struct sk_err *err) SK_CHECK;
 void sk_engine_close(struct sk_engine *e);
 SK_DEFINE_OWN(struct sk_engine, sk_engine_close);
 /* "onnxruntime 1.32.0", static for the engine's life. */

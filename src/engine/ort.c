@@ -185,6 +185,23 @@ static void *load_library(const char *named, struct sk_err *err)
     }
 }
 
+int sk_engine_library(const char *named, char **out, struct sk_err *err)
+{
+    void *handle = load_library(named, err);
+    struct link_map *map = NULL;
+    char *path;
+
+    if (!handle)
+        return -1;
+    if (dlinfo(handle, RTLD_DI_LINKMAP, &map) != 0)
+        return sk_fail(err, SK_BUG, "the loader does not say where ONNX Runtime is");
+    path = realpath(map->l_name, NULL);
+    if (!path)
+        return sk_fail_errno(err, "'%s'", map->l_name);
+    *out = path;
+    return 0;
+}
+
 /* dlsym gives an object pointer for a function; POSIX makes the copy below work. */
 static int copy_api(void *handle, struct sk_ort_engine *e, struct sk_err *err)
 {

@@ -74,6 +74,25 @@ static void the_environment_names_one(void **state)
     free(saved);
 }
 
+/* The file, without links; a folder is looked into as for an engine. */
+static void where_the_library_is(void **state)
+{
+    struct sk_err err = SK_ERR_INIT;
+    char *path = NULL, *again = NULL;
+
+    (void)state;
+    assert_int_equal(sk_engine_library(NULL, &path, &err), 0);
+    assert_int_equal(path[0], '/');
+    assert_non_null(strstr(path, "/libonnxruntime.so"));
+    assert_true(sk_is_file(path));
+    assert_int_equal(sk_engine_library(path, &again, &err), 0);
+    assert_string_equal(path, again);
+    free(path);
+    free(again);
+    assert_int_equal(sk_engine_library("/nonexistent/lib.so", &again, &err), -1);
+    assert_int_equal(err.code, SK_UNSUPPORTED);
+}
+
 /* [engine-4] */
 static void an_open_engine_says_what_it_is(void **state)
 {
@@ -150,6 +169,7 @@ static void engines_open_and_close_often(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(where_the_library_is),
         cmocka_unit_test(a_named_library_must_work),
         cmocka_unit_test(the_environment_names_one),
         cmocka_unit_test(an_open_engine_says_what_it_is),
