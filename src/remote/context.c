@@ -1,122 +1,175 @@
 /*
- * context.c - where hubs are remembered: one folder each, files of our own user only.
+ * context.c - the hubs that this user has logged in to.
  *
- *     ~/.config/skerry/current               the name of the one that is used
- *     ~/.config/skerry/contexts/NAME/        hub.json {"url", "user"}, ca.pem, token
+ *     contexts/NAME/hub.json   {"url": ..., "user": ...}
+ *     contexts/NAME/ca.pem     whom to trust; absent: the system's certificates
+ *     contexts/NAME/token      one line
+ *     current                  a name, one line
+ *
+ * Each file is replaced whole. A context that is written anew loses its token first, so that a
+ * crash in between never leaves a token beside another hub's address.
  */
-#include "base/file.h"
-#include "base/str.h"
 #include "remote/remote_priv.h"
 
+#include "base/file.h"
+#include "base/str.h"
+#include "json/json.h"
+
+#include <ctype.h>
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
-enum {
-    PORT = 8443,
-    TOKEN_BYTES = 4096,
-    NAME_MAX_BYTES = 63
-};
+static const char NO_HUB[] = "no hub: run 'skerry login HUB', or set SKERRY_HUB";
 
-/* ---- names and addresses ---- */
-
-static bool is_name(const char *text)
+static const char *environment(const char *name)
 {
-    size_t len = strlen(text);
-
-    if (len == 0 || len > NAME_MAX_BYTES || text[0] == '.' || text[0] == '-')
-        return false;
-    return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == len;
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
 }
 
-static bool is_this_machine(const char *host)
+/* ---- where ---- */
+
+static int config_dir(struct sk_buf *out, struct sk_err *err)
 {
-    return strncmp(host, "127.", 4) == 0 || strncmp(host, "localhost", 9) == 0 ||
-           strncmp(host, "[::1]", 5) == 0;
+    const char *own = environment("SKERRY_CONFIG_DIR");
+    const char *xdg = environment("XDG_CONFIG_HOME");
+    const char *home = environment("HOME");
+
+    if (own)
+        sk_buf_str(out, own);
+    else if (xdg)
+        sk_buf_fmt(out, "%s/skerry", xdg);
+    else if (home)
+        sk_buf_fmt(out, "%s/.config/skerry", home);
+    else
+        return sk_fail(err, SK_NOT_FOUND, "no place for contexts: set HOME or SKERRY_CONFIG_DIR");
+    return sk_buf_ok(out) ? 0 : sk_buf_fail(out, err);
 }
 
-/* HOST, HOST:PORT, [V6]:PORT: letters that an address can have. */
-static int check_host(const char *host, struct sk_err *err)
+/* malloc'd path of a file in a context's folder, of the folder (file NULL), or of all (name NULL).
+ */
+static int path_of(const char *name, const char *file, char **out, struct sk_err *err)
 {
-    static const char OK[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]";
+    SK_AUTO(sk_buf_done) struct sk_buf b = SK_BUF_INIT(8192);
 
-    if (!*host || strspn(host, OK) != strlen(host) || strlen(host) > 255)
-        return sk_fail(err, SK_INVALID, "'%.200s' is no hub: https://HOST[:PORT] is needed", host);
-    return 0;
-}
-
-static bool has_port(const char *host)
-{
-    const char *after = strrchr(host, ']');
-
-    return strchr(after ? after : host, ':') != NULL;
-}
-
-int sk_context_set_url(struct sk_context *c, const char *text, struct sk_err *err)
-{
-    const char *sep = strstr(text, "://");
-    const char *host = sep ? sep + 3 : text;
-    bool is_plain = sep && strncmp(text, "http://", 7) == 0;
-    char bare[300];
-    size_t len = strlen(host);
-
-    if (sep && !is_plain && strncmp(text, "https://", 8) != 0)
-        return sk_fail(err, SK_INVALID, "'%.200s': a hub is reached by https", text);
-    while (len > 0 && host[len - 1] == '/')
-        len--;
-    (void)snprintf(bare, sizeof(bare), "%.*s", (int)(len < 290 ? len : 290), host);
-    if (check_host(bare, err) < 0)
+    if (config_dir(&b, err) < 0)
         return -1;
-    if (is_plain && !is_this_machine(bare))
-        return sk_fail(err, SK_INVALID, "http://%s: without TLS only on this machine", bare);
-    (void)snprintf(c->host, sizeof(c->host), "%s", bare);
-    if (!has_port(bare))
-        (void)snprintf(c->host, sizeof(c->host), "%s:%d", bare, PORT);
-    (void)snprintf(c->url, sizeof(c->url), "%s://%s", is_plain ? "http" : "https", c->host);
+    sk_buf_str(&b, "/contexts");
+    if (name)
+        sk_buf_fmt(&b, "/%s", name);
+    if (file)
+        sk_buf_fmt(&b, "/%s", file);
+    if (!sk_buf_ok(&b))
+        return sk_buf_fail(&b, err);
+    *out = sk_buf_take(&b);
     return 0;
 }
 
-/* ---- folders ---- */
-
-static char *config_dir(struct sk_err *err)
+static int current_path(char **out, struct sk_err *err)
 {
-    const char *own = getenv("SKERRY_CONFIG_DIR"), *xdg = getenv("XDG_CONFIG_HOME");
-    const char *home = getenv("HOME");
-    SK_OWN(free) char *config = NULL;
-    char *out = NULL;
+    SK_AUTO(sk_buf_done) struct sk_buf b = SK_BUF_INIT(8192);
 
-    if (own && *own)
-        out = strdup(own);
-    else if (xdg && *xdg)
-        out = sk_path_join(xdg, "skerry");
-    else if (home && *home && (config = sk_path_join(home, ".config")))
-        out = sk_path_join(config, "skerry");
-    else if (!home || !*home)
-        (void)sk_fail(err, SK_NOT_FOUND,
-                      "no place for contexts: set HOME, XDG_CONFIG_HOME or SKERRY_CONFIG_DIR");
-    if (!out && (config || (home && *home)))
-        (void)sk_nomem(err);
-    return out;
+    if (config_dir(&b, err) < 0)
+        return -1;
+    sk_buf_str(&b, "/current");
+    if (!sk_buf_ok(&b))
+        return sk_buf_fail(&b, err);
+    *out = sk_buf_take(&b);
+    return 0;
 }
 
-/* <config>/contexts/<name>, or below it; malloc'd. */
-static char *context_path(const char *name, const char *file, struct sk_err *err)
+int sk_context_check_name(const char *name, struct sk_err *err)
 {
-    SK_OWN(free) char *config = config_dir(err);
-    SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(8192);
+    size_t len = strlen(name);
 
-    if (!config)
-        return NULL;
-    sk_buf_fmt(&path, "%s/contexts/%s%s%s", config, name, *file ? "/" : "", file);
-    if (!sk_buf_ok(&path)) {
-        (void)sk_buf_fail(&path, err);
-        return NULL;
-    }
-    return sk_buf_take(&path);
+    for (const char *p = name; *p; p++)
+        if (!isalnum((unsigned char)*p) && !strchr("._-", *p))
+            len = 0;
+    if (len == 0 || len > 63 || name[0] == '.' || name[0] == '-')
+        return sk_fail(err, SK_INVALID,
+                       "'%.80s' is no name for a context: letters, digits, '.', '_' and '-', at "
+                       "most 63",
+                       name);
+    return 0;
 }
 
 /* ---- reading ---- */
+
+/* One line of a small file without its end; *out stays NULL when there is no file. */
+static int read_line(const char *path, char **out, struct sk_err *err)
+{
+    SK_OWN(free) char *text = NULL;
+    size_t len = 0;
+
+    if (!sk_is_file(path))
+        return 0;
+    if (sk_file_read(path, SK_REMOTE_TOKEN_BYTES, &text, &len, err) < 0)
+        return -1;
+    text[strcspn(text, "\r\n")] = '\0';
+    if (*text)
+        *out = SK_TAKE(text);
+    return 0;
+}
+
+/* The current context's name into out[64]; "" when there is none. */
+static int read_current(char *out, struct sk_err *err)
+{
+    SK_OWN(free) char *path = NULL;
+    SK_OWN(free) char *name = NULL;
+
+    out[0] = '\0';
+    if (current_path(&path, err) < 0 || read_line(path, &name, err) < 0)
+        return -1;
+    if (!name)
+        return 0;
+    if (sk_context_check_name(name, err) < 0)
+        return sk_wrap(err, "%s", path);
+    (void)snprintf(out, 64, "%s", name);
+    return 0;
+}
+
+static int read_hub(const char *path, struct sk_context *c, struct sk_err *err)
+{
+    SK_OWN(sk_json_free) struct sk_json *doc = NULL;
+    const char *url = NULL, *user = "";
+
+    if (sk_json_file(path, &doc, err) < 0)
+        return -1;
+    if (sk_json_want_text(doc, "url", &url, err) < 0 ||
+        sk_json_want_text(doc, "user", &user, err) < 0)
+        return sk_wrap(err, "%s", path);
+    if (!url)
+        return sk_fail(err, SK_CORRUPT, "%s: 'url' is missing", path);
+    if (sk_context_set_url(c, url, err) < 0)
+        return sk_wrap(err, "%s", path);
+    (void)snprintf(c->user, sizeof c->user, "%s", user);
+    return 0;
+}
+
+/* A stored context. SK_NOT_FOUND: there is none of this name. */
+static int read_context(const char *name, struct sk_context *out, struct sk_err *err)
+{
+    SK_AUTO(sk_context_done) struct sk_context c = { 0 };
+    SK_OWN(free) char *hub = NULL;
+    SK_OWN(free) char *token = NULL;
+
+    if (sk_context_check_name(name, err) < 0 || path_of(name, "hub.json", &hub, err) < 0)
+        return -1;
+    if (!sk_is_file(hub))
+        return sk_fail(err, SK_NOT_FOUND,
+                       "no context '%s': 'skerry context list' shows those there are", name);
+    (void)snprintf(c.name, sizeof c.name, "%s", name);
+    if (read_hub(hub, &c, err) < 0 || path_of(name, "token", &token, err) < 0 ||
+        read_line(token, &c.token, err) < 0 || path_of(name, "ca.pem", &c.ca_file, err) < 0)
+        return -1;
+    if (!sk_is_file(c.ca_file)) {
+        free(c.ca_file);
+        c.ca_file = NULL;
+    }
+    *out = c;
+    c = (struct sk_context){ 0 };
+    return 0;
+}
 
 void sk_context_done(struct sk_context *c)
 {
@@ -124,231 +177,83 @@ void sk_context_done(struct sk_context *c)
     if (c->token)
         explicit_bzero(c->token, strlen(c->token));
     free(c->token);
-    c->ca_file = NULL;
-    c->token = NULL;
+    *c = (struct sk_context){ 0 };
 }
 
-static int replace(char **slot, const char *text, struct sk_err *err)
-{
-    char *copy = strdup(text);
+/* ---- finding ---- */
 
-    if (!copy)
-        return sk_nomem(err);
-    free(*slot);
-    *slot = copy;
-    return 0;
-}
-
-static int read_token(const char *path, char **out, struct sk_err *err)
-{
-    size_t len = 0;
-
-    if (sk_file_read(path, TOKEN_BYTES, out, &len, err) < 0)
-        return -1;
-    while (len > 0 && strchr(" \t\r\n", (*out)[len - 1]))
-        (*out)[--len] = '\0';
-    return 0;
-}
-
-static int read_saved(const char *name, struct sk_context *c, struct sk_err *err)
-{
-    SK_OWN(free) char *hub = context_path(name, "hub.json", err);
-    SK_OWN(free) char *ca = hub ? context_path(name, "ca.pem", err) : NULL;
-    SK_OWN(free) char *token = ca ? context_path(name, "token", err) : NULL;
-    SK_OWN(sk_json_free) struct sk_json *doc = NULL;
-
-    if (!token)
-        return -1;
-    if (!sk_is_file(hub))
-        return sk_fail(err, SK_NOT_FOUND, "there is no context '%s'; 'skerry context list' has all",
-                       name);
-    if (sk_json_file(hub, &doc, err) < 0)
-        return -1;
-    if (sk_context_set_url(c, sk_json_text(sk_json_get(doc, "url"), ""), err) < 0)
-        return sk_wrap(err, "%s", hub);
-    (void)snprintf(c->name, sizeof(c->name), "%s", name);
-    (void)snprintf(c->user, sizeof(c->user), "%s", sk_json_text(sk_json_get(doc, "user"), ""));
-    if (sk_is_file(ca) && replace(&c->ca_file, ca, err) < 0)
-        return -1;
-    return sk_is_file(token) ? read_token(token, &c->token, err) : 0;
-}
-
-/* The current context's name into out; "" when there is none. */
-static int current_name(char out[64], struct sk_err *err)
-{
-    SK_OWN(free) char *config = config_dir(err);
-    SK_OWN(free) char *path = config ? sk_path_join(config, "current") : NULL;
-    SK_OWN(free) char *text = NULL;
-    size_t len = 0;
-
-    out[0] = '\0';
-    if (!config)
-        return -1;
-    if (!path)
-        return sk_nomem(err);
-    if (!sk_is_file(path))
-        return 0;
-    if (sk_file_read(path, 256, &text, &len, err) < 0)
-        return -1;
-    text[strcspn(text, "\r\n")] = '\0';
-    (void)snprintf(out, 64, "%.63s", is_name(text) ? text : "");
-    return 0;
-}
-
-struct find {
+struct search {
     const char *url;
     char name[64];
 };
 
-static int same_url(void *ctx, const struct sk_context *c, bool is_current, struct sk_err *err)
+static int compare_url(void *ctx, const struct sk_context *c, bool is_current, struct sk_err *err)
 {
-    struct find *f = ctx;
+    struct search *s = ctx;
 
     (void)err;
-    if (strcmp(c->url, f->url) == 0 && (!f->name[0] || is_current))
-        (void)snprintf(f->name, sizeof(f->name), "%s", c->name);
+    if (strcmp(c->url, s->url) == 0 && (is_current || !s->name[0]))
+        memcpy(s->name, c->name, sizeof s->name);
     return 0;
 }
 
-/* A URL: the context that has it, so that CA and token come along; else bare. */
-static int load_url(const char *text, struct sk_context *c, struct sk_err *err)
+/* A URL: the context that has it, or one without a login. */
+static int find_url(const char *url, struct sk_context *out, struct sk_err *err)
 {
-    struct find f = { .name = "" };
+    struct sk_context c = { .name = "" };
+    struct search s = { .name = "" };
 
-    if (sk_context_set_url(c, text, err) < 0)
+    if (sk_context_set_url(&c, url, err) < 0)
         return -1;
-    f.url = c->url;
-    if (sk_context_list(same_url, &f, err) < 0)
+    s.url = c.url;
+    if (sk_context_list(compare_url, &s, err) < 0)
         return -1;
-    return f.name[0] ? read_saved(f.name, c, err) : 0;
+    if (s.name[0])
+        return read_context(s.name, out, err);
+    *out = c;
+    return 0;
+}
+
+/* Replaces *field by the variable's value, if it has one. */
+static int override(const char *variable, char **field, struct sk_err *err)
+{
+    const char *value = environment(variable);
+
+    if (!value)
+        return 0;
+    char *copy = strdup(value);
+    if (!copy)
+        return sk_nomem(err);
+    free(*field);
+    *field = copy;
+    return 0;
+}
+
+static int find(const char *name, struct sk_context *out, struct sk_err *err)
+{
+    char current[64];
+
+    if (!name)
+        name = environment("SKERRY_HUB");
+    if (!name) {
+        if (read_current(current, err) < 0)
+            return -1;
+        if (!current[0])
+            return sk_fail(err, SK_NOT_FOUND, "%s", NO_HUB);
+        name = current;
+    }
+    return strchr(name, ':') ? find_url(name, out, err) : read_context(name, out, err);
 }
 
 int sk_context_load(const char *name, struct sk_context *out, struct sk_err *err)
 {
-    SK_AUTO(sk_context_done) struct sk_context c = { .name = "" };
-    const char *env = getenv("SKERRY_HUB");
-    const char *token = getenv("SKERRY_TOKEN"), *ca = getenv("SKERRY_CA_FILE");
-    char current[64];
+    SK_AUTO(sk_context_done) struct sk_context c = { 0 };
 
-    if (!name)
-        name = env && *env ? env : NULL;
-    if (!name) {
-        if (current_name(current, err) < 0)
-            return -1;
-        if (!current[0])
-            return sk_fail(err, SK_NOT_FOUND,
-                           "no hub: run 'skerry login HUB', or set SKERRY_HUB and SKERRY_TOKEN");
-        name = current;
-    }
-    if (strchr(name, ':')
-            ? load_url(name, &c, err) < 0
-            : (!is_name(name) ? sk_fail(err, SK_INVALID, "'%.100s' is no context", name)
-                              : read_saved(name, &c, err)) < 0)
-        return -1;
-    if ((token && *token && replace(&c.token, token, err) < 0) ||
-        (ca && *ca && replace(&c.ca_file, ca, err) < 0))
+    if (find(name, &c, err) < 0 || override("SKERRY_TOKEN", &c.token, err) < 0 ||
+        override("SKERRY_CA_FILE", &c.ca_file, err) < 0)
         return -1;
     *out = c;
-    c = (struct sk_context){ .name = "" };
-    return 0;
-}
-
-/* ---- writing ---- */
-
-static int write_file(const char *name, const char *file, const char *bytes, size_t len,
-                      struct sk_err *err)
-{
-    SK_OWN(free) char *path = context_path(name, file, err);
-
-    return path ? sk_file_write(path, bytes, len, 0600, err) : -1;
-}
-
-static int forget_file(const char *name, const char *file, struct sk_err *err)
-{
-    SK_OWN(free) char *path = context_path(name, file, err);
-
-    if (!path)
-        return -1;
-    if (unlink(path) < 0 && errno != ENOENT)
-        return sk_fail(err, SK_IO, "%s: %s", path, strerror(errno));
-    return 0;
-}
-
-int sk_context_save(const struct sk_context *c, const char *ca_pem, size_t ca_len,
-                    struct sk_err *err)
-{
-    SK_OWN(free) char *folder = NULL;
-    SK_AUTO(sk_buf_done) struct sk_buf hub = SK_BUF_INIT(8192);
-
-    if (!is_name(c->name))
-        return sk_fail(err, SK_INVALID,
-                       "'%.100s': a context's name has letters, digits, '.', '_' and '-', 63 at "
-                       "most",
-                       c->name);
-    folder = context_path(c->name, "", err);
-    if (!folder || sk_mkdirs(folder, 0700, err) < 0)
-        return -1;
-    sk_buf_str(&hub, "{\n  \"url\": ");
-    sk_buf_json(&hub, c->url, strlen(c->url));
-    sk_buf_str(&hub, ",\n  \"user\": ");
-    sk_buf_json(&hub, c->user, strlen(c->user));
-    sk_buf_str(&hub, "\n}\n");
-    if (!sk_buf_ok(&hub))
-        return sk_buf_fail(&hub, err);
-    if ((ca_pem ? write_file(c->name, "ca.pem", ca_pem, ca_len, err)
-                : forget_file(c->name, "ca.pem", err)) < 0 ||
-        (c->token ? write_file(c->name, "token", c->token, strlen(c->token), err)
-                  : forget_file(c->name, "token", err)) < 0 ||
-        write_file(c->name, "hub.json", hub.data, hub.len, err) < 0)
-        return -1;
-    return sk_context_use(c->name, err);
-}
-
-int sk_context_use(const char *name, struct sk_err *err)
-{
-    SK_AUTO(sk_context_done) struct sk_context c = { .name = "" };
-    SK_OWN(free) char *config = NULL;
-    SK_OWN(free) char *path = NULL;
-    SK_AUTO(sk_buf_done) struct sk_buf line = SK_BUF_INIT(128);
-
-    if (!is_name(name))
-        return sk_fail(err, SK_INVALID, "'%.100s' is no context", name);
-    if (read_saved(name, &c, err) < 0)
-        return -1;
-    config = config_dir(err);
-    if (!config)
-        return -1;
-    path = sk_path_join(config, "current");
-    sk_buf_fmt(&line, "%s\n", name);
-    if (!path || !sk_buf_ok(&line))
-        return sk_nomem(err);
-    return sk_file_write(path, line.data, line.len, 0600, err);
-}
-
-int sk_context_delete(const char *name, struct sk_err *err)
-{
-    SK_OWN(free) char *folder = NULL;
-    SK_OWN(free) char *config = NULL;
-    SK_OWN(free) char *path = NULL;
-    char current[64];
-
-    if (!is_name(name))
-        return sk_fail(err, SK_INVALID, "'%.100s' is no context", name);
-    folder = context_path(name, "", err);
-    if (!folder || current_name(current, err) < 0)
-        return -1;
-    if (!sk_is_dir(folder))
-        return sk_fail(err, SK_NOT_FOUND, "there is no context '%s'", name);
-    if (sk_remove_tree(folder, err) < 0)
-        return -1;
-    if (strcmp(current, name) != 0)
-        return 0;
-    config = config_dir(err);
-    path = config ? sk_path_join(config, "current") : NULL;
-    if (!path)
-        return config ? sk_nomem(err) : -1;
-    if (unlink(path) < 0 && errno != ENOENT)
-        return sk_fail(err, SK_IO, "%s: %s", path, strerror(errno));
+    c = (struct sk_context){ 0 };
     return 0;
 }
 
@@ -356,24 +261,127 @@ int sk_context_list(int (*each)(void *ctx, const struct sk_context *c, bool is_c
                                 struct sk_err *err),
                     void *ctx, struct sk_err *err)
 {
-    SK_OWN(free) char *folder = context_path("", "", err);
     SK_AUTO(sk_dir_done) struct sk_dir dir = { 0 };
+    SK_OWN(free) char *all = NULL;
     char current[64];
 
-    if (!folder || current_name(current, err) < 0)
+    if (path_of(NULL, NULL, &all, err) < 0 || read_current(current, err) < 0)
         return -1;
-    if (!sk_is_dir(folder))
+    if (!sk_is_dir(all))
         return 0;
-    if (sk_dir_read(folder, &dir, err) < 0)
+    if (sk_dir_read(all, &dir, err) < 0)
         return -1;
     for (size_t i = 0; i < dir.count; i++) {
-        SK_AUTO(sk_context_done) struct sk_context c = { .name = "" };
-
-        if (!is_name(dir.names[i]))
-            continue;
-        if (read_saved(dir.names[i], &c, err) < 0 ||
-            each(ctx, &c, strcmp(current, dir.names[i]) == 0, err) < 0)
+        SK_AUTO(sk_context_done) struct sk_context c = { 0 };
+        struct sk_err why = SK_ERR_INIT;
+        if (read_context(dir.names[i], &c, &why) < 0)
+            continue; /* a folder of somebody else's, or half removed */
+        if (each(ctx, &c, strcmp(c.name, current) == 0, err) < 0)
             return -1;
     }
+    return 0;
+}
+
+/* ---- changing ---- */
+
+static int remove_file(const char *name, const char *file, struct sk_err *err)
+{
+    SK_OWN(free) char *path = NULL;
+
+    if (path_of(name, file, &path, err) < 0)
+        return -1;
+    if (unlink(path) < 0 && errno != ENOENT)
+        return sk_fail_errno(err, "'%s'", path);
+    return 0;
+}
+
+/* text NULL: no such file from now on. */
+static int put_file(const char *name, const char *file, const char *text, size_t len,
+                    struct sk_err *err)
+{
+    SK_OWN(free) char *path = NULL;
+
+    if (!text)
+        return remove_file(name, file, err);
+    if (path_of(name, file, &path, err) < 0)
+        return -1;
+    return sk_file_write(path, text, len, 0600, err);
+}
+
+/* Folders that were there may have been made with more rights. */
+static int make_folders(const char *name, struct sk_err *err)
+{
+    const char *levels[] = { NULL, name };
+
+    for (size_t i = 0; i < 2; i++) {
+        SK_OWN(free) char *path = NULL;
+        if (path_of(levels[i], NULL, &path, err) < 0 || sk_mkdirs(path, 0700, err) < 0)
+            return -1;
+        if (chmod(path, 0700) < 0)
+            return sk_fail_errno(err, "'%s'", path);
+    }
+    return 0;
+}
+
+int sk_context_use(const char *name, struct sk_err *err)
+{
+    SK_AUTO(sk_context_done) struct sk_context c = { 0 };
+    SK_OWN(free) char *path = NULL;
+    char line[80];
+
+    if (read_context(name, &c, err) < 0 || current_path(&path, err) < 0)
+        return -1;
+    int len = snprintf(line, sizeof line, "%s\n", name);
+    return sk_file_write(path, line, (size_t)len, 0600, err);
+}
+
+int sk_context_save(const struct sk_context *c, const char *ca_pem, size_t ca_len,
+                    struct sk_err *err)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf hub = SK_BUF_INIT(4096);
+    SK_AUTO(sk_buf_done) struct sk_buf token = SK_BUF_INIT(SK_REMOTE_TOKEN_BYTES);
+
+    if (sk_context_check_name(c->name, err) < 0)
+        return -1;
+    sk_buf_str(&hub, "{\"url\": ");
+    sk_buf_json(&hub, c->url, strlen(c->url));
+    sk_buf_str(&hub, ", \"user\": ");
+    sk_buf_json(&hub, c->user, strlen(c->user));
+    sk_buf_str(&hub, "}\n");
+    if (c->token)
+        sk_buf_fmt(&token, "%s\n", c->token);
+    if (!sk_buf_ok(&hub) || !sk_buf_ok(&token))
+        return sk_buf_fail(sk_buf_ok(&hub) ? &token : &hub, err);
+    if (make_folders(c->name, err) < 0 || remove_file(c->name, "token", err) < 0 ||
+        put_file(c->name, "ca.pem", ca_pem, ca_len, err) < 0 ||
+        put_file(c->name, "hub.json", hub.data, hub.len, err) < 0 ||
+        put_file(c->name, "token", token.data, token.len, err) < 0)
+        return -1;
+    return sk_context_use(c->name, err);
+}
+
+int sk_context_forget(const char *name, struct sk_err *err)
+{
+    SK_AUTO(sk_context_done) struct sk_context c = { 0 };
+
+    if (read_context(name, &c, err) < 0)
+        return -1;
+    return remove_file(name, "token", err);
+}
+
+int sk_context_delete(const char *name, struct sk_err *err)
+{
+    SK_AUTO(sk_context_done) struct sk_context c = { 0 };
+    SK_OWN(free) char *folder = NULL;
+    SK_OWN(free) char *path = NULL;
+    char current[64];
+
+    if (read_context(name, &c, err) < 0 || path_of(name, NULL, &folder, err) < 0 ||
+        read_current(current, err) < 0 || current_path(&path, err) < 0)
+        return -1;
+    if (sk_remove_tree(folder, err) < 0)
+        return -1;
+    if (strcmp(current, name) == 0 && unlink(path) < 0 && errno != ENOENT)
+        return sk_fail_errno(err, "'%s'", path);
     return 0;
 }

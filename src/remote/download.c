@@ -1,35 +1,35 @@
 /*
- * download.c - a blob of the hub becomes a file.
+ * download.c - a blob of the hub becomes a file, from wherever the last try was cut.
  *
- * The bytes go to PATH.part and are hashed as they come; a cut connection or process leaves a
- * beginning that the next try goes on from (Range). The file appears, synced, when size and digest
- * are right.
+ * What comes is written to PATH.part and hashed as it comes; after a cut the next request asks for
+ * the rest by range. A part that an earlier process left is hashed first; when its bytes turn out
+ * to be others', the file is fetched once more from its beginning. PATH appears by a rename when
+ * the digest was found to be right and the bytes are on the disk.
  */
+#include "remote/remote_priv.h"
+
 #include "base/file.h"
 #include "crypto/crypto.h"
-#include "remote/remote_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 enum {
-    TRIES = 8,
-    PIECE = 256 << 10
+    READ_BYTES = 256 << 10
 };
 
 struct download {
     struct sk_remote *r;
     const char *digest, *what;
-    char *part;
-    int fd;
-    uint64_t size, have;
+    uint64_t size, have; /* written and hashed */
+    bool is_first;       /* of an answer: its status is not looked at yet */
+    bool has_old;        /* a part of an earlier process is in it */
+    struct sk_fetch_answer *answer;
     struct sk_sha256 *hash;
-    struct sk_fetch_answer answer;
-    bool is_begun;   /* the answer's first bytes are here */
-    bool has_failed; /* on this side: trying again does not help */
+    int fd;
+    char *part;
     sk_remote_progress *progress;
     void *ctx;
 };
@@ -38,71 +38,89 @@ static void download_done(struct download *d)
 {
     sk_close(&d->fd);
     sk_sha256_free(d->hash);
-    sk_fetch_answer_done(&d->answer);
     free(d->part);
 }
 
+/* ---- the part ---- */
+
 static int start_over(struct download *d, struct sk_err *err)
 {
-    if (ftruncate(d->fd, 0) < 0 || lseek(d->fd, 0, SEEK_SET) < 0)
-        return sk_fail(err, SK_IO, "%s: %s", d->part, strerror(errno));
+    sk_sha256_free(d->hash);
+    d->hash = NULL;
     d->have = 0;
-    sk_sha256_free(SK_TAKE(d->hash));
-    return sk_sha256_new(&d->hash, err);
-}
-
-/* What an earlier try left is hashed. */
-static int open_part(struct download *d, struct sk_err *err)
-{
-    SK_OWN(free) char *piece = malloc(PIECE);
-    struct stat st;
-
-    if (!piece)
-        return sk_nomem(err);
-    d->fd = open(d->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (d->fd < 0 || fstat(d->fd, &st) < 0)
-        return sk_fail(err, SK_IO, "%s: %s", d->part, strerror(errno));
+    d->has_old = false;
     if (sk_sha256_new(&d->hash, err) < 0)
         return -1;
-    if ((uint64_t)st.st_size > d->size)
+    if (ftruncate(d->fd, 0) < 0)
+        return sk_fail_errno(err, "'%s'", d->part);
+    return 0;
+}
+
+/* Hashes what an earlier process left. */
+static int take_old(struct download *d, struct sk_err *err)
+{
+    SK_OWN(free) char *bytes = malloc(READ_BYTES);
+    struct stat st;
+
+    if (!bytes)
+        return sk_nomem(err);
+    if (fstat(d->fd, &st) < 0)
+        return sk_fail_errno(err, "'%s'", d->part);
+    if (st.st_size == 0 || (uint64_t)st.st_size > d->size)
         return start_over(d, err);
     for (;;) {
-        ssize_t n = read(d->fd, piece, PIECE);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return sk_fail(err, SK_IO, "%s: %s", d->part, strerror(errno));
+        ssize_t n = pread(d->fd, bytes, READ_BYTES, (off_t)d->have);
+        if (n < 0 && errno != EINTR)
+            return sk_fail_errno(err, "'%s'", d->part);
         if (n == 0)
-            return 0;
-        if (sk_sha256_add(d->hash, piece, (size_t)n, err) < 0)
+            break;
+        if (n > 0 && sk_sha256_add(d->hash, bytes, (size_t)n, err) < 0)
             return -1;
-        d->have += (uint64_t)n;
+        d->have += n > 0 ? (uint64_t)n : 0;
     }
+    d->has_old = true;
+    return 0;
 }
+
+static int open_part(struct download *d, const char *path, struct sk_err *err)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf b = SK_BUF_INIT(8192);
+
+    sk_buf_fmt(&b, "%s.part", path);
+    if (!sk_buf_ok(&b))
+        return sk_buf_fail(&b, err);
+    d->part = sk_buf_take(&b);
+    d->fd = open(d->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (d->fd < 0)
+        return sk_fail_errno(err, "'%s'", d->part);
+    if (flock(d->fd, LOCK_EX | LOCK_NB) < 0)
+        return sk_fail(err, SK_BUSY, "'%s': another download writes to it", d->part);
+    if (sk_sha256_new(&d->hash, err) < 0)
+        return -1;
+    return take_old(d, err);
+}
+
+/* ---- what comes ---- */
 
 static int take(void *ctx, const void *bytes, size_t len, struct sk_err *err)
 {
     struct download *d = ctx;
 
-    d->has_failed = true;
-    /* The whole comes although a part was asked for. */
-    if (!d->is_begun && d->answer.status != 206 && d->have > 0 && start_over(d, err) < 0)
-        return -1;
-    d->is_begun = true;
+    if (d->is_first && d->answer->status != 206 && d->have > 0 && start_over(d, err) < 0)
+        return -1; /* a server that sends all of it again */
+    d->is_first = false;
     if (len > d->size - d->have)
-        return sk_fail(err, SK_CORRUPT, "%s: more than its %llu bytes came", d->what,
+        return sk_fail(err, SK_CORRUPT, "more than the %llu bytes of the blob came",
                        (unsigned long long)d->size);
-    if (sk_write_all(d->fd, bytes, len) < 0)
-        return sk_fail(err, SK_IO, "%s: %s", d->part, strerror(errno));
+    if (lseek(d->fd, (off_t)d->have, SEEK_SET) < 0 || sk_write_all(d->fd, bytes, len) < 0)
+        return sk_fail_errno(err, "'%s'", d->part);
     if (sk_sha256_add(d->hash, bytes, len, err) < 0)
         return -1;
     d->have += len;
-    d->has_failed = false;
     return 0;
 }
 
-static bool tell(void *ctx, uint64_t done, uint64_t total)
+static bool show(void *ctx, uint64_t done, uint64_t total)
 {
     struct download *d = ctx;
 
@@ -111,79 +129,113 @@ static bool tell(void *ctx, uint64_t done, uint64_t total)
     return !d->progress || d->progress(d->ctx, d->what, d->have, d->size);
 }
 
-static int attempt(struct download *d, struct sk_err *err)
+/* 1: all is here, 0: cut, err says how. */
+static int try_once(struct download *d, struct sk_err *err)
 {
-    struct sk_fetch_request q = { .range_from = d->have, .sink = take, .progress = tell, .ctx = d };
-    char path[128];
+    SK_AUTO(sk_fetch_answer_done) struct sk_fetch_answer a = { 0 };
+    SK_AUTO(sk_buf_done) struct sk_buf url = SK_BUF_INIT(4096);
 
-    (void)snprintf(path, sizeof(path), "/api/v1/blobs/%s", d->digest);
-    sk_fetch_answer_done(&d->answer);
-    d->answer = (struct sk_fetch_answer){ 0 };
-    d->is_begun = d->has_failed = false;
-    return sk_remote_do(d->r, path, &q, &d->answer, err);
-}
-
-static int gather(struct download *d, struct sk_err *err)
-{
-    unsigned idle = 0;
-
-    while (d->have < d->size) {
-        struct sk_err why = SK_ERR_INIT;
-        uint64_t before = d->have;
-
-        if (attempt(d, &why) == 0 && d->have == d->size)
-            return 0;
-        if (why.code == SK_OK)
-            (void)sk_fail(&why, SK_IO, "%s: only %llu of its %llu bytes came", d->what,
-                          (unsigned long long)d->have, (unsigned long long)d->size);
-        if (d->has_failed || !sk_remote_is_cut(&why)) {
-            *err = why;
-            return -1;
-        }
-        idle = d->have > before ? 0 : idle + 1;
-        if (idle == TRIES) {
-            *err = why;
-            return -1;
-        }
-        sk_remote_pause(idle);
-    }
+    if (d->have == d->size)
+        return 1;
+    sk_buf_fmt(&url, "%s/api/v1/blobs/%s", d->r->context.url, d->digest);
+    if (!sk_buf_ok(&url))
+        return sk_buf_fail(&url, err);
+    d->answer = &a;
+    d->is_first = true;
+    struct sk_fetch_request q = {
+        .url = url.data, .range_from = d->have, .sink = take, .progress = show, .ctx = d
+    };
+    int rc = sk_remote_do(d->r, &q, &a, err);
+    d->answer = NULL;
+    if (rc < 0)
+        return sk_remote_may_go_on(&a, err) ? 0 : -1;
+    if (d->have == d->size)
+        return 1;
+    (void)sk_fail(err, SK_IO, "%llu of %llu bytes came", (unsigned long long)d->have,
+                  (unsigned long long)d->size);
     return 0;
 }
 
+static int transfer(struct download *d, struct sk_err *err)
+{
+    for (unsigned tries = 0;; tries++) {
+        struct sk_err why = SK_ERR_INIT;
+        const uint64_t before = d->have;
+        int rc = try_once(d, &why);
+        if (rc > 0)
+            return 0;
+        tries = d->have > before ? 0 : tries;
+        if (rc < 0 || tries + 1 >= SK_REMOTE_TRIES) {
+            *err = why;
+            return -1;
+        }
+        if (!sk_remote_pause(tries, d->progress, d->ctx, d->what, d->have, d->size))
+            return sk_fail(err, SK_CANCELLED, "stopped");
+    }
+}
+
+/* ---- the end ---- */
+
 static int finish(struct download *d, const char *path, struct sk_err *err)
+{
+    SK_OWN(free) char *folder = NULL;
+    const char *slash = strrchr(path, '/');
+
+    if (fsync(d->fd) < 0)
+        return sk_fail_errno(err, "'%s'", d->part);
+    if (rename(d->part, path) < 0)
+        return sk_fail_errno(err, "'%s'", path);
+    folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    if (!folder)
+        return sk_nomem(err);
+    SK_AUTO(sk_close) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) < 0)
+        return sk_fail_errno(err, "'%s'", folder);
+    return 0;
+}
+
+/* 1: the bytes are right, 0: they are not. */
+static int compare(struct download *d, struct sk_err *err)
 {
     char hex[SK_SHA256_HEX];
 
     if (sk_sha256_finish(d->hash, hex, err) < 0)
         return -1;
-    if (strcmp(hex, d->digest + strlen("sha256:")) != 0) {
-        (void)unlink(d->part);
-        return sk_fail(err, SK_CORRUPT, "%s: its bytes have the digest sha256:%s, not %s", d->what,
-                       hex, d->digest);
+    return strcmp(hex, d->digest + 7) == 0;
+}
+
+static int fetch_and_check(struct download *d, struct sk_err *err)
+{
+    for (;;) {
+        bool had_old = d->has_old;
+        if (transfer(d, err) < 0)
+            return -1;
+        int rc = compare(d, err);
+        if (rc != 0)
+            return rc < 0 ? -1 : 0;
+        if (start_over(d, err) < 0)
+            return -1;
+        if (!had_old)
+            return sk_fail(err, SK_CORRUPT, "what came is not %s", d->digest);
     }
-    if (fsync(d->fd) < 0 || rename(d->part, path) < 0)
-        return sk_fail(err, SK_IO, "%s: %s", path, strerror(errno));
-    return 0;
 }
 
 int sk_remote_download(struct sk_remote *r, const char *digest, uint64_t size, const char *path,
                        sk_remote_progress *progress, void *ctx, struct sk_err *err)
 {
-    SK_AUTO(download_done)
-    struct download d = {
-        .r = r, .digest = digest, .fd = -1, .size = size, .progress = progress, .ctx = ctx
-    };
-    SK_AUTO(sk_buf_done) struct sk_buf part = SK_BUF_INIT(8192);
     const char *slash = strrchr(path, '/');
+    SK_AUTO(download_done)
+    struct download d = { .r = r,
+                          .digest = digest,
+                          .what = slash ? slash + 1 : path,
+                          .size = size,
+                          .fd = -1,
+                          .progress = progress,
+                          .ctx = ctx };
 
-    d.what = slash ? slash + 1 : path;
-    if (strncmp(digest, "sha256:", 7) != 0)
-        return sk_fail(err, SK_INVALID, "'%.80s' is no digest", digest);
-    sk_buf_fmt(&part, "%s.part", path);
-    if (!sk_buf_ok(&part))
-        return sk_buf_fail(&part, err);
-    d.part = sk_buf_take(&part);
-    if (open_part(&d, err) < 0 || gather(&d, err) < 0)
+    if (sk_remote_check_digest(digest, err) < 0)
         return -1;
-    return finish(&d, path, err);
+    if (open_part(&d, path, err) < 0 || fetch_and_check(&d, err) < 0 || finish(&d, path, err) < 0)
+        return sk_wrap(err, "download of '%s'", d.what);
+    return 0;
 }

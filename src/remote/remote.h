@@ -1,9 +1,11 @@
 /*
  * remote.h - a hub as the commands see it: contexts (where, whom to trust, as whom) and calls.
  *
- * A context is a folder $SKERRY_CONFIG_DIR/contexts/<name>/ (default ~/.config/skerry; 0700) with
- * hub.json {url, user}, ca.pem and token (0600). `current` names the one that is used; SKERRY_HUB
- * (a context or a URL), SKERRY_TOKEN and SKERRY_CA_FILE go before it. Files are replaced whole.
+ * A context is a folder $SKERRY_CONFIG_DIR/contexts/<name>/ (default: $XDG_CONFIG_HOME/skerry, else
+ * ~/.config/skerry; 0700) with hub.json {url, user}, ca.pem and token (0600). `current` names the
+ * one that is used; SKERRY_HUB (a context or a URL), SKERRY_TOKEN and SKERRY_CA_FILE go before it.
+ * Files are replaced whole. The server is always checked: against the context's CA, or the system's
+ * certificates; http is for loopback addresses only.
  *
  * Calls are JSON over HTTPS with the context's token; uploads and downloads go by digest, stream
  * from and to files, go on after a cut, and are checked. Errors: those of fetch.h with the hub's
@@ -34,14 +36,20 @@ struct sk_context {
 /* Takes "https://hub:8443", "hub:8443" or "hub" (https, port 8443) apart into url and host. http is
  * for addresses of this machine only. SK_INVALID. */
 int sk_context_set_url(struct sk_context *c, const char *text, struct sk_err *err) SK_CHECK;
-/* name: a context, or a URL; NULL: SKERRY_HUB, else the current one. SK_NOT_FOUND when there is
- * none. *out: sk_context_done. */
+/* A name for the context of a host: "hub" of "hub:8443", "hub-9000" of "hub:9000". */
+void sk_context_name_of(const char *host, char out[64]);
+/* name: a context, or a URL (then the context that has it, if there is one); NULL: SKERRY_HUB, else
+ * the current one. SK_NOT_FOUND when there is none. *out: sk_context_done. */
 int sk_context_load(const char *name, struct sk_context *out, struct sk_err *err) SK_CHECK;
 void sk_context_done(struct sk_context *c);
 /* Saves under its name and makes it current. ca_pem NULL: the system's certificates. */
 int sk_context_save(const struct sk_context *c, const char *ca_pem, size_t ca_len,
                     struct sk_err *err) SK_CHECK;
+/* Letters, digits, '.', '_', '-'; at most 63; not first a '.'. SK_INVALID. */
+int sk_context_check_name(const char *name, struct sk_err *err) SK_CHECK;
 int sk_context_use(const char *name, struct sk_err *err) SK_CHECK;
+/* Its token only; SK_NOT_FOUND. */
+int sk_context_forget(const char *name, struct sk_err *err) SK_CHECK;
 int sk_context_delete(const char *name, struct sk_err *err) SK_CHECK;
 int sk_context_list(int (*each)(void *ctx, const struct sk_context *c, bool is_current,
                                 struct sk_err *err),
@@ -67,12 +75,14 @@ void sk_url_escape(struct sk_buf *b, const char *text);
 
 typedef bool sk_remote_progress(void *ctx, const char *what, uint64_t done, uint64_t total);
 /* A file becomes a blob of the hub, unless it is there (HEAD /api/v1/blobs/<digest>): POST
- * /api/v1/uploads, one PATCH with all that is missing (the hub would hash again what it has for
- * each further one), after a cut GET for the size and the next PATCH from there, PUT ?digest= in
- * the end. */
+ * /api/v1/uploads, then PUT ?digest= with all of it. After a cut GET tells what the hub has (it
+ * would hash that again for each further piece), and the next PUT carries the rest. digest:
+ * "sha256:HEX". */
 int sk_remote_upload(struct sk_remote *r, const char *path, const char *digest, uint64_t size,
                      sk_remote_progress *progress, void *ctx, struct sk_err *err) SK_CHECK;
-/* GET /api/v1/blobs/<digest> into path (path + ".part" is gone on from). */
+/* GET /api/v1/blobs/<digest> into path, which appears when the digest was found to be right; until
+ * then, and after a failure, what came is in path + ".part", and is gone on from. SK_CORRUPT: other
+ * bytes came; SK_BUSY: another download writes there. */
 int sk_remote_download(struct sk_remote *r, const char *digest, uint64_t size, const char *path,
                        sk_remote_progress *progress, void *ctx, struct sk_err *err) SK_CHECK;
 

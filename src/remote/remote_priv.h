@@ -1,21 +1,48 @@
-/* remote_priv.h - what the parts of remote share. */
+/* remote_priv.h - between address.c, context.c, remote.c (calls), upload.c and download.c. */
 #ifndef SK_REMOTE_REMOTE_PRIV_H
 #define SK_REMOTE_REMOTE_PRIV_H
 
 #include "fetch/fetch.h"
 #include "remote/remote.h"
 
+enum {
+    SK_REMOTE_TOKEN_BYTES = 4096,  /* of a token's file */
+    SK_REMOTE_CA_BYTES = 64 << 10, /* of a CA's */
+    SK_REMOTE_RETRIES = 3,         /* of a call */
+    SK_REMOTE_STALL_MS = 120000,   /* the hub syncs gigabytes before it answers */
+    SK_REMOTE_TRIES = 5,           /* of a transfer in a row that moves nothing */
+    SK_REMOTE_PAUSE_MS = 500,      /* before the second, then twice as long each time */
+    SK_REMOTE_PEEK_MS = 10000
+};
+
 struct sk_remote {
-    struct sk_context context; /* a copy */
+    struct sk_context context;
     struct sk_fetch *fetch;
 };
 
-/* One request with the context's token; r->url is set here from path. */
-int sk_remote_do(struct sk_remote *r, const char *path, struct sk_fetch_request *q,
-                 struct sk_fetch_answer *a, struct sk_err *err) SK_CHECK;
-/* Whether trying again can help: the connection was lost, or nobody answered. */
-bool sk_remote_is_cut(const struct sk_err *err);
-/* Waits a little longer each time, up to some seconds. */
-void sk_remote_pause(unsigned tries);
+/* ---- address.c ---- */
+struct sk_hub_address {
+    bool is_tls;
+    char host[256]; /* without brackets */
+    uint16_t port;
+};
+
+int sk_hub_address(const char *hub, struct sk_hub_address *out, struct sk_err *err) SK_CHECK;
+
+/* ---- remote.c ---- */
+/* The whole address of a path; fails like sk_buf. */
+int sk_remote_url(const struct sk_remote *r, const char *path, struct sk_buf *out,
+                  struct sk_err *err) SK_CHECK;
+/* A request as r's user; a failure has the hub's words and their code. */
+int sk_remote_do(struct sk_remote *r, struct sk_fetch_request *q, struct sk_fetch_answer *a,
+                 struct sk_err *err) SK_CHECK;
+/* 0: the hub has it (size or UINT64_MAX: any), 1: it has not. */
+int sk_remote_has(struct sk_remote *r, const char *digest, struct sk_err *err) SK_CHECK;
+/* Whether a transfer that failed so may be gone on with. */
+bool sk_remote_may_go_on(const struct sk_fetch_answer *a, const struct sk_err *err);
+/* Between tries. False: progress said stop. */
+bool sk_remote_pause(unsigned tries, sk_remote_progress *progress, void *ctx, const char *what,
+                     uint64_t done, uint64_t total);
+int sk_remote_check_digest(const char *digest, struct sk_err *err) SK_CHECK;
 
 #endif

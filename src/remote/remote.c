@@ -1,0 +1,209 @@
+/*
+ * remote.c - calls to a hub: one request, one JSON document, errors in the hub's own words.
+ *
+ * A hub says what went wrong in one of three forms, {"error"}, MLflow's {"error_code","message"} or
+ * OCI's {"errors":[{"message"}]}; the text becomes ours, and its status gives the code, so that a
+ * command can tell "exists already" from "not allowed".
+ */
+#include "remote/remote_priv.h"
+
+#include "base/str.h"
+
+#include <time.h>
+
+int sk_remote_new(const struct sk_context *c, struct sk_remote **out, struct sk_err *err)
+{
+    SK_OWN(sk_remote_free) struct sk_remote *r = calloc(1, sizeof *r);
+
+    if (!r)
+        return sk_nomem(err);
+    r->context = *c;
+    r->context.ca_file = c->ca_file ? strdup(c->ca_file) : NULL;
+    r->context.token = c->token ? strdup(c->token) : NULL;
+    if ((c->ca_file && !r->context.ca_file) || (c->token && !r->context.token))
+        return sk_nomem(err);
+    const struct sk_fetch_options o = { .ca_file = r->context.ca_file,
+                                        .stall_ms = SK_REMOTE_STALL_MS,
+                                        .retries = SK_REMOTE_RETRIES };
+    if (sk_fetch_new(&o, &r->fetch, err) < 0)
+        return -1;
+    *out = SK_TAKE(r);
+    return 0;
+}
+
+void sk_remote_free(struct sk_remote *r)
+{
+    if (!r)
+        return;
+    sk_fetch_free(r->fetch);
+    sk_context_done(&r->context);
+    free(r);
+}
+
+const struct sk_context *sk_remote_context(const struct sk_remote *r)
+{
+    return &r->context;
+}
+
+int sk_remote_url(const struct sk_remote *r, const char *path, struct sk_buf *out,
+                  struct sk_err *err)
+{
+    sk_buf_str(out, r->context.url);
+    sk_buf_str(out, path);
+    return sk_buf_ok(out) ? 0 : sk_buf_fail(out, err);
+}
+
+/* ---- errors ---- */
+
+static const char *words_of(const struct sk_json *doc)
+{
+    const struct sk_json *errors = sk_json_get(doc, "errors");
+    const char *text = sk_json_text(sk_json_get(doc, "error"), NULL);
+
+    if (!text)
+        text = sk_json_text(sk_json_get(doc, "message"), NULL);
+    if (!text && sk_json_type(errors) == SK_JSON_ARRAY && sk_json_count(errors) > 0)
+        text = sk_json_text(sk_json_get(sk_json_at(errors, 0), "message"), NULL);
+    return text;
+}
+
+static enum sk_code code_of(int status, const struct sk_json *doc)
+{
+    const char *name = sk_json_text(sk_json_get(doc, "error_code"), "");
+
+    if (strcmp(name, "RESOURCE_ALREADY_EXISTS") == 0)
+        return SK_EXISTS;
+    switch (status) {
+    case 400:
+    case 422:
+        return SK_INVALID;
+    case 401:
+        return SK_UNAUTHENTICATED;
+    case 403:
+        return SK_DENIED;
+    case 404:
+        return SK_NOT_FOUND;
+    case 409:
+        return SK_EXISTS;
+    case 413:
+        return SK_TOO_LARGE;
+    case 429:
+    case 503:
+        return SK_BUSY;
+    default:
+        return SK_REMOTE;
+    }
+}
+
+/* What fetch said of a status becomes what the hub said. */
+static int explain(const struct sk_remote *r, const struct sk_fetch_answer *a, struct sk_err *err)
+{
+    SK_OWN(sk_json_free) struct sk_json *doc = NULL;
+    struct sk_err why = SK_ERR_INIT;
+
+    if (a->status < 400)
+        return -1;
+    if (a->body.len > 0 && sk_json_parse(a->body.data, a->body.len, NULL, &doc, &why) < 0)
+        doc = NULL;
+    const char *words = words_of(doc);
+    enum sk_code code = code_of(a->status, doc);
+    if (words)
+        (void)sk_fail(err, code, "%s: %s", r->context.host, words);
+    else
+        err->code = code;
+    if (a->status == 401)
+        return r->context.token ? sk_wrap(err,
+                                          "the token is not accepted (expired or revoked?), run "
+                                          "'skerry login %s'",
+                                          r->context.host)
+                                : sk_wrap(err, "run 'skerry login %s' first", r->context.host);
+    return -1;
+}
+
+int sk_remote_do(struct sk_remote *r, struct sk_fetch_request *q, struct sk_fetch_answer *a,
+                 struct sk_err *err)
+{
+    q->bearer = r->context.token;
+    q->stay = true;
+    if (sk_fetch_do(r->fetch, q, a, err) < 0)
+        return explain(r, a, err);
+    return 0;
+}
+
+/* ---- calls ---- */
+
+int sk_remote_call(struct sk_remote *r, const char *method, const char *path, const char *body,
+                   struct sk_json **out, struct sk_err *err)
+{
+    static const char *const headers[] = { "Content-Type: application/json",
+                                           "Accept: application/json", NULL };
+    SK_AUTO(sk_fetch_answer_done) struct sk_fetch_answer a = { 0 };
+    SK_AUTO(sk_buf_done) struct sk_buf url = SK_BUF_INIT(64 << 10);
+
+    if (sk_remote_url(r, path, &url, err) < 0)
+        return -1;
+    struct sk_fetch_request q = { .method = method,
+                                  .url = url.data,
+                                  .headers = body ? headers : headers + 1,
+                                  .body = body,
+                                  .body_len = body ? strlen(body) : 0 };
+    if (sk_remote_do(r, &q, &a, err) < 0)
+        return -1;
+    if (!out)
+        return 0;
+    const char *text = a.body.len > 0 ? a.body.data : "{}";
+    if (sk_json_parse(text, a.body.len > 0 ? a.body.len : 2, NULL, out, err) < 0)
+        return sk_wrap(err, "%s: its answer", r->context.host);
+    return 0;
+}
+
+/* ---- what both transfers need ---- */
+
+int sk_remote_check_digest(const char *digest, struct sk_err *err)
+{
+    const char *hex = strncmp(digest, "sha256:", 7) == 0 ? digest + 7 : "";
+
+    if (strspn(hex, "0123456789abcdef") != 64 || hex[64] != '\0')
+        return sk_fail(err, SK_INVALID, "'%.80s' is no digest: sha256: and 64 hex digits", digest);
+    return 0;
+}
+
+int sk_remote_has(struct sk_remote *r, const char *digest, struct sk_err *err)
+{
+    SK_AUTO(sk_fetch_answer_done) struct sk_fetch_answer a = { 0 };
+    SK_AUTO(sk_buf_done) struct sk_buf url = SK_BUF_INIT(4096);
+
+    sk_buf_fmt(&url, "%s/api/v1/blobs/%s", r->context.url, digest);
+    if (!sk_buf_ok(&url))
+        return sk_buf_fail(&url, err);
+    struct sk_fetch_request q = { .method = "HEAD", .url = url.data };
+    struct sk_err why = SK_ERR_INIT;
+    if (sk_remote_do(r, &q, &a, &why) == 0)
+        return 0;
+    if (a.status == 404)
+        return 1;
+    *err = why;
+    return -1;
+}
+
+bool sk_remote_may_go_on(const struct sk_fetch_answer *a, const struct sk_err *err)
+{
+    if (a->status >= 400)
+        return a->status == 408 || a->status == 416 || a->status == 429 || a->status >= 500;
+    return err->code == SK_IO || err->code == SK_TIMEOUT;
+}
+
+bool sk_remote_pause(unsigned tries, sk_remote_progress *progress, void *ctx, const char *what,
+                     uint64_t done, uint64_t total)
+{
+    enum {
+        NAP_MS = 100
+    };
+
+    for (unsigned ms = 0; ms < (unsigned)SK_REMOTE_PAUSE_MS << tries; ms += NAP_MS) {
+        if (progress && !progress(ctx, what, done, total))
+            return false;
+        (void)nanosleep(&(struct timespec){ .tv_nsec = NAP_MS * 1000000L }, NULL);
+    }
+    return true;
+}
