@@ -74,7 +74,7 @@ static int check_number(struct sk_remote *r, const char *name, const char *wante
     SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(8192);
     SK_OWN(sk_json_free) struct sk_json *answer = NULL;
     struct sk_err missing = SK_ERR_INIT;
-    uint64_t number = 0, last = 0;
+    uint64_t number = 0, next = 1;
 
     if (strcmp(wanted, "auto") == 0)
         return 0;
@@ -90,12 +90,12 @@ static int check_number(struct sk_remote *r, const char *name, const char *wante
             return -1;
         }
     } else {
-        last = (uint64_t)sk_json_int(sk_json_get(answer, "last_version"), 0);
+        next = (uint64_t)sk_json_int(sk_json_get(answer, "next_version"), 1);
     }
-    if (number != last + 1)
+    if (number != next)
         return sk_fail(err, SK_EXISTS,
                        "--version %s: the next version of %s is %llu; --version auto takes it",
-                       wanted, name, (unsigned long long)last + 1);
+                       wanted, name, (unsigned long long)next);
     return 0;
 }
 

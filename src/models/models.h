@@ -51,7 +51,7 @@ struct sk_pair {
 int sk_model_create(struct sk_store *s, const struct sk_who *who, const char *name,
                     const char *description, const struct sk_pair *tags, size_t tag_count,
                     struct sk_buf *out, struct sk_err *err) SK_CHECK;
-/* {"name":..., "latest_versions":[...], "tags":[...], "aliases":[...]} */
+/* {"name":..., "next_version":..., "latest_versions":[...], "tags":[...], "aliases":[...]} */
 int sk_model_get(struct sk_store *s, const char *name, struct sk_buf *out,
                  struct sk_err *err) SK_CHECK;
 int sk_model_describe(struct sk_store *s, const struct sk_who *who, const char *name,

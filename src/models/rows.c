@@ -256,8 +256,9 @@ int sk_model_print(struct sk_tx *tx, int64_t id, struct sk_buf *out, struct sk_e
     int rc;
 
     if (sk_tx_query(tx, &s, err,
-                    "SELECT name, created_ms, updated_ms, user, description FROM model "
-                    "WHERE id = ?1",
+                    "SELECT name, created_ms, updated_ms, user, description, "
+                    "coalesce((SELECT next FROM model_number n WHERE n.name = m.name), 1) "
+                    "FROM model m WHERE id = ?1",
                     "i", id) < 0)
         return -1;
     rc = sk_stmt_next(s, err);
@@ -271,6 +272,7 @@ int sk_model_print(struct sk_tx *tx, int64_t id, struct sk_buf *out, struct sk_e
                (long long)sk_stmt_int(s, 1), (long long)sk_stmt_int(s, 2));
     print_column(out, s, 3, "user_id");
     print_column(out, s, 4, "description");
+    sk_buf_fmt(out, ",\"next_version\":%lld", (long long)sk_stmt_int(s, 5));
     if (print_latest(tx, id, out, err) < 0 ||
         print_tags(tx, "SELECT key, value FROM model_tag WHERE model = ?1 ORDER BY key", id, out,
                    err) < 0 ||
