@@ -45,8 +45,7 @@ static const struct sk_opt keygen_options[] = {
 
 /* clang-format on */
 
-/* NULL: COSIGN_PASSWORD. *out: free(). */
-static int read_password(const char *path, char **out, struct sk_err *err)
+int sk_cli_key_password(const char *path, char **out, struct sk_err *err)
 {
     size_t len = 0;
 
@@ -95,7 +94,7 @@ static int run_sign(const void *args, char **operands, unsigned count, struct sk
     (void)count;
     if (a->keys.count != 1)
         return sk_fail(err, SK_USAGE, "--key FILE is needed, once");
-    if (read_password(a->password_file, &password, err) < 0 ||
+    if (sk_cli_key_password(a->password_file, &password, err) < 0 ||
         sk_signer_open(a->keys.items[0], password, &signer, err) < 0 ||
         sk_cli_image_open(&a->registry, operands[0], "signing", NULL, &image, err) < 0 ||
         find_digest(&image, digest, err) < 0 ||
@@ -160,7 +159,7 @@ static int run_keygen(const void *args, char **operands, unsigned count, struct 
     const char *env = getenv("COSIGN_PASSWORD");
 
     (void)count;
-    if (read_password(a->password_file, &password, err) < 0)
+    if (sk_cli_key_password(a->password_file, &password, err) < 0)
         return -1;
     if (!password && !env && !a->plain)
         return sk_fail(err, SK_USAGE,

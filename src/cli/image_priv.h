@@ -53,6 +53,9 @@ void sk_cli_image_done(struct sk_cli_image *i);
 /* Tag or digest of a reference. */
 const char *sk_cli_image_reference(const struct sk_oci_ref *ref);
 
+/* Password of a signing key, of --key-password-file; *out NULL: COSIGN_PASSWORD's. free(). */
+int sk_cli_key_password(const char *path, char **out, struct sk_err *err) SK_CHECK;
+
 /* ---- image_source.c ---- */
 
 /* What is pushed: a layout, or an archive that was unpacked into a folder of its own. */

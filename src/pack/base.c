@@ -31,19 +31,19 @@ static const char group[] = "root:x:0:\nskerry:x:10001:\n";
 
 _Static_assert(SK_PACK_UID == 10001, "the user of passwd and group");
 
-void sk_base_done(struct sk_base *b)
+void sk_pack_base_done(struct sk_pack_base *b)
 {
     for (size_t i = 0; i < b->count; i++) {
         free(b->items[i].name);
         free(b->items[i].path);
     }
     free(b->items);
-    *b = (struct sk_base){ 0 };
+    *b = (struct sk_pack_base){ 0 };
 }
 
 /* ---- entries ---- */
 
-static bool has_name(const struct sk_base *b, const char *name)
+static bool has_name(const struct sk_pack_base *b, const char *name)
 {
     for (size_t i = 0; i < b->count; i++)
         if (strcmp(b->items[i].name, name) == 0)
@@ -52,16 +52,16 @@ static bool has_name(const struct sk_base *b, const char *name)
 }
 
 /* Copies name and path of what it is given. */
-static int add(struct sk_base *b, const char *name, const struct sk_base_entry *what,
+static int add(struct sk_pack_base *b, const char *name, const struct sk_pack_base_entry *what,
                struct sk_err *err)
 {
-    struct sk_base_entry entry = *what;
+    struct sk_pack_base_entry entry = *what;
 
     if (has_name(b, name))
         return 0;
     if (b->count == b->cap) {
         size_t cap = b->cap ? b->cap * 2 : 64;
-        struct sk_base_entry *items = reallocarray(b->items, cap, sizeof *items);
+        struct sk_pack_base_entry *items = reallocarray(b->items, cap, sizeof *items);
         if (!items)
             return sk_nomem(err);
         b->items = items;
@@ -79,9 +79,9 @@ static int add(struct sk_base *b, const char *name, const struct sk_base_entry *
 }
 
 /* The folders that `name` lies in. */
-static int add_parents(struct sk_base *b, const char *name, struct sk_err *err)
+static int add_parents(struct sk_pack_base *b, const char *name, struct sk_err *err)
 {
-    const struct sk_base_entry folder = { .is_dir = true, .mode = 0755 };
+    const struct sk_pack_base_entry folder = { .is_dir = true, .mode = 0755 };
 
     for (const char *p = strchr(name, '/'); p; p = strchr(p + 1, '/')) {
         SK_OWN(free) char *parent = strndup(name, (size_t)(p - name));
@@ -93,8 +93,8 @@ static int add_parents(struct sk_base *b, const char *name, struct sk_err *err)
     return 0;
 }
 
-static int add_entry(struct sk_base *b, const char *name, const struct sk_base_entry *what,
-                     struct sk_err *err)
+static int add_entry(struct sk_pack_base *b, const char *name,
+                     const struct sk_pack_base_entry *what, struct sk_err *err)
 {
     if (add_parents(b, name, err) < 0)
         return -1;
@@ -103,7 +103,7 @@ static int add_entry(struct sk_base *b, const char *name, const struct sk_base_e
 
 /* The folder of the image that the loader searches: where libc is here. *out without a slash in
  * front; free(). */
-static int library_folder(const struct sk_closure *c, char **out, struct sk_err *err)
+static int library_folder(const struct sk_pack_closure *c, char **out, struct sk_err *err)
 {
     const char *folder = "/lib", *end = folder + strlen(folder);
 
@@ -116,7 +116,8 @@ static int library_folder(const struct sk_closure *c, char **out, struct sk_err 
     return *out ? 0 : sk_nomem(err);
 }
 
-static int add_libraries(struct sk_base *b, const struct sk_closure *c, struct sk_err *err)
+static int add_libraries(struct sk_pack_base *b, const struct sk_pack_closure *c,
+                         struct sk_err *err)
 {
     SK_OWN(free) char *folder = NULL;
 
@@ -124,7 +125,7 @@ static int add_libraries(struct sk_base *b, const struct sk_closure *c, struct s
         return -1;
     for (size_t i = 0; i < c->count; i++) {
         SK_OWN(free) char *name = sk_path_join(folder, c->items[i].name);
-        const struct sk_base_entry library = { .mode = 0644, .path = c->items[i].path };
+        const struct sk_pack_base_entry library = { .mode = 0644, .path = c->items[i].path };
         if (!name)
             return sk_nomem(err);
         if (add_entry(b, name, &library, err) < 0)
@@ -132,15 +133,15 @@ static int add_libraries(struct sk_base *b, const struct sk_closure *c, struct s
     }
     if (!c->interp)
         return 0;
-    const struct sk_base_entry loader = { .mode = 0755, .path = c->interp };
+    const struct sk_pack_base_entry loader = { .mode = 0755, .path = c->interp };
     return add_entry(b, c->interp + strspn(c->interp, "/"), &loader, err);
 }
 
-static int add_files(struct sk_base *b, char *program, char *onnxruntime, struct sk_err *err)
+static int add_files(struct sk_pack_base *b, char *program, char *onnxruntime, struct sk_err *err)
 {
     const struct {
         const char *name;
-        struct sk_base_entry entry;
+        struct sk_pack_base_entry entry;
     } rows[] = {
         { PROGRAM, { .mode = 0755, .path = program, .is_trimmed = true } },
         { ONNXRUNTIME, { .mode = 0644, .path = onnxruntime } },
@@ -158,7 +159,7 @@ static int add_files(struct sk_base *b, char *program, char *onnxruntime, struct
 
 /* ---- sizes and digests ---- */
 
-static int measure_trimmed(struct sk_base_entry *e, struct sk_err *err)
+static int measure_trimmed(struct sk_pack_base_entry *e, struct sk_err *err)
 {
     SK_AUTO(sk_map_close) struct sk_map map = { 0 };
     SK_OWN(sk_sha256_free) struct sk_sha256 *hash = NULL;
@@ -175,7 +176,7 @@ static int measure_trimmed(struct sk_base_entry *e, struct sk_err *err)
     return sk_sha256_finish(hash, e->hex, err);
 }
 
-static int measure(struct sk_base_entry *e, struct sk_err *err)
+static int measure(struct sk_pack_base_entry *e, struct sk_err *err)
 {
     struct stat st;
 
@@ -193,13 +194,13 @@ static int measure(struct sk_base_entry *e, struct sk_err *err)
     return sk_sha256_file(e->path, e->hex, err);
 }
 
-static int make_key(struct sk_base *b, struct sk_err *err)
+static int make_key(struct sk_pack_base *b, struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf text = SK_BUF_INIT(1 << 20);
 
     sk_buf_fmt(&text, "skerry base %d\n%s\n%s\n", FORMAT, b->architecture, sk_archive_version());
     for (size_t i = 0; i < b->count; i++) {
-        struct sk_base_entry *e = &b->items[i];
+        struct sk_pack_base_entry *e = &b->items[i];
         if (measure(e, err) < 0)
             return -1;
         b->unpacked += e->size;
@@ -212,15 +213,16 @@ static int make_key(struct sk_base *b, struct sk_err *err)
 
 static int by_name(const void *a, const void *b)
 {
-    const struct sk_base_entry *x = a, *y = b;
+    const struct sk_pack_base_entry *x = a, *y = b;
     return strcmp(x->name, y->name);
 }
 
-int sk_base_collect(const struct sk_pack_own *own, struct sk_base *out, struct sk_err *err)
+int sk_pack_base_collect(const struct sk_pack_own *own, struct sk_pack_base *out,
+                         struct sk_err *err)
 {
-    SK_AUTO(sk_base_done) struct sk_base b = { 0 };
-    SK_AUTO(sk_closure_done) struct sk_closure c = { 0 };
-    SK_AUTO(sk_loader_done) struct sk_loader l = { 0 };
+    SK_AUTO(sk_pack_base_done) struct sk_pack_base b = { 0 };
+    SK_AUTO(sk_pack_closure_done) struct sk_pack_closure c = { 0 };
+    SK_AUTO(sk_pack_loader_done) struct sk_pack_loader l = { 0 };
     SK_OWN(free) char *program = realpath(own->program ? own->program : "/proc/self/exe", NULL);
     SK_OWN(free) char *onnxruntime = realpath(own->onnxruntime, NULL);
 
@@ -228,8 +230,8 @@ int sk_base_collect(const struct sk_pack_own *own, struct sk_base *out, struct s
         return sk_fail_errno(err, "'%s'",
                              !program ? own->program ? own->program : "/proc/self/exe"
                                       : own->onnxruntime);
-    if (sk_loader_open(NULL, &l, err) < 0 || sk_closure_add(&l, program, &c, err) < 0 ||
-        sk_closure_add(&l, onnxruntime, &c, err) < 0 ||
+    if (sk_pack_loader_open(NULL, &l, err) < 0 || sk_pack_closure_add(&l, program, &c, err) < 0 ||
+        sk_pack_closure_add(&l, onnxruntime, &c, err) < 0 ||
         add_files(&b, program, onnxruntime, err) < 0 || add_libraries(&b, &c, err) < 0)
         return -1;
     if (!c.architecture[0])
@@ -240,13 +242,14 @@ int sk_base_collect(const struct sk_pack_own *own, struct sk_base *out, struct s
     if (make_key(&b, err) < 0)
         return -1;
     *out = b;
-    b = (struct sk_base){ 0 };
+    b = (struct sk_pack_base){ 0 };
     return 0;
 }
 
 /* ---- the layer ---- */
 
-static int put_trimmed(struct sk_tar_writer *w, const struct sk_base_entry *e, struct sk_err *err)
+static int put_trimmed(struct sk_tar_writer *w, const struct sk_pack_base_entry *e,
+                       struct sk_err *err)
 {
     SK_AUTO(sk_map_close) struct sk_map map = { 0 };
     unsigned char header[SK_ELF_HEADER];
@@ -260,7 +263,8 @@ static int put_trimmed(struct sk_tar_writer *w, const struct sk_base_entry *e, s
     return sk_tar_bytes(w, (const char *)map.ptr + SK_ELF_HEADER, size - SK_ELF_HEADER, err);
 }
 
-static int put_entry(struct sk_tar_writer *w, const struct sk_base_entry *e, struct sk_err *err)
+static int put_entry(struct sk_tar_writer *w, const struct sk_pack_base_entry *e,
+                     struct sk_err *err)
 {
     if (e->is_dir)
         return sk_tar_dir(w, e->name, e->mode, err);
@@ -275,7 +279,7 @@ static int put_entry(struct sk_tar_writer *w, const struct sk_base_entry *e, str
 
 typedef int tar_sink(void *ctx, const void *bytes, size_t len, struct sk_err *err);
 
-static int put_all(const struct sk_base *b, enum sk_archive_filter filter, tar_sink *sink,
+static int put_all(const struct sk_pack_base *b, enum sk_archive_filter filter, tar_sink *sink,
                    void *ctx, struct sk_err *err)
 {
     SK_OWN(sk_tar_writer_free) struct sk_tar_writer *w = NULL;
@@ -321,12 +325,12 @@ static int finish_digest(struct sk_sha256 *hash, char out[SK_OCI_DIGEST_TEXT], s
     return sk_sha256_finish(hash, out + 7, err);
 }
 
-int sk_base_write(const struct sk_base *b, const char *path, struct sk_layer *out,
-                  struct sk_err *err)
+int sk_pack_base_write(const struct sk_pack_base *b, const char *path, struct sk_pack_layer *out,
+                       struct sk_err *err)
 {
     SK_OWN(sk_sha256_free) struct sk_sha256 *plain = NULL;
     SK_AUTO(packed_done) struct packed p = { .file = SK_FILE_OUT_INIT };
-    struct sk_layer layer = { .media_type = SK_OCI_LAYER_GZIP, .unpacked = b->unpacked };
+    struct sk_pack_layer layer = { .media_type = SK_OCI_LAYER_GZIP, .unpacked = b->unpacked };
 
     if (sk_sha256_new(&plain, err) < 0 || sk_sha256_new(&p.hash, err) < 0 ||
         sk_file_begin(&p.file, path, err) < 0 ||
@@ -343,9 +347,9 @@ int sk_base_write(const struct sk_base *b, const char *path, struct sk_layer *ou
 int sk_pack_base_list(const struct sk_pack_own *own, sk_pack_each *each, void *ctx,
                       struct sk_err *err)
 {
-    SK_AUTO(sk_base_done) struct sk_base b = { 0 };
+    SK_AUTO(sk_pack_base_done) struct sk_pack_base b = { 0 };
 
-    if (sk_base_collect(own, &b, err) < 0)
+    if (sk_pack_base_collect(own, &b, err) < 0)
         return -1;
     for (size_t i = 0; i < b.count; i++) {
         SK_OWN(free) char *path = sk_path_join("/", b.items[i].name);

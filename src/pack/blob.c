@@ -11,9 +11,9 @@ enum {
     PIECE_BYTES = 256 << 10
 };
 
-int sk_blob_begin(const char *layout, struct sk_blob_out *b, struct sk_err *err)
+int sk_pack_blob_begin(const char *layout, struct sk_pack_blob_out *b, struct sk_err *err)
 {
-    *b = (struct sk_blob_out){ .file = SK_FILE_OUT_INIT };
+    *b = (struct sk_pack_blob_out){ .file = SK_FILE_OUT_INIT };
     b->path = sk_path_join(layout, "blobs/sha256/new");
     if (!b->path)
         return sk_nomem(err);
@@ -22,9 +22,9 @@ int sk_blob_begin(const char *layout, struct sk_blob_out *b, struct sk_err *err)
     return sk_file_begin(&b->file, b->path, err);
 }
 
-int sk_blob_put(void *ctx, const void *bytes, size_t len, struct sk_err *err)
+int sk_pack_blob_put(void *ctx, const void *bytes, size_t len, struct sk_err *err)
 {
-    struct sk_blob_out *b = ctx;
+    struct sk_pack_blob_out *b = ctx;
 
     b->size += len;
     if (sk_sha256_add(b->hash, bytes, len, err) < 0)
@@ -32,8 +32,8 @@ int sk_blob_put(void *ctx, const void *bytes, size_t len, struct sk_err *err)
     return sk_file_put(&b->file, bytes, len, err);
 }
 
-int sk_blob_end(struct sk_blob_out *b, const char *layout, char digest[SK_OCI_DIGEST_TEXT],
-                struct sk_err *err)
+int sk_pack_blob_end(struct sk_pack_blob_out *b, const char *layout,
+                     char digest[SK_OCI_DIGEST_TEXT], struct sk_err *err)
 {
     char found[SK_OCI_DIGEST_TEXT] = "sha256:";
 
@@ -51,28 +51,28 @@ int sk_blob_end(struct sk_blob_out *b, const char *layout, char digest[SK_OCI_DI
     return 0;
 }
 
-void sk_blob_done(struct sk_blob_out *b)
+void sk_pack_blob_done(struct sk_pack_blob_out *b)
 {
     sk_file_out_done(&b->file);
     sk_sha256_free(b->hash);
     free(b->path);
-    *b = (struct sk_blob_out){ .file = SK_FILE_OUT_INIT };
+    *b = (struct sk_pack_blob_out){ .file = SK_FILE_OUT_INIT };
 }
 
-int sk_blob_bytes(const char *layout, const void *bytes, size_t len,
-                  char digest[SK_OCI_DIGEST_TEXT], struct sk_err *err)
+int sk_pack_blob_bytes(const char *layout, const void *bytes, size_t len,
+                       char digest[SK_OCI_DIGEST_TEXT], struct sk_err *err)
 {
-    SK_AUTO(sk_blob_done) struct sk_blob_out b = { .file = SK_FILE_OUT_INIT };
+    SK_AUTO(sk_pack_blob_done) struct sk_pack_blob_out b = { .file = SK_FILE_OUT_INIT };
 
     digest[0] = '\0';
-    if (sk_blob_begin(layout, &b, err) < 0 || sk_blob_put(&b, bytes, len, err) < 0)
+    if (sk_pack_blob_begin(layout, &b, err) < 0 || sk_pack_blob_put(&b, bytes, len, err) < 0)
         return -1;
-    return sk_blob_end(&b, layout, digest, err);
+    return sk_pack_blob_end(&b, layout, digest, err);
 }
 
-int sk_blob_copy(const char *layout, const char *path, const char *digest, struct sk_err *err)
+int sk_pack_blob_copy(const char *layout, const char *path, const char *digest, struct sk_err *err)
 {
-    SK_AUTO(sk_blob_done) struct sk_blob_out b = { .file = SK_FILE_OUT_INIT };
+    SK_AUTO(sk_pack_blob_done) struct sk_pack_blob_out b = { .file = SK_FILE_OUT_INIT };
     SK_AUTO(sk_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     SK_OWN(free) char *piece = malloc(PIECE_BYTES);
     char wanted[SK_OCI_DIGEST_TEXT];
@@ -82,15 +82,15 @@ int sk_blob_copy(const char *layout, const char *path, const char *digest, struc
         return sk_nomem(err);
     if (fd < 0)
         return sk_fail_errno(err, "'%s'", path);
-    if (sk_blob_begin(layout, &b, err) < 0)
+    if (sk_pack_blob_begin(layout, &b, err) < 0)
         return -1;
     while ((n = read(fd, piece, PIECE_BYTES)) > 0)
-        if (sk_blob_put(&b, piece, (size_t)n, err) < 0)
+        if (sk_pack_blob_put(&b, piece, (size_t)n, err) < 0)
             return -1;
     if (n < 0)
         return sk_fail_errno(err, "'%s'", path);
     memcpy(wanted, digest, sizeof wanted);
-    if (sk_blob_end(&b, layout, wanted, err) < 0)
+    if (sk_pack_blob_end(&b, layout, wanted, err) < 0)
         return sk_wrap(err, "'%s'", path);
     return 0;
 }

@@ -58,7 +58,7 @@ static void sweep_scratch(const char *folder)
     }
 }
 
-int sk_cache_scratch(char **out, struct sk_err *err)
+int sk_pack_cache_scratch(char **out, struct sk_err *err)
 {
     SK_OWN(free) char *folder = NULL;
     SK_OWN(free) char *path = NULL;
@@ -75,7 +75,7 @@ int sk_cache_scratch(char **out, struct sk_err *err)
     return 0;
 }
 
-void sk_cache_scratch_done(char **path)
+void sk_pack_cache_scratch_done(char **path)
 {
     struct sk_err ignored = SK_ERR_INIT;
 
@@ -92,12 +92,12 @@ static bool is_digest(const char *text)
 }
 
 /* What is there, when it is whole. */
-static int load(const char *folder, struct sk_layer *out, struct sk_err *err)
+static int load(const char *folder, struct sk_pack_layer *out, struct sk_err *err)
 {
     SK_OWN(free) char *info = sk_path_join(folder, INFO_FILE);
     SK_OWN(free) char *path = sk_path_join(folder, LAYER_FILE);
     SK_OWN(sk_json_free) struct sk_json *doc = NULL;
-    struct sk_layer layer = { .media_type = SK_OCI_LAYER_GZIP };
+    struct sk_pack_layer layer = { .media_type = SK_OCI_LAYER_GZIP };
     struct stat st;
 
     if (!info || !path)
@@ -117,20 +117,20 @@ static int load(const char *folder, struct sk_layer *out, struct sk_err *err)
     return 0;
 }
 
-static int make(const struct sk_base *b, const char *folder, struct sk_layer *out,
+static int make(const struct sk_pack_base *b, const char *folder, struct sk_pack_layer *out,
                 struct sk_err *err)
 {
-    SK_AUTO(sk_cache_scratch_done) char *scratch = NULL;
+    SK_AUTO(sk_pack_cache_scratch_done) char *scratch = NULL;
     SK_AUTO(sk_buf_done) struct sk_buf text = SK_BUF_INIT(4096);
     struct sk_err why = SK_ERR_INIT;
 
-    if (sk_cache_scratch(&scratch, err) < 0)
+    if (sk_pack_cache_scratch(&scratch, err) < 0)
         return -1;
     SK_OWN(free) char *path = sk_path_join(scratch, LAYER_FILE);
     SK_OWN(free) char *info = sk_path_join(scratch, INFO_FILE);
     if (!path || !info)
         return sk_nomem(err);
-    if (sk_base_write(b, path, out, err) < 0)
+    if (sk_pack_base_write(b, path, out, err) < 0)
         return -1;
     sk_buf_fmt(&text, "{\"digest\":\"%s\",\"diff_id\":\"%s\",\"bytes\":%llu,\"unpacked\":%llu}\n",
                out->digest, out->diff_id, (unsigned long long)out->bytes,
@@ -173,13 +173,13 @@ static void sweep_bases(const char *folder)
     }
 }
 
-int sk_cache_base(const struct sk_base *b, struct sk_layer *out, char **path, bool *was_cached,
-                  struct sk_err *err)
+int sk_pack_cache_base(const struct sk_pack_base *b, struct sk_pack_layer *out, char **path,
+                       bool *was_cached, struct sk_err *err)
 {
     SK_OWN(free) char *parent = NULL;
     SK_AUTO(sk_buf_done) struct sk_buf folder = SK_BUF_INIT(8192);
     struct sk_err why = SK_ERR_INIT;
-    struct sk_layer layer;
+    struct sk_pack_layer layer;
 
     if (open_folder(&parent, err) < 0)
         return -1;

@@ -44,7 +44,7 @@ static const char *kind_of(size_t layer)
     return layer == 0 ? "base" : "model";
 }
 
-void sk_image_config(const struct sk_pack_image *image, struct sk_buf *out)
+void sk_pack_image_config(const struct sk_pack_image *image, struct sk_buf *out)
 {
     sk_buf_str(out, "{\"created\":");
     add_text(out, image->created);
@@ -53,7 +53,7 @@ void sk_image_config(const struct sk_pack_image *image, struct sk_buf *out)
     sk_buf_str(out, ",\"os\":\"linux\",\"config\":{");
     add_process(image, out);
     sk_buf_str(out, ",\"Labels\":");
-    sk_labels_json(image->labels, out);
+    sk_pack_labels_json(image->labels, out);
     sk_buf_str(out, "},\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[");
     for (size_t i = 0; i < image->layer_count; i++)
         sk_buf_fmt(out, "%s\"%s\"", i ? "," : "", image->layers[i].diff_id);
@@ -66,26 +66,26 @@ void sk_image_config(const struct sk_pack_image *image, struct sk_buf *out)
     sk_buf_str(out, "]}");
 }
 
-void sk_image_manifest(const struct sk_pack_image *image, const char *config_digest,
-                       size_t config_size, struct sk_buf *out)
+void sk_pack_image_manifest(const struct sk_pack_image *image, const char *config_digest,
+                            size_t config_size, struct sk_buf *out)
 {
     sk_buf_str(out, "{\"schemaVersion\":2,\"mediaType\":\"" SK_OCI_MANIFEST "\"");
     sk_buf_fmt(out, ",\"config\":{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%zu}",
                SK_OCI_CONFIG, config_digest, config_size);
     sk_buf_str(out, ",\"layers\":[");
     for (size_t i = 0; i < image->layer_count; i++) {
-        const struct sk_layer *l = &image->layers[i];
+        const struct sk_pack_layer *l = &image->layers[i];
         sk_buf_fmt(out, "%s{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%llu", i ? "," : "",
                    l->media_type, l->digest, (unsigned long long)l->bytes);
         sk_buf_fmt(out, ",\"annotations\":{\"skerry.layer\":\"%s\",\"skerry.unpacked\":\"%llu\"}}",
                    kind_of(i), (unsigned long long)l->unpacked);
     }
     sk_buf_str(out, "],\"annotations\":");
-    sk_labels_json(image->labels, out);
+    sk_pack_labels_json(image->labels, out);
     sk_buf_chr(out, '}');
 }
 
-bool sk_is_rfc3339(const char *text)
+bool sk_pack_is_rfc3339(const char *text)
 {
     static const char form[] = "dddd-dd-ddTdd:dd:dd";
     size_t n = 0;

@@ -17,22 +17,22 @@ enum {
     CONFIG_BYTES = 1 << 20
 };
 
-void sk_foreign_done(struct sk_foreign *f)
+void sk_pack_foreign_done(struct sk_pack_foreign *f)
 {
-    sk_cache_scratch_done(&f->scratch);
+    sk_pack_cache_scratch_done(&f->scratch);
     free(f->path);
-    *f = (struct sk_foreign){ 0 };
+    *f = (struct sk_pack_foreign){ 0 };
 }
 
 /* An archive's contents; they are small beside the base itself. */
-static int unpack(const char *archive, struct sk_foreign *f, struct sk_err *err)
+static int unpack(const char *archive, struct sk_pack_foreign *f, struct sk_err *err)
 {
     const struct sk_tar_limits limits = { .max_entries = 1000, .max_bytes = 4ull << 30 };
     SK_AUTO(sk_close) int fd = open(archive, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
     if (fd < 0)
         return sk_fail_errno(err, "'%s'", archive);
-    if (sk_cache_scratch(&f->scratch, err) < 0)
+    if (sk_pack_cache_scratch(&f->scratch, err) < 0)
         return -1;
     return sk_tar_unpack(fd, &limits, "", f->scratch, false, err);
 }
@@ -57,8 +57,8 @@ static int read_blob(const char *layout, const char *digest, size_t max, char **
     return 0;
 }
 
-static int take_config(const char *layout, const struct sk_oci_manifest *m, struct sk_foreign *f,
-                       struct sk_err *err)
+static int take_config(const char *layout, const struct sk_oci_manifest *m,
+                       struct sk_pack_foreign *f, struct sk_err *err)
 {
     SK_OWN(free) char *text = NULL;
     SK_OWN(sk_json_free) struct sk_json *doc = NULL;
@@ -96,8 +96,8 @@ static uint64_t unpacked_of(const struct sk_oci_descriptor *d)
     return value;
 }
 
-static int take_layer(const char *layout, const struct sk_oci_manifest *m, struct sk_foreign *f,
-                      struct sk_err *err)
+static int take_layer(const char *layout, const struct sk_oci_manifest *m,
+                      struct sk_pack_foreign *f, struct sk_err *err)
 {
     const struct sk_oci_descriptor *d = m->items;
 
@@ -114,7 +114,7 @@ static int take_layer(const char *layout, const struct sk_oci_manifest *m, struc
     return f->path ? 0 : sk_nomem(err);
 }
 
-static int take(const char *layout, struct sk_foreign *f, struct sk_err *err)
+static int take(const char *layout, struct sk_pack_foreign *f, struct sk_err *err)
 {
     SK_AUTO(sk_oci_manifest_done) struct sk_oci_manifest m = { 0 };
     char media_type[128], digest[SK_OCI_DIGEST_TEXT];
@@ -128,15 +128,15 @@ static int take(const char *layout, struct sk_foreign *f, struct sk_err *err)
     return take_config(layout, &m, f, err);
 }
 
-int sk_foreign_open(const char *base, struct sk_foreign *out, struct sk_err *err)
+int sk_pack_foreign_open(const char *base, struct sk_pack_foreign *out, struct sk_err *err)
 {
-    SK_AUTO(sk_foreign_done) struct sk_foreign f = { 0 };
+    SK_AUTO(sk_pack_foreign_done) struct sk_pack_foreign f = { 0 };
 
     if (!sk_is_dir(base) && unpack(base, &f, err) < 0)
         return sk_wrap(err, "base '%s'", base);
     if (take(f.scratch ? f.scratch : base, &f, err) < 0)
         return sk_wrap(err, "base '%s'", base);
     *out = f;
-    f = (struct sk_foreign){ 0 };
+    f = (struct sk_pack_foreign){ 0 };
     return 0;
 }

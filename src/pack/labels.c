@@ -13,7 +13,7 @@ enum {
     VALUE_BYTES = 8192
 };
 
-void sk_labels_done(struct sk_labels *l)
+void sk_pack_labels_done(struct sk_pack_labels *l)
 {
     for (size_t i = 0; i < l->count; i++) {
         free(l->items[i].key);
@@ -22,7 +22,8 @@ void sk_labels_done(struct sk_labels *l)
     l->count = 0;
 }
 
-int sk_label_set(struct sk_labels *l, const char *key, const char *value, struct sk_err *err)
+int sk_pack_labels_set(struct sk_pack_labels *l, const char *key, const char *value,
+                       struct sk_err *err)
 {
     SK_OWN(free) char *k = NULL;
     SK_OWN(free) char *v = NULL;
@@ -44,12 +45,12 @@ int sk_label_set(struct sk_labels *l, const char *key, const char *value, struct
     if (l->count == SK_LABELS_MAX)
         return sk_fail(err, SK_LIMIT, "more than %d labels", SK_LABELS_MAX);
     memmove(&l->items[at + 1], &l->items[at], (l->count - at) * sizeof l->items[0]);
-    l->items[at] = (struct sk_label){ SK_TAKE(k), SK_TAKE(v) };
+    l->items[at] = (struct sk_pack_label){ SK_TAKE(k), SK_TAKE(v) };
     l->count++;
     return 0;
 }
 
-int sk_label_user(struct sk_labels *l, const char *text, struct sk_err *err)
+int sk_pack_labels_user(struct sk_pack_labels *l, const char *text, struct sk_err *err)
 {
     const char *equals = strchr(text, '=');
     size_t n = equals ? (size_t)(equals - text) : 0;
@@ -66,10 +67,10 @@ int sk_label_user(struct sk_labels *l, const char *text, struct sk_err *err)
         return sk_nomem(err);
     if (sk_starts_with(key, "skerry."))
         return sk_fail(err, SK_INVALID, "label '%s': what begins with skerry. is set by us", key);
-    return sk_label_set(l, key, equals + 1, err);
+    return sk_pack_labels_set(l, key, equals + 1, err);
 }
 
-void sk_labels_json(const struct sk_labels *l, struct sk_buf *out)
+void sk_pack_labels_json(const struct sk_pack_labels *l, struct sk_buf *out)
 {
     sk_buf_chr(out, '{');
     for (size_t i = 0; i < l->count; i++) {

@@ -23,10 +23,10 @@ enum {
 
 static const char cache_magic[] = "glibc-ld.so.cache1.1";
 
-int sk_loader_open(const char *cache_path, struct sk_loader *out, struct sk_err *err)
+int sk_pack_loader_open(const char *cache_path, struct sk_pack_loader *out, struct sk_err *err)
 {
     const char *path = cache_path ? cache_path : "/etc/ld.so.cache";
-    struct sk_loader l = { .env_path = getenv("LD_LIBRARY_PATH") };
+    struct sk_pack_loader l = { .env_path = getenv("LD_LIBRARY_PATH") };
 
     if (sk_is_file(path) && sk_map_open(path, &l.cache, err) < 0)
         return -1;
@@ -34,7 +34,7 @@ int sk_loader_open(const char *cache_path, struct sk_loader *out, struct sk_err 
     return 0;
 }
 
-void sk_loader_done(struct sk_loader *l)
+void sk_pack_loader_done(struct sk_pack_loader *l)
 {
     sk_map_close(&l->cache);
 }
@@ -53,7 +53,8 @@ static const char *cache_text(const struct sk_map *m, uint32_t offset)
     return offset < m->len && strnlen(text, m->len - offset) < m->len - offset ? text : NULL;
 }
 
-const char *sk_loader_cached(const struct sk_loader *l, const char *name, const char *after)
+const char *sk_pack_loader_cached(const struct sk_pack_loader *l, const char *name,
+                                  const char *after)
 {
     const struct sk_map *m = &l->cache;
     bool is_past = after == NULL;
@@ -175,8 +176,8 @@ static int try_defaults(struct search *s, struct sk_err *err)
     return 0;
 }
 
-int sk_loader_find(const struct sk_loader *l, const char *name, const char *path,
-                   const struct sk_elf *needs, char **out, struct sk_err *err)
+int sk_pack_loader_find(const struct sk_pack_loader *l, const char *name, const char *path,
+                        const struct sk_elf *needs, char **out, struct sk_err *err)
 {
     struct search s = { .name = name, .machine = needs->machine, .is_64 = needs->is_64 };
     int rc = 0;
@@ -189,7 +190,7 @@ int sk_loader_find(const struct sk_loader *l, const char *name, const char *path
         rc = try_path(&s, l->env_path, path, err);
     if (rc == 0 && needs->is_runpath)
         rc = try_path(&s, needs->rpath, path, err);
-    for (const char *p = NULL; rc == 0 && (p = sk_loader_cached(l, name, p)) != NULL;)
+    for (const char *p = NULL; rc == 0 && (p = sk_pack_loader_cached(l, name, p)) != NULL;)
         rc = try_file(&s, p, err);
     if (rc == 0)
         rc = try_defaults(&s, err);
@@ -202,7 +203,7 @@ int sk_loader_find(const struct sk_loader *l, const char *name, const char *path
 
 /* ---- all of them ---- */
 
-void sk_closure_done(struct sk_closure *c)
+void sk_pack_closure_done(struct sk_pack_closure *c)
 {
     free(c->interp);
     for (size_t i = 0; i < c->count; i++) {
@@ -210,7 +211,7 @@ void sk_closure_done(struct sk_closure *c)
         free(c->items[i].path);
     }
     free(c->items);
-    *c = (struct sk_closure){ 0 };
+    *c = (struct sk_pack_closure){ 0 };
 }
 
 static const char *base_name(const char *path)
@@ -220,7 +221,7 @@ static const char *base_name(const char *path)
 }
 
 /* There already, or the loader itself? */
-static bool is_known(const struct sk_closure *c, const char *name)
+static bool is_known(const struct sk_pack_closure *c, const char *name)
 {
     if (c->interp && strcmp(base_name(c->interp), name) == 0)
         return true;
@@ -230,7 +231,7 @@ static bool is_known(const struct sk_closure *c, const char *name)
     return false;
 }
 
-static int append(struct sk_closure *c, const char *name, char **path, struct sk_err *err)
+static int append(struct sk_pack_closure *c, const char *name, char **path, struct sk_err *err)
 {
     SK_OWN(free) char *copy = strdup(name);
 
@@ -240,32 +241,32 @@ static int append(struct sk_closure *c, const char *name, char **path, struct sk
         return sk_fail(err, SK_LIMIT, "more than %d libraries", CLOSURE_MAX);
     if (c->count == c->cap) {
         size_t cap = c->cap ? c->cap * 2 : 32;
-        struct sk_library *items = reallocarray(c->items, cap, sizeof *items);
+        struct sk_pack_library *items = reallocarray(c->items, cap, sizeof *items);
         if (!items)
             return sk_nomem(err);
         c->items = items;
         c->cap = cap;
     }
-    c->items[c->count++] = (struct sk_library){ SK_TAKE(copy), SK_TAKE(*path) };
+    c->items[c->count++] = (struct sk_pack_library){ SK_TAKE(copy), SK_TAKE(*path) };
     return 0;
 }
 
 /* The direct needs of one object, appended. */
-static int add_needs(const struct sk_loader *l, const char *path, const struct sk_elf *e,
-                     struct sk_closure *c, struct sk_err *err)
+static int add_needs(const struct sk_pack_loader *l, const char *path, const struct sk_elf *e,
+                     struct sk_pack_closure *c, struct sk_err *err)
 {
     for (size_t i = 0; i < e->needed_count; i++) {
         SK_OWN(free) char *found = NULL;
         if (is_known(c, e->needed[i]))
             continue;
-        if (sk_loader_find(l, e->needed[i], path, e, &found, err) < 0 ||
+        if (sk_pack_loader_find(l, e->needed[i], path, e, &found, err) < 0 ||
             append(c, e->needed[i], &found, err) < 0)
             return -1;
     }
     return 0;
 }
 
-static int add_object(const struct sk_loader *l, const char *path, struct sk_closure *c,
+static int add_object(const struct sk_pack_loader *l, const char *path, struct sk_pack_closure *c,
                       struct sk_err *err)
 {
     SK_AUTO(sk_elf_done) struct sk_elf e = { 0 };
@@ -282,8 +283,8 @@ static int add_object(const struct sk_loader *l, const char *path, struct sk_clo
     return add_needs(l, path, &e, c, err);
 }
 
-int sk_closure_add(const struct sk_loader *l, const char *object, struct sk_closure *c,
-                   struct sk_err *err)
+int sk_pack_closure_add(const struct sk_pack_loader *l, const char *object,
+                        struct sk_pack_closure *c, struct sk_err *err)
 {
     size_t next = c->count;
 

@@ -23,7 +23,7 @@ struct walk {
     char *blobs;       /* of the Hugging Face cache, when root may be a snapshot of it */
     const char *model; /* its path */
     const struct sk_onnx_info *onnx;
-    struct sk_model_files *out;
+    struct sk_pack_model_files *out;
 };
 
 static const char *const weights[] = { ".onnx",  ".onnx_data", ".safetensors", ".pt",
@@ -33,14 +33,14 @@ static const char *const weights[] = { ".onnx",  ".onnx_data", ".safetensors", "
 static const char *const settings[] = { "config.json", "preprocessor_config.json", "skerry.json",
                                         "labels.txt" };
 
-void sk_model_files_done(struct sk_model_files *f)
+void sk_pack_model_files_done(struct sk_pack_model_files *f)
 {
     for (size_t i = 0; i < f->count; i++) {
         free(f->items[i].name);
         free(f->items[i].path);
     }
     free(f->items);
-    *f = (struct sk_model_files){ 0 };
+    *f = (struct sk_pack_model_files){ 0 };
 }
 
 static bool is_below(const char *path, const char *folder)
@@ -49,7 +49,7 @@ static bool is_below(const char *path, const char *folder)
     return folder[0] && strncmp(path, folder, n) == 0 && path[n] == '/';
 }
 
-static int append(struct sk_model_files *f, const char *name, char **path, struct sk_err *err)
+static int append(struct sk_pack_model_files *f, const char *name, char **path, struct sk_err *err)
 {
     SK_OWN(free) char *copy = strdup(name);
 
@@ -59,13 +59,13 @@ static int append(struct sk_model_files *f, const char *name, char **path, struc
         return sk_fail(err, SK_LIMIT, "the bundle has more than %d files", SK_PACK_FILES);
     if (f->count == f->cap) {
         size_t cap = f->cap ? f->cap * 2 : 16;
-        struct sk_model_file *items = reallocarray(f->items, cap, sizeof *items);
+        struct sk_pack_model_file *items = reallocarray(f->items, cap, sizeof *items);
         if (!items)
             return sk_nomem(err);
         f->items = items;
         f->cap = cap;
     }
-    f->items[f->count++] = (struct sk_model_file){ SK_TAKE(copy), SK_TAKE(*path) };
+    f->items[f->count++] = (struct sk_pack_model_file){ SK_TAKE(copy), SK_TAKE(*path) };
     return 0;
 }
 
@@ -182,7 +182,7 @@ static int add_lone(struct walk *w, const struct sk_bundle *b, struct sk_err *er
 
 static int by_name(const void *a, const void *b)
 {
-    const struct sk_model_file *x = a, *y = b;
+    const struct sk_pack_model_file *x = a, *y = b;
     return strcmp(x->name, y->name);
 }
 
@@ -209,10 +209,10 @@ static void walk_done(struct walk *w)
     free(w->blobs);
 }
 
-int sk_model_collect(const char *path, const struct sk_bundle *b, struct sk_model_files *out,
-                     struct sk_err *err)
+int sk_pack_model_collect(const char *path, const struct sk_bundle *b,
+                          struct sk_pack_model_files *out, struct sk_err *err)
 {
-    SK_AUTO(sk_model_files_done) struct sk_model_files files = { 0 };
+    SK_AUTO(sk_pack_model_files_done) struct sk_pack_model_files files = { 0 };
     SK_AUTO(walk_done) struct walk w = { .model = b->model_path, .onnx = b->onnx, .out = &files };
     bool is_folder = sk_is_dir(path);
 
@@ -222,6 +222,6 @@ int sk_model_collect(const char *path, const struct sk_bundle *b, struct sk_mode
         return -1;
     qsort(files.items, files.count, sizeof *files.items, by_name);
     *out = files;
-    files = (struct sk_model_files){ 0 };
+    files = (struct sk_pack_model_files){ 0 };
     return 0;
 }

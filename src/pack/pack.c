@@ -20,8 +20,8 @@
 struct job {
     const struct sk_pack_options *opts;
     struct sk_bundle *bundle;
-    struct sk_labels labels;
-    struct sk_layer layers[2];
+    struct sk_pack_labels labels;
+    struct sk_pack_layer layers[2];
     size_t layer_count;
     char architecture[64];
     struct sk_pack_result result;
@@ -30,7 +30,7 @@ struct job {
 static void job_done(struct job *j)
 {
     sk_bundle_free(j->bundle);
-    sk_labels_done(&j->labels);
+    sk_pack_labels_done(&j->labels);
 }
 
 /* ---- layers ---- */
@@ -38,12 +38,12 @@ static void job_done(struct job *j)
 static int put_base(struct job *j, const struct sk_pack_own *own, const char *layout,
                     struct sk_err *err)
 {
-    SK_AUTO(sk_base_done) struct sk_base b = { 0 };
+    SK_AUTO(sk_pack_base_done) struct sk_pack_base b = { 0 };
     SK_OWN(free) char *path = NULL;
 
-    if (sk_base_collect(own, &b, err) < 0 ||
-        sk_cache_base(&b, &j->layers[0], &path, &j->result.base_was_cached, err) < 0 ||
-        sk_blob_copy(layout, path, j->layers[0].digest, err) < 0)
+    if (sk_pack_base_collect(own, &b, err) < 0 ||
+        sk_pack_cache_base(&b, &j->layers[0], &path, &j->result.base_was_cached, err) < 0 ||
+        sk_pack_blob_copy(layout, path, j->layers[0].digest, err) < 0)
         return -1;
     (void)snprintf(j->architecture, sizeof j->architecture, "%s", b.architecture);
     return 0;
@@ -51,10 +51,10 @@ static int put_base(struct job *j, const struct sk_pack_own *own, const char *la
 
 static int put_foreign(struct job *j, struct sk_err *err)
 {
-    SK_AUTO(sk_foreign_done) struct sk_foreign f = { 0 };
+    SK_AUTO(sk_pack_foreign_done) struct sk_pack_foreign f = { 0 };
 
-    if (sk_foreign_open(j->opts->base, &f, err) < 0 ||
-        sk_blob_copy(j->opts->layout, f.path, f.layer.digest, err) < 0)
+    if (sk_pack_foreign_open(j->opts->base, &f, err) < 0 ||
+        sk_pack_blob_copy(j->opts->layout, f.path, f.layer.digest, err) < 0)
         return -1;
     j->layers[0] = f.layer;
     (void)snprintf(j->architecture, sizeof j->architecture, "%s", strchr(f.platform, '/') + 1);
@@ -90,8 +90,8 @@ static int put_parents(struct sk_tar_writer *w, const char *last, const char *na
     return 0;
 }
 
-static int put_files(struct job *j, const struct sk_model_files *files, struct sk_tar_writer *w,
-                     struct sk_err *err)
+static int put_files(struct job *j, const struct sk_pack_model_files *files,
+                     struct sk_tar_writer *w, struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf last = SK_BUF_INIT(SK_TAR_NAME_BYTES);
 
@@ -112,15 +112,16 @@ static int put_files(struct job *j, const struct sk_model_files *files, struct s
 
 static int put_model(struct job *j, struct sk_err *err)
 {
-    SK_AUTO(sk_model_files_done) struct sk_model_files files = { 0 };
-    SK_AUTO(sk_blob_done) struct sk_blob_out blob = { .file = SK_FILE_OUT_INIT };
+    SK_AUTO(sk_pack_model_files_done) struct sk_pack_model_files files = { 0 };
+    SK_AUTO(sk_pack_blob_done) struct sk_pack_blob_out blob = { .file = SK_FILE_OUT_INIT };
     SK_OWN(sk_tar_writer_free) struct sk_tar_writer *w = NULL;
-    struct sk_layer *l = &j->layers[1];
+    struct sk_pack_layer *l = &j->layers[1];
 
-    if (sk_model_collect(j->opts->bundle, j->bundle, &files, err) < 0 ||
-        sk_blob_begin(j->opts->layout, &blob, err) < 0 ||
-        sk_tar_writer_new(SK_ARCHIVE_PLAIN, sk_blob_put, &blob, &w, err) < 0 ||
-        put_files(j, &files, w, err) < 0 || sk_blob_end(&blob, j->opts->layout, l->digest, err) < 0)
+    if (sk_pack_model_collect(j->opts->bundle, j->bundle, &files, err) < 0 ||
+        sk_pack_blob_begin(j->opts->layout, &blob, err) < 0 ||
+        sk_tar_writer_new(SK_ARCHIVE_PLAIN, sk_pack_blob_put, &blob, &w, err) < 0 ||
+        put_files(j, &files, w, err) < 0 ||
+        sk_pack_blob_end(&blob, j->opts->layout, l->digest, err) < 0)
         return -1;
     memcpy(l->diff_id, l->digest, sizeof l->diff_id);
     memcpy(l->media_type, SK_OCI_LAYER, sizeof SK_OCI_LAYER);
@@ -137,15 +138,15 @@ static int finish(struct job *j, const char *layout, const char *tag,
     SK_AUTO(sk_buf_done) struct sk_buf manifest = SK_BUF_INIT(SK_OCI_MANIFEST_MAX);
     struct sk_pack_result *r = &j->result;
 
-    sk_image_config(image, &config);
+    sk_pack_image_config(image, &config);
     if (!sk_buf_ok(&config))
         return sk_buf_fail(&config, err);
-    if (sk_blob_bytes(layout, config.data, config.len, r->config, err) < 0)
+    if (sk_pack_blob_bytes(layout, config.data, config.len, r->config, err) < 0)
         return -1;
-    sk_image_manifest(image, r->config, config.len, &manifest);
+    sk_pack_image_manifest(image, r->config, config.len, &manifest);
     if (!sk_buf_ok(&manifest))
         return sk_buf_fail(&manifest, err);
-    if (sk_blob_bytes(layout, manifest.data, manifest.len, r->manifest, err) < 0 ||
+    if (sk_pack_blob_bytes(layout, manifest.data, manifest.len, r->manifest, err) < 0 ||
         sk_oci_layout_tag(layout, tag, SK_OCI_MANIFEST, r->manifest, manifest.len, err) < 0)
         return -1;
     memcpy(r->base_layer, j->layers[0].digest, sizeof r->base_layer);
@@ -179,10 +180,10 @@ static int set_labels(struct job *j, const char *name, const char *digest, const
 
     (void)snprintf(format, sizeof format, "%d", SK_PACK_BUNDLE_FORMAT);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (sk_label_set(&j->labels, rows[i].key, rows[i].value, err) < 0)
+        if (sk_pack_labels_set(&j->labels, rows[i].key, rows[i].value, err) < 0)
             return -1;
     for (const char *const *p = o->labels; p && *p; p++)
-        if (sk_label_user(&j->labels, *p, err) < 0)
+        if (sk_pack_labels_user(&j->labels, *p, err) < 0)
             return -1;
     return 0;
 }
@@ -200,7 +201,7 @@ static void set_model_path(struct job *j, const char *name)
 
 static int check(const struct sk_pack_options *o, struct sk_err *err)
 {
-    if (o->created && !sk_is_rfc3339(o->created))
+    if (o->created && !sk_pack_is_rfc3339(o->created))
         return sk_fail(err, SK_INVALID, "'%.60s' is no time: 2026-11-28T23:00:00Z is expected",
                        o->created);
     if (o->port > 65535)
@@ -259,8 +260,8 @@ int sk_pack_base(const struct sk_pack_own *own, const char *layout, const char *
     j.opts = &none;
     if (sk_oci_layout_make(layout, err) < 0 || put_base(&j, own, layout, err) < 0 ||
         check_platform(&j, err) < 0 ||
-        sk_label_set(&j.labels, OCI "title", "skerry base", err) < 0 ||
-        sk_label_set(&j.labels, "skerry.version", SK_VERSION, err) < 0)
+        sk_pack_labels_set(&j.labels, OCI "title", "skerry base", err) < 0 ||
+        sk_pack_labels_set(&j.labels, "skerry.version", SK_VERSION, err) < 0)
         return -1;
     const struct sk_pack_image image = {
         .architecture = j.architecture,

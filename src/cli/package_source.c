@@ -1,0 +1,73 @@
+/* package_source.c - the model that is packed: from here, or from the hub. */
+#include "cli/package_priv.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "catalog/catalog.h"
+#include "cli/remote_priv.h"
+
+#include <sys/stat.h>
+
+int sk_package_scratch(struct sk_package_source *s, const char *name, char **out,
+                       struct sk_err *err)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(4096);
+    const char *place = getenv("TMPDIR");
+
+    if (!s->scratch) {
+        sk_buf_fmt(&path, "%s/skerry-package-XXXXXX", place && *place ? place : "/var/tmp");
+        if (!sk_buf_ok(&path))
+            return sk_buf_fail(&path, err);
+        if (!mkdtemp(path.data))
+            return sk_fail_errno(err, "'%s'", path.data);
+        s->scratch = sk_buf_take(&path);
+    }
+    *out = sk_path_join(s->scratch, name);
+    return *out ? 0 : sk_nomem(err);
+}
+
+static int fetch(struct sk_package_source *s, const char *model, const char *hub,
+                 struct sk_err *err)
+{
+    SK_OWN(sk_remote_free) struct sk_remote *r = NULL;
+    struct sk_transfer t = { .verb = "downloading" };
+
+    if (sk_cli_remote(hub, &r, err) < 0)
+        return sk_wrap(err, "'%s' is no path, and", model);
+    if (sk_package_scratch(s, "model", &s->bundle, err) < 0)
+        return -1;
+    int rc = sk_catalog_download(r, model, s->bundle, sk_transfer_progress, &t, &s->version, err);
+    sk_transfer_end(&t);
+    return rc;
+}
+
+int sk_package_open(const char *model, const char *hub, struct sk_package_source *out,
+                    struct sk_err *err)
+{
+    SK_AUTO(sk_package_done) struct sk_package_source s = { 0 };
+    struct stat st;
+
+    if (stat(model, &st) == 0) {
+        s.bundle = strdup(model);
+        if (!s.bundle)
+            return sk_nomem(err);
+    } else if (fetch(&s, model, hub, err) < 0) {
+        return -1;
+    }
+    *out = s;
+    s = (struct sk_package_source){ 0 };
+    return 0;
+}
+
+void sk_package_done(struct sk_package_source *s)
+{
+    struct sk_err ignored = SK_ERR_INIT;
+
+    if (s->scratch)
+        (void)!sk_remove_tree(s->scratch, &ignored);
+    free(s->scratch);
+    free(s->bundle);
+    sk_json_free(s->version);
+    *s = (struct sk_package_source){ 0 };
+}
