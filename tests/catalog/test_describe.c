@@ -100,7 +100,7 @@ static void without_memory(void **state)
     struct sk_catalog_new n = { .bundle = sk_source_path(MODEL) };
 
     (void)state;
-    (void)sk_alloc_sweep("describe", run_describe, &n, 0);
+    (void)sk_alloc_sweep("describe", run_describe, &n, SK_ALLOC_MAY_SURVIVE);
 }
 
 int main(void)
