@@ -67,7 +67,7 @@ static void write_text(const struct sk_hub_made *made, const struct args *a, con
     sk_buf_fmt(out, "connection string  HostName=%s;Port=%u;CaSha256=%s\n", name, (unsigned)a->port,
                made->ca_sha256);
     sk_buf_fmt(out, "\nnext:\n  skerry hub run --data-dir %s%s%s\n", dir, listen, port);
-    sk_buf_fmt(out, "  skerry login %s --ca %s --token-file %s\n", made->url, made->ca_file,
+    sk_buf_fmt(out, "  skerry login %s --ca-file %s --token-file %s\n", made->url, made->ca_file,
                made->token_file);
     sk_buf_fmt(out, "  skerry hub token create --user ci --role publisher\n");
 }

@@ -107,16 +107,12 @@ static int explain(const struct sk_remote *r, const struct sk_fetch_answer *a, s
         doc = NULL;
     const char *words = words_of(doc);
     enum sk_code code = code_of(a->status, doc);
+    if (code == SK_UNAUTHENTICATED)
+        return sk_fail(err, code, "%s: %s; 'skerry login %s' stores another token", r->context.host,
+                       words ? words : "the token is not accepted", r->context.host);
     if (words)
-        (void)sk_fail(err, code, "%s: %s", r->context.host, words);
-    else
-        err->code = code;
-    if (a->status == 401)
-        return r->context.token ? sk_wrap(err,
-                                          "the token is not accepted (expired or revoked?), run "
-                                          "'skerry login %s'",
-                                          r->context.host)
-                                : sk_wrap(err, "run 'skerry login %s' first", r->context.host);
+        return sk_fail(err, code, "%s: %s", r->context.host, words);
+    err->code = code;
     return -1;
 }
 
