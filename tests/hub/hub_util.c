@@ -1,0 +1,90 @@
+/* hub_util.c - see hub_util.h. */
+#include "hub_util.h"
+
+#include "base/file.h"
+#include "base/log.h"
+
+int hub_folder(void **state)
+{
+    struct hub_fixture *f = calloc(1, sizeof *f);
+    assert_non_null(f);
+    (void)snprintf(f->folder, sizeof f->folder, "/tmp/skerry-hub-XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
+    (void)snprintf(f->dir, sizeof f->dir, "%s/hub", f->folder);
+    sk_log_setup(SK_ERROR, SK_LOG_TEXT, 2);
+    *state = f;
+    return 0;
+}
+
+void hub_start(struct hub_fixture *f, unsigned workers)
+{
+    struct sk_err err = SK_ERR_INIT;
+    const struct sk_hub_options opts = {
+        .dir = f->dir, .host = "127.0.0.1", .listen_fd = -1, .workers = workers, .plain_http = true
+    };
+    if (sk_hub_start(&opts, &f->hub, &err) < 0)
+        fail_msg("%s", err.text);
+    f->port = sk_hub_port(f->hub);
+}
+
+void hub_stop(struct hub_fixture *f)
+{
+    if (f->hub)
+        assert_int_equal(sk_hub_drain(f->hub, 10000), 0);
+    sk_hub_stop(f->hub);
+    f->hub = NULL;
+}
+
+int hub_running(void **state)
+{
+    static const char *const names[] = { "hub.example" };
+    struct sk_err err = SK_ERR_INIT;
+    (void)hub_folder(state);
+    struct hub_fixture *f = *state;
+    const struct sk_hub_init init = {
+        .dir = f->dir, .hostnames = names, .hostname_count = 1, .port = 8443
+    };
+    if (sk_hub_init(&init, &f->made, &err) < 0)
+        fail_msg("%s", err.text);
+    hub_start(f, 2);
+    return 0;
+}
+
+int hub_gone(void **state)
+{
+    struct sk_err err = SK_ERR_INIT;
+    struct hub_fixture *f = *state;
+    hub_stop(f);
+    int rc = sk_remove_tree(f->folder, &err);
+    free(f);
+    return rc;
+}
+
+void hub_ask(struct hub_fixture *f, const char *method, const char *path, const char *token,
+             const char *body, struct answer *out)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf b = SK_BUF_INIT(1 << 20);
+    sk_buf_fmt(&b, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n", method, path);
+    if (token)
+        sk_buf_fmt(&b, "Authorization: Bearer %s\r\n", token);
+    if (body)
+        sk_buf_fmt(&b, "Content-Type: application/json\r\nContent-Length: %zu\r\n", strlen(body));
+    sk_buf_fmt(&b, "\r\n%s", body ? body : "");
+    client_ask(f->port, b.data, out);
+}
+
+void hub_token(struct hub_fixture *f, enum sk_role role, char secret[SK_TOKEN_TEXT])
+{
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_who who;
+    sk_who_local(&who);
+    if (sk_token_create(sk_hub_accounts(f->hub), &who, sk_role_name(role), role, NULL, 0, secret,
+                        NULL, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+void hub_expect(const struct answer *a, int status, const char *words)
+{
+    if (a->status != status || !strstr(a->body, words))
+        fail_msg("expected %d with '%s', got %d %s", status, words, a->status, a->body);
+}

@@ -1,0 +1,42 @@
+/* hub_util.h - a hub in a temporary folder, served over plain HTTP within the test. */
+#ifndef SK_TESTS_HUB_HUB_UTIL_H
+#define SK_TESTS_HUB_HUB_UTIL_H
+
+#include "http/client.h"
+#include "hub/hub_priv.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+struct hub_fixture {
+    char folder[64]; /* the hub's is below */
+    char dir[80];
+    struct sk_hub_made made;
+    struct sk_hub *hub;
+    uint16_t port;
+};
+
+/* cmocka setups and teardown; *state is the fixture. The first only makes an empty folder. */
+int hub_folder(void **state);
+int hub_running(void **state);
+int hub_gone(void **state);
+void hub_start(struct hub_fixture *f, unsigned workers);
+void hub_stop(struct hub_fixture *f);
+
+/* One request; token NULL: none; body NULL: none. */
+void hub_ask(struct hub_fixture *f, const char *method, const char *path, const char *token,
+             const char *body, struct answer *out);
+/* A new token of a role. */
+void hub_token(struct hub_fixture *f, enum sk_role role, char secret[SK_TOKEN_TEXT]);
+/* Whether the answer has this status and these words in its body, else the test fails. */
+void hub_expect(const struct answer *a, int status, const char *words);
+
+#endif
