@@ -30,18 +30,17 @@ struct arrival {
 
 static int read_path(struct sk_hub_call *call, const char **out, struct sk_err *err)
 {
-    size_t slashes = 0, decoded_slashes = 0;
-    const char *path = sk_http_decoded(call->req, call->rest, strlen(call->rest));
+    size_t len = strlen(call->rest);
+    const char *path = NULL;
 
-    if (!path)
-        return sk_nomem(err);
-    for (const char *c = call->rest; *c; c++)
-        slashes += *c == '/';
-    for (const char *c = path; *c; c++)
-        decoded_slashes += *c == '/';
-    if (slashes != decoded_slashes)
+    if (strstr(call->rest, "%2f") || strstr(call->rest, "%2F"))
         return sk_fail(err, SK_INVALID, "'%.200s': an encoded slash is part of no name",
                        call->rest);
+    if (strcmp(call->route->method, "DELETE") == 0 && len > 0 && call->rest[len - 1] == '/')
+        len--; /* the client's way to name a whole root */
+    path = sk_http_decoded(call->req, call->rest, len);
+    if (!path)
+        return sk_nomem(err);
     if (sk_artifact_path_check(path, err) < 0)
         return -1;
     *out = path;
