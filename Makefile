@@ -12,7 +12,7 @@ QUIET   := $(if $(VERBOSE),,>$(BUILD)/make.log 2>&1 || { tail -n 40 $(BUILD)/mak
 export PATH := /usr/bin:$(PATH)
 
 .DEFAULT_GOAL := all
-.PHONY: all deps deps-test demo test bench fuzz soak install clean distclean format lint docs help
+.PHONY: all deps deps-test demo test bench interop fuzz soak install clean distclean format lint docs help
 
 all: deps $(BUILD)/build.ninja ## build build/skerry
 	@ninja -C $(BUILD) -j $(JOBS) skerry $(QUIET)
@@ -35,6 +35,10 @@ test: deps-test ## every check and test; the last line counts them
 bench: all deps-test ## the figures of the README, beside their peers; ONLY=serve or ONLY=train for one half
 	@ninja -C $(BUILD) -j $(JOBS) $(QUIET)
 	@status=0; for half in $(or $(ONLY),serve train); do $(PYTHON) bench/$$half.py $(ARGS) || status=1; done; exit $$status
+
+interop: all deps-test ## the real cosign, built here (5 minutes, Go), against our signatures
+	@tools/cosign.sh
+	@SKERRY=$(CURDIR)/$(BUILD)/skerry SKERRY_ONNXRUNTIME=$(ORT) $(PYTHON) -m pytest tests/it -m interop -ra -p no:cacheprovider $(ARGS)
 
 fuzz: deps-test ## each fuzzer from the stored corpus, SECONDS each (600)
 	@SECONDS_EACH=$(or $(SECONDS),600) tools/fuzz.sh $(ARGS)

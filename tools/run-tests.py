@@ -268,7 +268,7 @@ def step_it(report, _jobs):
     """the real program, driven from Python; the documents that it prints"""
     binary = os.path.join(BUILD, "test", "gcc", "skerry")
     run_tap(report, "check/docs", [sys.executable, "tools/check-docs.py", "--skerry", binary])
-    pytest(report, "it", binary, [])
+    pytest(report, "it", binary, ["-m", "not interop"])
 
 
 def step_it_asan(report, _jobs):
