@@ -142,7 +142,9 @@ int sk_remote_call(struct sk_remote *r, const char *method, const char *path, co
                                   .url = url.data,
                                   .headers = body ? headers : headers + 1,
                                   .body = body,
-                                  .body_len = body ? strlen(body) : 0 };
+                                  .body_len = body ? strlen(body) : 0,
+                                  .progress = r->go_on,
+                                  .ctx = r->go_on_ctx };
     if (sk_remote_do(r, &q, &a, err) < 0)
         return -1;
     if (!out)
@@ -151,6 +153,30 @@ int sk_remote_call(struct sk_remote *r, const char *method, const char *path, co
     if (sk_json_parse(text, a.body.len > 0 ? a.body.len : 2, NULL, out, err) < 0)
         return sk_wrap(err, "%s: its answer", r->context.host);
     return 0;
+}
+
+void sk_remote_ask(struct sk_remote *r, bool (*go_on)(void *ctx, uint64_t done, uint64_t total),
+                   void *ctx)
+{
+    r->go_on = go_on;
+    r->go_on_ctx = ctx;
+}
+
+int sk_remote_put(struct sk_remote *r, const char *path, const char *file, uint64_t size,
+                  struct sk_err *err)
+{
+    SK_AUTO(sk_fetch_answer_done) struct sk_fetch_answer a = { 0 };
+    SK_AUTO(sk_buf_done) struct sk_buf url = SK_BUF_INIT(64 << 10);
+
+    if (sk_remote_url(r, path, &url, err) < 0)
+        return -1;
+    struct sk_fetch_request q = { .method = "PUT",
+                                  .url = url.data,
+                                  .body_path = file,
+                                  .body_len = (size_t)size,
+                                  .progress = r->go_on,
+                                  .ctx = r->go_on_ctx };
+    return sk_remote_do(r, &q, &a, err);
 }
 
 /* ---- what both transfers need ---- */

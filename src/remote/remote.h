@@ -73,6 +73,15 @@ int sk_remote_call(struct sk_remote *r, const char *method, const char *path, co
 /* Appends text percent-encoded (everything but unreserved characters). */
 void sk_url_escape(struct sk_buf *b, const char *text);
 
+/* Asked about once a second during calls and sk_remote_put, with the bytes of the body so far and
+ * in total (0: unknown), and in pauses between tries; false ends them (SK_CANCELLED). NULL: none.
+ */
+void sk_remote_ask(struct sk_remote *r, bool (*go_on)(void *ctx, uint64_t done, uint64_t total),
+                   void *ctx);
+/* PUT of a file's first `size` bytes, streamed. */
+int sk_remote_put(struct sk_remote *r, const char *path, const char *file, uint64_t size,
+                  struct sk_err *err) SK_CHECK;
+
 typedef bool sk_remote_progress(void *ctx, const char *what, uint64_t done, uint64_t total);
 /* A file becomes a blob of the hub, unless it is there (HEAD /api/v1/blobs/<digest>): POST
  * /api/v1/uploads, then PUT ?digest= with all of it. After a cut GET tells what the hub has (it

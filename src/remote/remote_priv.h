@@ -18,6 +18,8 @@ enum {
 struct sk_remote {
     struct sk_context context;
     struct sk_fetch *fetch;
+    bool (*go_on)(void *ctx, uint64_t done, uint64_t total); /* of calls and puts */
+    void *go_on_ctx;
 };
 
 /* ---- address.c ---- */
