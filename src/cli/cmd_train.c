@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "cli/cli_priv.h"
+#include "cli/track_priv.h"
 #include "cli/train_priv.h"
 #include "dataset/dataset.h"
 #include "image/image.h"
@@ -15,6 +16,7 @@
 
 struct args {
     const char *data_path, *val_path, *output_dir, *onnx_name, *name;
+    const char *track, *experiment, *run_name;
     const char *arch, *weights, *optimizer, *schedule, *freeze, *class_weights, *precision,
         *augment, *device;
     double val_split, lr, weight_decay, momentum, warmup, gamma, smoothing, clip, ema;
@@ -85,6 +87,12 @@ static const struct sk_opt options[] = {
       .group = "Training" },
     { "checkpoint-interval", 0, SK_OPT_MS, "TIME", "least time between two checkpoints", .def = "60s",
       AT(checkpoint_ms), .group = "Training" },
+
+    { "track", 0, SK_OPT_TEXT, "HUB", "report this training live to a hub: a context's name or a URL", AT(track),
+      .group = "Tracking" },
+    { "experiment", 0, SK_OPT_TEXT, "NAME", "where the run belongs; made when it is new; else Default", AT(experiment),
+      .group = "Tracking" },
+    { "run-name", 0, SK_OPT_TEXT, "NAME", "of the run; else the hub chooses", AT(run_name), .group = "Tracking" },
 
     { "device", 0, SK_OPT_CHOICE, "DEVICE", "where training runs; only the CPU for now", .def = "auto",
       .choices = "auto|cpu|cuda", AT(device), .group = "Machine" },
@@ -157,6 +165,9 @@ static int check(const struct args *a, struct sk_err *err)
                        "(with --freeze backbone, a smaller --image-size or --arch "
                        "mobilenet_v3_small when time matters; several processes with mpirun), or "
                        "train elsewhere, export ONNX and give that to `skerry serve`");
+    if ((a->experiment || a->run_name) && !a->track)
+        return sk_fail(err, SK_USAGE, "--%s needs --track HUB",
+                       a->experiment ? "experiment" : "run-name");
     if (a->val_split >= 1)
         return sk_fail(err, SK_USAGE, "--val-split 1 leaves nothing to train on");
     if (a->ema >= 1)
@@ -227,6 +238,23 @@ static unsigned choose_threads(uint64_t asked, const struct sk_train_watch *watc
     return cores;
 }
 
+static int start_tracking(const struct args *a, const struct sk_train_options *o,
+                          struct sk_train_watch *watch, struct sk_track **out, struct sk_err *err)
+{
+    const struct sk_track_options t = { .hub = a->track,
+                                        .experiment = a->experiment,
+                                        .run_name = a->run_name,
+                                        .train = o,
+                                        .shown = *watch };
+
+    if (!a->track)
+        return 0;
+    if (sk_track_start(&t, out, err) < 0)
+        return sk_wrap(err, "--track %s", a->track);
+    *watch = sk_track_watch(*out);
+    return 0;
+}
+
 static int run(const void *args, char **operands, unsigned count, struct sk_err *err)
 {
     const struct args *a = args;
@@ -245,11 +273,17 @@ static int run(const void *args, char **operands, unsigned count, struct sk_err 
     if (sk_nn_start(threads, err) < 0 || fill(a, &o, err) < 0)
         return -1;
     o.threads = threads;
+
+    struct sk_track *track = NULL;
+
+    if (start_tracking(a, &o, &watch, &track, err) < 0)
+        return -1;
     catch_signals();
 
     int rc = sk_train(&o, &watch, &stop, &result, err);
 
     sk_train_lines_end(&lines);
+    sk_track_end(track, &result, rc < 0 ? err : NULL);
     if (rc < 0)
         return -1;
     return result.is_first ? sk_train_lines_result(&lines, &o, &result, err) : 0;
@@ -276,7 +310,11 @@ const struct sk_cmd sk_cli_train = {
                "training pictures.\n\n"
                "Pretrained weights come from the Hugging Face hub (HF_ENDPOINT, HF_HOME, HF_TOKEN, "
                "HF_HUB_OFFLINE) and stay "
-               "in its cache. Several machines or processes train together under mpirun.",
+               "in its cache. Several machines or processes train together under mpirun.\n\n"
+               "--track HUB makes a run at a hub (skerry login): settings as "
+               "parameters, the figures of each epoch as it ends, and the bundle's files at the "
+               "end. Training never waits for "
+               "the hub; what it missed while it was away is sent when it is back.",
     .examples =
         "skerry train --data-path images/ --epochs 50 --output-dir out  # fine-tune ResNet-18 at "
         "224 x 224\n"
@@ -286,6 +324,8 @@ const struct sk_cmd sk_cli_train = {
         "pictures\n"
         "skerry train -d images2/ --weights out -o out2  # version 2 starts from version 1\n"
         "skerry train -d images/ -o out --resume  # go on after Ctrl-C or a power cut\n"
+        "skerry train -d images/ --track factory --experiment bolts  # curves at a hub while it "
+        "trains\n"
         "mpirun -n 2 skerry train -d images/  # two processes\n",
     .options = options,
     .args_size = sizeof(struct args),
