@@ -198,7 +198,7 @@ void sk_cmd_help(const struct sk_cmd *cmd, struct sk_buf *out)
 void sk_cmds_help(const struct sk_cmd *const *cmds, const char *version, struct sk_buf *out)
 {
     sk_buf_fmt(out,
-               "skerry %s: serves image classifiers and other ONNX models over HTTP.\n\n"
+               "skerry %s: trains, keeps, packages and serves image models.\n\n"
                "Usage: skerry COMMAND [options] ...\n\nCommands:\n",
                version);
     for (; *cmds; cmds++) {
@@ -209,6 +209,28 @@ void sk_cmds_help(const struct sk_cmd *const *cmds, const char *version, struct 
         add_row(out, left, (*cmds)->summary);
     }
     sk_buf_str(out, "\n'skerry COMMAND --help' tells more about one of them.\n");
+}
+
+bool sk_cmds_group_help(const struct sk_cmd *const *cmds, const char *group, struct sk_buf *out)
+{
+    size_t len = strlen(group);
+    bool is_group = false;
+
+    for (; *cmds; cmds++) {
+        const char *name = (*cmds)->name;
+        char left[80];
+
+        if ((*cmds)->hidden || strncmp(name, group, len) != 0 || name[len] != ' ')
+            continue;
+        if (!is_group)
+            sk_buf_fmt(out, "Usage: skerry %s COMMAND [options] ...\n\nCommands:\n", group);
+        is_group = true;
+        (void)snprintf(left, sizeof left, "  %s", name);
+        add_row(out, left, (*cmds)->summary);
+    }
+    if (is_group)
+        sk_buf_str(out, "\n'skerry COMMAND --help' tells more about one of them.\n");
+    return is_group;
 }
 
 /* Text inside a table cell or paragraph: what Markdown would read as markup is escaped. */

@@ -100,6 +100,8 @@ const struct sk_cmd *sk_cmd_find(const struct sk_cmd *const *cmds, int argc, cha
 
 void sk_cmd_help(const struct sk_cmd *cmd, struct sk_buf *out);
 void sk_cmds_help(const struct sk_cmd *const *cmds, const char *version, struct sk_buf *out);
+/* The same for the commands that begin with a word, such as "hub"; false when there is none. */
+bool sk_cmds_group_help(const struct sk_cmd *const *cmds, const char *group, struct sk_buf *out);
 /* The manual page skerry(1), in roff. */
 void sk_cmds_man(const struct sk_cmd *const *cmds, const char *version, struct sk_buf *out);
 /* shell: "bash", "zsh" or "fish"; nothing is added for others. */

@@ -81,14 +81,25 @@ static bool begins(const char *name, const char *word)
     return strncmp(name, word, len) == 0 && name[len] == ' ';
 }
 
+/* `skerry hub`, `skerry hub token --help`: what there is below these words. */
+static int print_group(int argc, char **argv, bool *is_group, struct sk_err *err)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(SK_CLI_OUTPUT_BYTES);
+    SK_AUTO(sk_buf_done) struct sk_buf words = SK_BUF_INIT(256);
+    const char *last = argv[argc - 1];
+    bool asks = argc > 1 && (strcmp(last, "--help") == 0 || strcmp(last, "-h") == 0);
+
+    for (int i = 0; i < argc - asks; i++)
+        sk_buf_fmt(&words, "%s%s", i ? " " : "", argv[i]);
+    *is_group = sk_buf_ok(&words) && sk_cmds_group_help(sk_commands, words.data, &out);
+    return *is_group ? sk_cli_print(&out, err) : 0;
+}
+
 static int unknown_command(int argc, char **argv, const char *near, struct sk_err *err)
 {
     bool first_is_right = near && begins(near, argv[0]);
 
-    if (first_is_right && argc < 2)
-        return sk_fail(err, SK_USAGE, "'%s' needs one more word, such as 'skerry %s'", argv[0],
-                       near);
-    const char *word = first_is_right ? argv[1] : argv[0];
+    const char *word = first_is_right && argc > 1 ? argv[1] : argv[0];
     if (near)
         return sk_fail(err, SK_USAGE, "unknown command '%s'; did you mean 'skerry %s'?", word,
                        near);
@@ -136,8 +147,13 @@ static int run_words(int argc, char **argv, struct sk_err *err)
         return sk_fail(err, SK_USAGE, "unknown option '%s'; options stand behind the command",
                        argv[0]);
     const struct sk_cmd *cmd = sk_cmd_find(sk_commands, argc, argv, &used, &near);
-    if (!cmd)
-        return unknown_command(argc, argv, near, err);
+    if (!cmd) {
+        bool is_group = false;
+
+        if (print_group(argc, argv, &is_group, err) < 0)
+            return -1;
+        return is_group ? 0 : unknown_command(argc, argv, near, err);
+    }
     return run_command(cmd, argc - used + 1, argv + used - 1, err);
 }
 

@@ -14,6 +14,8 @@ static int run(const void *args, char **operands, unsigned count, struct sk_err 
         return sk_cli_print(&out, err);
     }
     const struct sk_cmd *cmd = sk_cmd_find(sk_commands, (int)count, operands, &used, &near);
+    if (!cmd && count == 1 && sk_cmds_group_help(sk_commands, operands[0], &out))
+        return sk_cli_print(&out, err);
     if (!cmd && near)
         return sk_fail(err, SK_USAGE, "unknown command '%s'; did you mean 'skerry help %s'?",
                        operands[0], near);
@@ -27,6 +29,6 @@ const struct sk_cmd sk_cli_help = {
     .name = "help",
     .operands = "[COMMAND]",
     .summary = "Lists the commands, or tells about one of them",
-    .max_operands = 2,
+    .max_operands = 3,
     .run = run,
 };

@@ -32,6 +32,18 @@ static void test_all(void **state)
     check("tests/base/golden/help.txt", &b);
 }
 
+static void test_group(void **state)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf b = SK_BUF_INIT(1 << 20);
+
+    (void)state;
+    assert_false(sk_cmds_group_help(table, "serve", &b)); /* a command, not a group */
+    assert_false(sk_cmds_group_help(table, "mod", &b));
+    assert_int_equal(b.len, 0);
+    assert_true(sk_cmds_group_help(table, "model", &b));
+    assert_non_null(strstr(b.data, "Usage: skerry model COMMAND"));
+}
+
 static void test_markdown(void **state)
 {
     SK_AUTO(sk_buf_done) struct sk_buf b = SK_BUF_INIT(1 << 20);
@@ -92,9 +104,10 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_command),  cmocka_unit_test(test_all),
-        cmocka_unit_test(test_markdown), cmocka_unit_test(test_lines_fit),
-        cmocka_unit_test(test_examples), cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_command),   cmocka_unit_test(test_all),
+        cmocka_unit_test(test_group),     cmocka_unit_test(test_markdown),
+        cmocka_unit_test(test_lines_fit), cmocka_unit_test(test_examples),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests_name("help", tests, NULL, NULL);
 }

@@ -17,7 +17,6 @@ static const struct {
     { "skerry serv m", 2, "skerry: unknown command 'serv'; did you mean 'skerry serve'?\n" },
     { "skerry predcit a b", 2,
       "skerry: unknown command 'predcit'; did you mean 'skerry predict'?\n" },
-    { "skerry model", 2, "skerry: 'model' needs one more word, such as 'skerry model inspect'\n" },
     { "skerry model inspct x", 2,
       "skerry: unknown command 'inspct'; did you mean 'skerry model inspect'?\n" },
     { "skerry --verbose serve", 2,
@@ -45,6 +44,27 @@ static void test_errors(void **state)
         assert_true(sk_starts_with(r.err, "skerry: "));
         assert_ptr_equal(strchr(r.err, '\n') + 1, r.err + strlen(r.err)); /* one line */
     }
+}
+
+/* The first words of several commands list them. */
+static void test_groups(void **state)
+{
+    static const char *const lines[] = { "skerry model", "skerry model --help",
+                                         "skerry help model" };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(lines); i++) {
+        SK_AUTO(ran_done) struct ran r = run_words(lines[i], NULL, NULL);
+
+        check_status(lines[i], &r, 0);
+        assert_true(sk_starts_with(r.out, "Usage: skerry model COMMAND [options] ...\n"));
+        assert_non_null(strstr(r.out, "  model inspect "));
+        assert_null(strstr(r.out, "  serve "));
+    }
+    SK_AUTO(ran_done) struct ran deeper = run_words("skerry hub token", NULL, NULL);
+
+    assert_non_null(strstr(deeper.out, "  hub token create "));
+    assert_null(strstr(deeper.out, "  hub run "));
 }
 
 static void test_short_forms(void **state)
@@ -86,6 +106,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_groups),
         cmocka_unit_test(test_short_forms),
         cmocka_unit_test(test_full_output),
     };
