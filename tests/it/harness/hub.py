@@ -32,6 +32,17 @@ def sas(host, device, key, life_s=3600):
     return f"SharedAccessSignature sr={resource}&sig={urllib.parse.quote(base64.b64encode(signature), safe='')}&se={end}"
 
 
+class FromAddress(requests.adapters.HTTPAdapter):
+    """Connects from an address of 127.0.0.0/8, so as to be another peer."""
+
+    def __init__(self, address):
+        self.address = address
+        super().__init__()
+
+    def init_poolmanager(self, *args, **kwargs):
+        super().init_poolmanager(*args, source_address=(self.address, 0), **kwargs)
+
+
 class Hub:
     """data_dir is made by `hub init` unless it is there. `host` is what clients connect to."""
 
@@ -126,8 +137,8 @@ class Hub:
 
     # ---- requests ----
 
-    def request(self, method, path, role="owner", token=None, **kwargs):
-        """As a role's token, as `token`, or as nobody with role None."""
+    def request(self, method, path, role="owner", token=None, source=None, **kwargs):
+        """As a role's token, as `token`, or as nobody with role None; from the address `source`."""
         headers = dict(kwargs.pop("headers", {}))
         token = token or (self.tokens[role] if role else None)
         if token:
@@ -135,6 +146,8 @@ class Hub:
         kwargs.setdefault("timeout", 60)
         with requests.Session() as session:
             session.trust_env = False
+            if source:
+                session.mount("https://", FromAddress(source))
             return session.request(method, self.url + path, headers=headers, verify=self.ca, **kwargs)
 
     def get(self, path, **kwargs):
