@@ -74,9 +74,10 @@ static bool has_dots(const char *text)
 }
 
 /* Decoded as often as it goes: some server behind might do it again. Each round is shorter. */
-static int check_dots(const char *text, struct sk_arena *arena, struct sk_err *err)
+static int check_dots(const char *text, const char *rest, struct sk_arena *arena,
+                      struct sk_err *err)
 {
-    char *copy = sk_arena_strndup(arena, text, strlen(text));
+    char *copy = sk_arena_strndup(arena, rest, strlen(rest));
 
     if (!copy)
         return sk_nomem(err);
@@ -229,7 +230,7 @@ int sk_mlflow_source_parse(const char *text, struct sk_arena *arena, struct sk_m
             "A local path is on the client's disk; upload the model as artifacts of a run "
             "or with `skerry model register`.",
             err);
-    if (check_dots(text, arena, err) < 0)
+    if (check_dots(text, rest, arena, err) < 0)
         return -1;
     if (sk_view_eq_nocase(scheme, "mlflow-artifacts"))
         return parse_artifacts(rest, arena, out, err);
