@@ -217,19 +217,24 @@ static int by_name(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
+static int resolve(const char *path, char **out, struct sk_err *err)
+{
+    *out = realpath(path, NULL);
+    return *out ? 0 : sk_fail_errno(err, "'%s'", path);
+}
+
 int sk_pack_base_collect(const struct sk_pack_own *own, struct sk_pack_base *out,
                          struct sk_err *err)
 {
     SK_AUTO(sk_pack_base_done) struct sk_pack_base b = { 0 };
     SK_AUTO(sk_pack_closure_done) struct sk_pack_closure c = { 0 };
     SK_AUTO(sk_pack_loader_done) struct sk_pack_loader l = { 0 };
-    SK_OWN(free) char *program = realpath(own->program ? own->program : "/proc/self/exe", NULL);
-    SK_OWN(free) char *onnxruntime = realpath(own->onnxruntime, NULL);
+    SK_OWN(free) char *program = NULL;
+    SK_OWN(free) char *onnxruntime = NULL;
 
-    if (!program || !onnxruntime)
-        return sk_fail_errno(err, "'%s'",
-                             !program ? own->program ? own->program : "/proc/self/exe"
-                                      : own->onnxruntime);
+    if (resolve(own->program ? own->program : "/proc/self/exe", &program, err) < 0 ||
+        resolve(own->onnxruntime, &onnxruntime, err) < 0)
+        return -1;
     if (sk_pack_loader_open(NULL, &l, err) < 0 || sk_pack_closure_add(&l, program, &c, err) < 0 ||
         sk_pack_closure_add(&l, onnxruntime, &c, err) < 0 ||
         add_files(&b, program, onnxruntime, err) < 0 || add_libraries(&b, &c, err) < 0)

@@ -80,6 +80,8 @@ static int add_file(struct walk *w, const char *path, const char *name, struct s
         return sk_fail(err, SK_INVALID,
                        "'%s' is a link out of the bundle, to '%s': put a copy there, or remove it",
                        path, real);
+    if (!sk_is_file(real))
+        return sk_fail(err, SK_INVALID, "'%s' is not a regular file", path);
     return append(w->out, name, &real, err);
 }
 
