@@ -113,6 +113,5 @@ const struct sk_cmd sk_cli_hub_init = {
                 "skerry hub run --data-dir /srv/hub --listen 0.0.0.0 # and it serves",
     .options = options,
     .args_size = sizeof(struct args),
-    .hidden = true,
     .run = run,
 };

@@ -138,6 +138,5 @@ const struct sk_cmd sk_cli_hub_run = {
                 "skerry hub run --listen 0.0.0.0 # for other machines",
     .options = options,
     .args_size = sizeof(struct args),
-    .hidden = true,
     .run = run,
 };

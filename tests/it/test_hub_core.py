@@ -56,6 +56,29 @@ def test_init_says_what_comes_next(cli, tmp_path):
     assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
 
 
+def test_what_init_prints_can_be_typed(cli, home, tmp_path):
+    """[hub-2] Each printed command, word by word."""
+    port = program.free_port()
+    done = cli("hub", "init", "--data-dir", tmp_path / "hub", "--hostname", "127.0.0.1", "--port", port)
+    run, login, token = (line.split()[1:] for line in done.stdout.split("next:\n")[1].splitlines())
+    with open(tmp_path / "log", "wb") as log:
+        hub = subprocess.Popen([program.binary(), *run], env=program.environment(home), stderr=log, cwd=home)
+    try:
+        end = time.monotonic() + 60
+        while "hub_ready" not in (tmp_path / "log").read_text():
+            assert hub.poll() is None and time.monotonic() < end, (tmp_path / "log").read_text()
+            time.sleep(0.01)
+        done = cli(*login)
+        assert done.returncode == 0 and "as owner (owner)" in done.stdout, done.stderr
+        done = cli(*token)
+        assert done.returncode == 0 and done.stdout.startswith("skt_"), done.stderr
+        string = re.search("HostName=\\S+", cli("hub", "init", "--data-dir", tmp_path / "b", "--hostname", "h").stdout)
+        assert string and "CaSha256=" in string.group()
+    finally:
+        hub.terminate()
+        assert hub.wait(60) == 0
+
+
 def test_init_twice(cli, tmp_path):
     """[hub-1]"""
     assert cli("hub", "init", "--data-dir", tmp_path / "h", "--hostname", "a").returncode == 0
