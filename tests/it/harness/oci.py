@@ -1,26 +1,19 @@
-"""Images as bytes: manifests, layouts, and a registry as plain requests see it."""
+"""Manifests as bytes, and the hub's registry as plain requests see it."""
 
-import hashlib
 import io
 import json
-import os
 import tarfile
 
 import requests
 
-IMAGE = "application/vnd.oci.image.manifest.v1+json"
-INDEX = "application/vnd.oci.image.index.v1+json"
-CONFIG = "application/vnd.oci.image.config.v1+json"
-LAYER = "application/vnd.oci.image.layer.v1.tar"
+from harness.registry import CONFIG, INDEX, LAYER, digest
+from harness.registry import MANIFEST as IMAGE
+
 DOCKER_IMAGE = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 EMPTY = "application/vnd.oci.empty.v1+json"
-
-
-def digest(data):
-    return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def descriptor(media_type, data, **more):
@@ -53,25 +46,6 @@ def index(manifests, media_type=INDEX, **more):
     """manifests: (media type, bytes) of each."""
     return json.dumps({"schemaVersion": 2, "mediaType": media_type,
                        "manifests": [descriptor(t, m) for t, m in manifests], **more}).encode()
-
-
-def layout(folder, tag, *layers, **settings):
-    """Writes an OCI layout with one image; returns the digest of its manifest."""
-    def put(data):
-        with open(os.path.join(folder, "blobs", "sha256", digest(data)[7:]), "wb") as f:
-            f.write(data)
-
-    os.makedirs(os.path.join(folder, "blobs", "sha256"), exist_ok=True)
-    conf = config(*layers, **settings)
-    image = manifest(conf, layers)
-    for data in (*layers, conf, image):
-        put(data)
-    entry = descriptor(IMAGE, image, annotations={"org.opencontainers.image.ref.name": tag})
-    with open(os.path.join(folder, "index.json"), "w") as f:
-        json.dump({"schemaVersion": 2, "manifests": [entry]}, f)
-    with open(os.path.join(folder, "oci-layout"), "w") as f:
-        f.write('{"imageLayoutVersion":"1.0.0"}')
-    return digest(image)
 
 
 class Registry:
