@@ -21,6 +21,7 @@ import time
 import numpy as np
 
 import peers
+import registry
 from table import alone, machine, report, row
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -180,7 +181,13 @@ def package(bench):
     yield alone("package a ResNet-18 (45 MB), base cached", "s", middle, "< 1 s", middle < 1, rounds=seconds)
 
 
-ROWS = {"idle": idle, "model": model, "package": package}
+def search(bench):
+    """10,000 models with 10 versions each."""
+    models = 500 if bench.quick else 10000
+    yield from registry.rows(bench.hub, models, 10, 10 * bench.rounds, alone)
+
+
+ROWS = {"idle": idle, "model": model, "package": package, "search": search}
 
 
 def parse_args():
