@@ -66,7 +66,7 @@ static bool go_on(void *ctx, uint64_t done, uint64_t total)
         sk_track_succeed(t);
     t->moved = done;
     SK_LOCK(&t->lock);
-    return !t->has_ended || sk_now_ms() - t->last_success_ms < SK_TRACK_LAST_MS;
+    return !t->has_ended || sk_now_ms() - t->last_success_ms < t->o.last_ms;
 }
 
 /* ---- the thread ---- */
@@ -151,7 +151,7 @@ static bool wait_for_next_try(struct sk_track *t)
     SK_LOCK(&t->lock);
 
     while (sk_now_ms() < until) {
-        if (t->has_ended && sk_now_ms() - t->last_success_ms > SK_TRACK_LAST_MS)
+        if (t->has_ended && sk_now_ms() - t->last_success_ms > t->o.last_ms)
             return false;
         if (t->has_ended && until > sk_now_ms() + LAST_PAUSE_MS)
             until = sk_now_ms() + LAST_PAUSE_MS; /* somebody waits */
@@ -247,6 +247,8 @@ int sk_track_start(const struct sk_track_options *opts, struct sk_track **out, s
         return sk_nomem(err);
     (void)pthread_mutex_init(&t->lock, NULL);
     t->o = *opts;
+    if (t->o.last_ms == 0)
+        t->o.last_ms = SK_TRACK_LAST_MS;
     t->points = calloc(SK_TRACK_QUEUE, sizeof(*t->points));
     if (!t->points)
         return sk_nomem(err);

@@ -35,6 +35,7 @@ struct sk_track_options {
     const char *experiment, *run_name; /* NULL: "Default"; the hub's choice */
     const struct sk_train_options *train;
     struct sk_train_watch shown; /* what the user sees; it gets our notes too */
+    uint64_t last_ms;            /* 0: SK_TRACK_LAST_MS */
 };
 
 struct sk_track;
