@@ -9,11 +9,27 @@
 
 #include <errno.h>
 
-static bool is_full(sqlite3 *handle, int rc)
+/* errno of the failed call: SQLite passes it on only for some statements, so its files are asked.
+ */
+static int system_errno(sqlite3 *handle)
 {
+    sqlite3_file *log = NULL;
     int number = handle ? sqlite3_system_errno(handle) : 0;
 
-    if ((rc & 0xff) == SQLITE_FULL)
+    if (!handle || number != 0)
+        return number;
+    if (sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, (void *)&log) ==
+            SQLITE_OK &&
+        log && log->pMethods)
+        (void)log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &number);
+    if (number == 0)
+        (void)sqlite3_file_control(handle, "main", SQLITE_FCNTL_LAST_ERRNO, &number);
+    return number;
+}
+
+static bool is_full(int rc, int number)
+{
+    if ((rc & 0xff) == SQLITE_FULL || rc == SQLITE_IOERR_SHMSIZE) /* the log's index did not grow */
         return true;
     return ((rc & 0xff) == SQLITE_IOERR || (rc & 0xff) == SQLITE_CANTOPEN) &&
            (number == ENOSPC || number == EDQUOT || number == EFBIG);
@@ -62,10 +78,10 @@ static enum sk_code code_of(int rc)
 
 int sk_db_fail(sqlite3 *handle, int rc, const char *what, struct sk_err *err)
 {
-    int number = handle ? sqlite3_system_errno(handle) : 0;
+    int number = system_errno(handle);
     char reason[128];
 
-    if (is_full(handle, rc))
+    if (is_full(rc, number))
         return sk_fail(err, SK_IO, "%s: disk is full", what);
     enum sk_code code = code_of(rc);
     if (code == SK_NOMEM)

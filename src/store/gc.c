@@ -124,7 +124,7 @@ static int find_references(struct gc *g, struct sk_err *err)
                     "AND k.\"table\" = 'blob' AND k.on_delete <> 'CASCADE'",
                     "") < 0)
         return -1;
-    sk_buf_str(b, "touched_ms < ?1");
+    sk_buf_str(b, "touched_ms <= ?1");
     while ((more = sk_stmt_next(s, err)) > 0) {
         const char *table = sk_stmt_text(s, 0), *column = sk_stmt_text(s, 1);
         if (strchr(table, '"') || strchr(column, '"'))
