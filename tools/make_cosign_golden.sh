@@ -58,8 +58,8 @@ manifest, base, out, digest = json.load(open(sys.argv[1])), *sys.argv[2:]
 layer = manifest["layers"][0]
 payload = urllib.request.urlopen(f"{base}/blobs/{layer['digest']}").read()
 open(f"{out}/payload.json", "wb").write(payload)
-open(f"{out}/signature.txt", "w").write(layer["annotations"]["dev.cosignproject.cosign/signature"])
-open(f"{out}/digest.txt", "w").write(digest)
+open(f"{out}/signature.txt", "w").write(layer["annotations"]["dev.cosignproject.cosign/signature"] + "\n")
+open(f"{out}/digest.txt", "w").write(digest + "\n")
 END
 cp "$work/manifest" "$out/manifest.json"
 

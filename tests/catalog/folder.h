@@ -2,7 +2,9 @@
 #ifndef SK_TESTS_CATALOG_FOLDER_H
 #define SK_TESTS_CATALOG_FOLDER_H
 
+#include "base/cleanup.h"
 #include "base/file.h"
+#include "harness/golden.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -12,8 +12,7 @@
 #include <cmocka.h>
 
 #define IMAGE                                                                                      \
-    "{\"schemaVersion\":2,\"mediaType\":\"" SK_OCI_MANIFEST                                        \
-    "\",\"config\":{\"mediaType\":\"x/"                                                            \
+    "{\"schemaVersion\":2,\"mediaType\":\"" SK_OCI_MANIFEST "\",\"config\":{\"mediaType\":\"x/"    \
     "y\",\"size\":2,\"digest\":\"sha256:"                                                          \
     "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a\"},\"layers\":[]}"
 #define NOT_FOUND "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
