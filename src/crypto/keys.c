@@ -23,7 +23,6 @@ enum {
     DER_BYTES = 4096
 };
 
-SK_DEFINE_OWN(EVP_PKEY_CTX, EVP_PKEY_CTX_free);
 SK_DEFINE_OWN(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free);
 
 /* One block of a PEM text; OpenSSL's memory. */

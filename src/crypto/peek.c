@@ -128,17 +128,20 @@ int sk_tls_peek(const char *host, uint16_t port, uint64_t timeout_ms, struct sk_
                 struct sk_err *err)
 {
     uint64_t deadline_ms = sk_now_ms() + timeout_ms;
+    char name[256]; /* OpenSSL's macro takes no const */
     SK_AUTO(sk_close) int fd = -1;
     SK_OWN(SSL_CTX_free) SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     if (!ctx)
         return sk_nomem(err);
+    if (snprintf(name, sizeof name, "%s", host) >= (int)sizeof name)
+        return sk_fail(err, SK_INVALID, "the host's name is too long");
     (void)SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
     if (open_connection(host, port, deadline_ms, &fd, err) < 0)
         return -1;
     SK_OWN(SSL_free) SSL *ssl = SSL_new(ctx);
     if (!ssl || SSL_set_fd(ssl, fd) != 1 ||
-        (!is_address(host) && SSL_set_tlsext_host_name(ssl, host) != 1))
+        (!is_address(host) && SSL_set_tlsext_host_name(ssl, name) != 1))
         return sk_nomem(err);
     if (shake(ssl, fd, deadline_ms, err) < 0 || add_chain(ssl, pem, err) < 0)
         return sk_wrap(err, "%s:%u", host, port);

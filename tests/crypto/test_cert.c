@@ -102,8 +102,8 @@ static void openssl_accepts_the_chain(void **state)
     save("client.pem", &client.pem);
 
     static const char *const good[] = {
-        "openssl verify -x509_strict -CAfile ca.pem -purpose sslserver -verify_hostname "
-        "hub.example leaf.pem",
+        "openssl verify -x509_strict -CAfile ca.pem -purpose sslserver leaf.pem",
+        "openssl verify -x509_strict -CAfile ca.pem -verify_hostname hub.example leaf.pem",
         "openssl verify -x509_strict -CAfile ca.pem -verify_hostname a.edge.example leaf.pem",
         "openssl verify -x509_strict -CAfile ca.pem -verify_ip 192.0.2.7 leaf.pem",
         "openssl verify -x509_strict -CAfile ca.pem -verify_ip 2001:db8::1 leaf.pem",

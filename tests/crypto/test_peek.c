@@ -115,6 +115,7 @@ static void silence_ends_in_time(void **state)
     uint16_t port;
     SK_AUTO(sk_close) int fd = listen_here(&port);
     SK_AUTO(sk_buf_done) struct sk_buf pem = SK_BUF_INIT(16384);
+    assert_true(fd >= 0);
     uint64_t start_ms = sk_now_ms();
     assert_int_equal(sk_tls_peek("127.0.0.1", port, SHORT_MS, &pem, &err), -1);
     assert_int_equal(err.code, SK_TIMEOUT);
