@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 void sk_http_set_status(struct sk_http_req *r, int status)
 {
@@ -140,12 +141,13 @@ static void add_headers(struct MHD_Response *response, const struct sk_http_req 
         (void)MHD_add_response_header(response, "Connection", "close");
 }
 
-/* A file's deadline moves with it (conn.c); behind TLS the front has one for each record. */
-static bool enter_sending(struct sk_conn *c, bool has_file)
+/* libmicrohttpd would wait for the missing bytes. */
+static bool is_cut_file(const struct sk_http_req *r)
 {
-    const struct sk_http_options *o = &c->server->opts;
-    atomic_store(&c->sends_file, has_file);
-    return sk_conn_enter(c, SK_STAGE_SENDING, has_file && o->tls_cert ? 0 : o->read_ms);
+    struct stat st;
+    return r->has_file &&
+           (fstat(r->file_fd, &st) < 0 || st.st_size < 0 || r->file_offset > (uint64_t)st.st_size ||
+            r->file_len > (uint64_t)st.st_size - r->file_offset);
 }
 
 static struct MHD_Response *make_response(struct sk_http_req *r)
@@ -163,6 +165,11 @@ static struct MHD_Response *make_response(struct sk_http_req *r)
 
 enum MHD_Result sk_answer_queue(struct sk_http_req *r, struct MHD_Connection *mhd)
 {
+    if (is_cut_file(r)) {
+        struct sk_err err = { .code = SK_IO, .text = "the file is shorter than it was" };
+        r->status = 0;
+        sk_http_error(r, &err);
+    }
     if (!r->static_bytes && !r->has_file && !sk_buf_ok(&r->out)) {
         struct sk_err err = { .code = SK_NOMEM, .text = "out of memory" };
         r->status = 0;
@@ -170,7 +177,8 @@ enum MHD_Result sk_answer_queue(struct sk_http_req *r, struct MHD_Connection *mh
     }
     if (!r->status)
         r->status = MHD_HTTP_OK;
-    if (!enter_sending(r->conn, r->has_file))
+    atomic_store(&r->conn->sends_file, r->has_file); /* its deadline moves, see conn.c */
+    if (!sk_conn_enter(r->conn, SK_STAGE_SENDING, r->conn->server->opts.read_ms))
         return MHD_NO;
     struct MHD_Response *response = make_response(r);
     if (!response)

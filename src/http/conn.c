@@ -14,8 +14,10 @@
 
 #include "base/clock.h"
 
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 enum {
@@ -195,12 +197,18 @@ static void note_lost_end(const struct sk_conn *c)
         (void)shutdown(c->fd, SHUT_RD);
 }
 
-/* A file is on its way: as long as the peer takes enough of it the deadline moves. */
+/* A file is on its way: as long as the peer takes enough of it the deadline moves. Behind the TLS
+ * front that one knows whether the client takes it; what is left to see here is whether there is
+ * something to take. */
 static void note_taken(struct sk_conn *c)
 {
     struct tcp_info info;
-    if (!ask_kernel(c->fd, &info))
+    int waiting = 0;
+    if (!ask_kernel(c->fd, &info)) {
+        if (ioctl(c->fd, SIOCOUTQ, &waiting) == 0 && waiting > 0)
+            sk_conn_extend(c, SK_STAGE_SENDING, c->server->opts.read_ms);
         return;
+    }
     if (c->seen_acked == UINT64_MAX)
         c->seen_acked = info.tcpi_bytes_acked;
     if (info.tcpi_bytes_acked - c->seen_acked < SK_HTTP_STALL_BYTES)

@@ -274,8 +274,12 @@ int sk_context_list(int (*each)(void *ctx, const struct sk_context *c, bool is_c
     for (size_t i = 0; i < dir.count; i++) {
         SK_AUTO(sk_context_done) struct sk_context c = { 0 };
         struct sk_err why = SK_ERR_INIT;
-        if (read_context(dir.names[i], &c, &why) < 0)
-            continue; /* a folder of somebody else's, or half removed */
+        if (read_context(dir.names[i], &c, &why) < 0) {
+            if (why.code != SK_NOMEM)
+                continue; /* a folder of somebody else's, or half removed */
+            *err = why;
+            return -1;
+        }
         if (each(ctx, &c, strcmp(c.name, current) == 0, err) < 0)
             return -1;
     }

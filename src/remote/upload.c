@@ -25,6 +25,8 @@ struct upload {
     uint64_t size, at; /* at: the hub has so many */
     char id[80];       /* "": none */
     char *note;        /* the file that keeps it; NULL: there is none */
+    bool is_cut;       /* a failure that a later process may go on from */
+    uint64_t shown;
     sk_remote_progress *progress;
     void *ctx;
 };
@@ -34,7 +36,9 @@ static bool show(void *ctx, uint64_t done, uint64_t total)
     struct upload *u = ctx;
 
     (void)total;
-    return !u->progress || u->progress(u->ctx, u->what, u->at + done, u->size);
+    if (u->at + done > u->shown && u->at + done <= u->size)
+        u->shown = u->at + done; /* of the answer's bytes nobody wants to hear */
+    return !u->progress || u->progress(u->ctx, u->what, u->shown, u->size);
 }
 
 /* ---- the id ---- */
@@ -182,6 +186,12 @@ static int go_on_with_earlier(struct upload *u)
     return rc > 0;
 }
 
+static int stop(struct upload *u, struct sk_err *err)
+{
+    u->is_cut = true;
+    return sk_fail(err, SK_CANCELLED, "stopped");
+}
+
 static int transfer(struct upload *u, struct sk_err *err)
 {
     if (go_on_with_earlier(u))
@@ -194,7 +204,7 @@ static int transfer(struct upload *u, struct sk_err *err)
             return 0;
         if (rc == 0 && tries + 1 < SK_REMOTE_TRIES) {
             if (!sk_remote_pause(tries, u->progress, u->ctx, u->what, u->at, u->size))
-                return sk_fail(err, SK_CANCELLED, "stopped");
+                return stop(u, err);
             struct sk_err lost = SK_ERR_INIT;
             rc = u->id[0] ? find_place(u, &lost) : 0;
             if (rc > 0)
@@ -204,6 +214,7 @@ static int transfer(struct upload *u, struct sk_err *err)
             continue; /* also when the hub could not be asked: the next round says why */
         }
         *err = why;
+        u->is_cut = rc == 0 || why.code == SK_CANCELLED;
         return sk_wrap(err, "upload of '%s'", u->path);
     }
 }
@@ -231,9 +242,7 @@ int sk_remote_upload(struct sk_remote *r, const char *path, const char *digest, 
     int rc = sk_remote_has(r, digest, err);
     if (rc == 1) {
         rc = transfer(&u, err);
-        bool is_over = rc == 0 || !(err->code == SK_IO || err->code == SK_TIMEOUT ||
-                                    err->code == SK_BUSY || err->code == SK_CANCELLED);
-        if (u.note && is_over)
+        if (u.note && !u.is_cut)
             (void)unlink(u.note);
         free(u.note);
     }

@@ -132,7 +132,15 @@ static void send_mistake(struct sk_http_req *r, void *ctx)
     sk_http_answer(r);
 }
 
+static void send_short(struct sk_http_req *r, void *ctx)
+{
+    (void)ctx;
+    sk_http_set_file(r, fcntl(file_fd, F_DUPFD_CLOEXEC, 0), 1, FILE_BYTES);
+    sk_http_answer(r);
+}
+
 static const struct sk_http_route routes[] = {
+    { "GET", "/short", 0, send_short, NULL, 0 },
     { "GET", "/file", 0, send_range, NULL, 0 },
     { "GET", "/plain", 0, send_plain, NULL, 0 },
     { "GET", "/mistake", 0, send_mistake, NULL, 0 },
@@ -180,6 +188,7 @@ static void answers(void **state)
         { "GET /file?etag=abc", "If-None-Match: \"abd\"\r\n", 200, 0, FILE_BYTES, NULL },
         { "GET /plain", "", 200, 26, 4, NULL },
         { "GET /mistake", "", 500, 0, 0, NULL },
+        { "GET /short", "", 500, 0, 0, NULL },
     };
     struct fixture f;
     struct client c;
