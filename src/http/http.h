@@ -133,7 +133,7 @@ uint64_t sk_http_start_ns(const struct sk_http_req *r); /* headers complete */
 uint64_t sk_http_read_ns(const struct sk_http_req *r);  /* body complete */
 unsigned sk_http_flags(const struct sk_http_req *r);    /* of its route; 0 when it has none */
 const struct sk_http_route *sk_http_route_of(const struct sk_http_req *r); /* NULL: none */
-struct sk_arena *sk_http_arena(struct sk_http_req *r);  /* lives as long as the request */
+struct sk_arena *sk_http_arena(struct sk_http_req *r); /* lives as long as the request */
 
 struct sk_http_part {
     const char *name;         /* of the field; "" when absent */
