@@ -44,6 +44,25 @@ static int check_classes(const struct sk_dataset *d, struct sk_err *err)
     return 0;
 }
 
+/* A folder one too high: its classes would be the sets. */
+static void note_sets(const struct sk_train *t, const struct sk_dataset *d)
+{
+    static const char *const sets[] = { "train", "val", "valid", "validation", "test" };
+
+    for (size_t c = 0; c < d->class_count; c++) {
+        bool is_set = false;
+
+        for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
+            is_set |= strcmp(d->classes[c], sets[i]) == 0;
+        if (!is_set)
+            return;
+    }
+    sk_train_note(t,
+                  "the classes are called '%s' and '%s': if these are sets of pictures, give "
+                  "--data-path %s/train and --val-path instead",
+                  d->classes[0], d->classes[d->class_count - 1], d->root);
+}
+
 int sk_train_open_data(struct sk_train *t, struct sk_err *err)
 {
     const struct sk_train_options *o = t->o;
@@ -51,6 +70,7 @@ int sk_train_open_data(struct sk_train *t, struct sk_err *err)
     if (sk_dataset_open(o->data_path, NULL, &t->data, err) < 0 || check_classes(t->data, err) < 0)
         return -1;
     note_others(t, t->data);
+    note_sets(t, t->data);
     if (sk_train_synthetic(t))
         sk_train_note(t, "%s", sk_train_synthetic(t));
     if (!o->val_path)

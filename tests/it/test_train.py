@@ -213,6 +213,12 @@ def test_wrong_weights_are_said_before_pictures_are_read(train, data, tmp_path):
     assert "mistyped.pth" in done.stderr and "broken.png" not in done.stderr
 
 
+def test_a_folder_one_too_high_is_noticed(train, tmp_path):
+    data = make_folder(tmp_path / "sets", {"train": 9, "val": 9})
+    done = train(data, "--epochs", 1)
+    assert "'train' and 'val'" in done.stderr and "--val-path" in done.stderr
+
+
 def test_more_threads_than_cores_are_not_taken(train, data):
     done = train(data, "--epochs", 1, "--threads", 500)
     assert "--threads 500" in done.stderr and ", 500 threads" not in done.stderr
