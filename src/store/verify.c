@@ -100,8 +100,7 @@ static int check_blob(struct verify *v, const char *digest, struct sk_err *err)
 static int check_blobs(struct verify *v, struct sk_err *err)
 {
     char last[SK_DIGEST_TEXT] = "";
-    struct page *page = malloc(sizeof *page);
-    SK_OWN(free) void *owner = page;
+    SK_OWN(free) struct page *page = malloc(sizeof *page);
 
     if (!page)
         return sk_nomem(err);
