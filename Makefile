@@ -36,8 +36,8 @@ bench: all deps-test ## the figures of the README, beside their peers; ONLY=serv
 	@ninja -C $(BUILD) -j $(JOBS) $(QUIET)
 	@status=0; for part in $(or $(ONLY),serve train hub); do $(PYTHON) bench/$$part.py $(ARGS) || status=1; done; exit $$status
 
-interop: all deps-test ## the real cosign, built here (5 minutes, Go), against our signatures
-	@tools/cosign.sh
+interop: all deps-test ## the OCI conformance suite, and the real cosign, built here (5 minutes, Go)
+	@tools/interop.sh
 	@SKERRY=$(CURDIR)/$(BUILD)/skerry SKERRY_ONNXRUNTIME=$(ORT) $(PYTHON) -m pytest tests/it -m interop -ra -p no:cacheprovider $(ARGS)
 
 fuzz: deps-test ## each fuzzer from the stored corpus, SECONDS each (600)

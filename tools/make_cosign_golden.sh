@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes tests/data/cosign: a key, signatures and a bundle by the real cosign, which src/sign is tested against.
 #
-#   tools/make_cosign_golden.sh            needs build/cosign (tools/cosign.sh), docker-registry and skopeo
+#   tools/make_cosign_golden.sh            needs build/cosign (tools/interop.sh), docker-registry and skopeo
 #
 # The image is a small layout of this script's own. cosign's password for the key is "skerry".
 set -euo pipefail

@@ -1,4 +1,4 @@
-"""Signatures of either side are checked by the other: the real cosign, built by tools/cosign.sh. Run by `make interop`.
+"""Signatures of either side are checked by the other: the real cosign, built by tools/interop.sh. Run by `make interop`.
 
 What cosign made once is among the unit tests too (tests/sign/test_golden.c), so `make test` need not build it.
 """
