@@ -97,7 +97,8 @@ bool sk_sas_is(const char *text);
 /* SK_INVALID: not of a device, or malformed. */
 int sk_sas_parse(const char *text, struct sk_sas *out, struct sk_err *err) SK_CHECK;
 /* Whether the signature is of this key (base64; "" or broken: never). Always the same work. */
-bool sk_sas_signed_by(const struct sk_sas *s, const char *key);
+int sk_sas_signed_by(const struct sk_sas *s, const char *key, bool *out,
+                     struct sk_err *err) SK_CHECK;
 bool sk_sas_names_host(const struct sk_sas *s, const char *const *names);
 
 /* ---- devices.c ---- */

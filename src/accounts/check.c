@@ -115,14 +115,14 @@ static int check_sas(struct sk_accounts *a, const struct sk_credentials *c, cons
     }
 
     if (sk_sas_parse(text, &sas, err) < 0)
-        return refuse(err);
+        return err->code == SK_INVALID ? refuse(err) : -1;
     if (user && strcasecmp(user, sas.device) != 0)
         return refuse(err);
     int found = sk_device_read(a->db, user ? user : sas.device, NULL, &row, err);
-    if (found < 0)
+    bool is_primary = false, is_secondary = false;
+    if (found < 0 || sk_sas_signed_by(&sas, row.primary_key, &is_primary, err) < 0 ||
+        sk_sas_signed_by(&sas, row.secondary_key, &is_secondary, err) < 0)
         return -1;
-    bool is_primary = sk_sas_signed_by(&sas, row.primary_key);
-    bool is_secondary = sk_sas_signed_by(&sas, row.secondary_key);
     int64_t now_s = (int64_t)(sk_wall_ms() / 1000);
     if (!found || !row.is_enabled || !(is_primary || is_secondary) ||
         sas.expires_s < now_s - SK_SAS_SKEW_S || !sk_sas_names_host(&sas, c->hub_names))
@@ -163,8 +163,9 @@ static int check_basic(struct sk_accounts *a, const struct sk_credentials *c, st
                        struct sk_who *out, struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf plain = SK_BUF_INIT(BASIC_BYTES);
-    if (sk_base64_decode(text.ptr, text.len, &plain, err) < 0 || !plain.data ||
-        memchr(plain.data, '\0', plain.len))
+    if (sk_base64_decode(text.ptr, text.len, &plain, err) < 0)
+        return err->code == SK_NOMEM ? -1 : refuse(err);
+    if (!plain.data || memchr(plain.data, '\0', plain.len))
         return refuse(err);
     char *colon = strchr(plain.data, ':');
     if (!colon)

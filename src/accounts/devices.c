@@ -74,7 +74,10 @@ static int choose_key(const char *given, char out[64], struct sk_err *err)
         memcpy(out, b.data, b.len + 1);
         return 0;
     }
-    if (strlen(given) >= 64 || sk_base64_decode(given, strlen(given), &b, err) < 0 || b.len < 16)
+    bool is_read = strlen(given) < 64 && sk_base64_decode(given, strlen(given), &b, err) == 0;
+    if (!is_read && err->code == SK_NOMEM)
+        return -1;
+    if (!is_read || b.len < 16)
         return sk_fail(err, SK_INVALID, "a device's key must be base64 of 16 to 47 bytes");
     memcpy(out, given, strlen(given) + 1);
     return 0;

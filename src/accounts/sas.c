@@ -102,8 +102,11 @@ static int read_signature(struct sk_view sig, struct sk_sas *out, struct sk_err 
 {
     char text[64];
     SK_AUTO(sk_buf_done) struct sk_buf bytes = SK_BUF_INIT(SK_SHA256_BYTES);
-    if (!decode(sig, text, sizeof text) || sk_base64_decode(text, strlen(text), &bytes, err) < 0 ||
-        bytes.len != SK_SHA256_BYTES)
+    bool is_read = decode(sig, text, sizeof text) &&
+                   sk_base64_decode(text, strlen(text), &bytes, err) == 0;
+    if (!is_read && err->code == SK_NOMEM)
+        return -1;
+    if (!is_read || bytes.len != SK_SHA256_BYTES)
         return sk_fail(err, SK_INVALID, "SAS token: sig is no HMAC-SHA256 in base64");
     memcpy(out->signature, bytes.data, SK_SHA256_BYTES);
     return 0;
@@ -135,21 +138,24 @@ int sk_sas_parse(const char *text, struct sk_sas *out, struct sk_err *err)
     return 0;
 }
 
-bool sk_sas_signed_by(const struct sk_sas *s, const char *key)
+int sk_sas_signed_by(const struct sk_sas *s, const char *key, bool *out, struct sk_err *err)
 {
     unsigned char mac[SK_SHA256_BYTES];
-    struct sk_err err = SK_ERR_INIT;
     SK_AUTO(sk_buf_done) struct sk_buf bytes = SK_BUF_INIT(128);
     SK_AUTO(sk_buf_done) struct sk_buf text = SK_BUF_INIT(SK_SAS_TEXT_MAX + 32);
-    bool is_key = sk_base64_decode(key, strlen(key), &bytes, &err) == 0 && bytes.len > 0;
+    bool is_key = sk_base64_decode(key, strlen(key), &bytes, err) == 0 && bytes.len > 0;
+    if (!is_key && err->code == SK_NOMEM)
+        return -1;
     sk_buf_add(&text, s->signed_sr.ptr, s->signed_sr.len);
     sk_buf_fmt(&text, "\n%lld", (long long)s->expires_s);
-    if (!sk_buf_ok(&text) ||
-        sk_hmac_sha256(bytes.data, bytes.len, text.data, text.len, mac, &err) < 0)
-        return false;
+    if (!sk_buf_ok(&text))
+        return sk_buf_fail(&text, err);
+    if (sk_hmac_sha256(bytes.data, bytes.len, text.data, text.len, mac, err) < 0)
+        return -1;
     bool is_same = sk_equal_secret((const char *)mac, sizeof mac, (const char *)s->signature,
                                    sizeof s->signature);
-    return is_same && is_key;
+    *out = is_same && is_key;
+    return 0;
 }
 
 bool sk_sas_names_host(const struct sk_sas *s, const char *const *names)

@@ -1,9 +1,10 @@
-/* test_accounts.c - times of use: collected, written down in time and at the end; two threads at
- * one set of accounts. */
+/* test_accounts.c - times of use: collected, written down in time and at the end; threads at one
+ * set of accounts; memory that runs out. */
 #include "fixture.h"
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "harness/alloc_fail.h"
 
 static int use(struct fixture *f, const char *token)
 {
@@ -95,11 +96,61 @@ static void threads_share_it(void **state)
     }
 }
 
+/* ---- memory ---- */
+
+static int count_row(void *ctx, const struct sk_audit_row *row, struct sk_err *err)
+{
+    (void)row;
+    (void)err;
+    ++*(unsigned *)ctx;
+    return 0;
+}
+
+/* One life: a token and a device are made, come in, are listed; the token ends. */
+static int one_life(void *ctx, struct sk_err *err)
+{
+    struct fixture *f = ctx;
+    SK_OWN(sk_accounts_free) struct sk_accounts *a = NULL;
+    SK_AUTO(sk_buf_done) struct sk_buf plain = SK_BUF_INIT(4096);
+    SK_AUTO(sk_buf_done) struct sk_buf basic = SK_BUF_INIT(4096);
+    static const char *const repositories[] = { "defects" };
+    char token[SK_TOKEN_TEXT], id[20], key[64];
+    unsigned rows = 0;
+    struct sk_who who;
+    if (sk_accounts_new(f->store, &a, err) < 0 ||
+        sk_token_create(a, &f->owner, "ci", SK_ROLE_READER, NULL, 0, token, id, err) < 0 ||
+        sk_device_put(a, &f->owner, "cam", NULL, NULL, key, err) < 0 ||
+        sk_device_allow(a, &f->owner, "cam", repositories, 1, err) < 0)
+        return -1;
+    sk_buf_fmt(&plain, "x:%s", token);
+    sk_buf_str(&basic, "Basic ");
+    if (sk_buf_ok(&plain))
+        sk_base64(&basic, plain.data, plain.len);
+    if (!sk_buf_ok(&plain) || !sk_buf_ok(&basic))
+        return sk_buf_fail(sk_buf_ok(&plain) ? &basic : &plain, err);
+    const struct sk_credentials c = { .authorization = basic.data, .peer = "192.0.2.1:1" };
+    if (sk_accounts_check(a, &c, &who, err) < 0 || sk_accounts_flush(a, err) < 0 ||
+        sk_audit_list(a, 0, 3, count_row, &rows, err) < 0)
+        return -1;
+    assert_int_equal(rows, 3);
+    return sk_token_revoke(a, &f->owner, id, err);
+}
+
+static void memory_runs_out(void **state)
+{
+    /* Without memory a token is not remembered, and is read again. */
+    size_t failed = sk_alloc_sweep("one life", one_life, *state, SK_ALLOC_MAY_SURVIVE);
+    assert_true(failed > 10);
+    /* None was counted as a guess: the peer may still fail as often as anyone. */
+    struct fixture *f = *state;
+    assert_int_equal(sk_limiter_wait(&f->accounts->limiter, "192.0.2.1:1", sk_now_ms()), 0);
+}
+
 #define ROW(test) cmocka_unit_test_setup_teardown(test, fixture_make, fixture_remove)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = { ROW(uses_are_written_down), ROW(many_uses),
-                                        ROW(threads_share_it) };
+                                        ROW(threads_share_it), ROW(memory_runs_out) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "harness/alloc_fail.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -245,6 +246,31 @@ static void too_long_is_refused(void **state)
     assert_int_equal(sk_key_parse_pkcs8(text, 0, &k, &err), -1);
 }
 
+/* ---- memory ---- */
+
+static int one_key(void *ctx, struct sk_err *err)
+{
+    SK_OWN(sk_key_free) struct sk_key *k = NULL;
+    SK_OWN(sk_key_free) struct sk_key *again = NULL;
+    SK_AUTO(sk_buf_done) struct sk_buf pem = SK_BUF_INIT(4096);
+    SK_AUTO(sk_buf_done) struct sk_buf open = SK_BUF_INIT(4096);
+    SK_AUTO(sk_buf_done) struct sk_buf hint = SK_BUF_INIT(4096);
+    SK_AUTO(sk_buf_done) struct sk_buf signature = SK_BUF_INIT(4096);
+    (void)ctx;
+    if (sk_key_make(&k, err) < 0 || sk_key_private_pem(k, &pem, err) < 0 ||
+        sk_key_public_pem(k, &open, err) < 0 || sk_key_hint(k, &hint, err) < 0 ||
+        sk_key_parse(pem.data, pem.len, &again, err) < 0 ||
+        sk_key_sign(again, "text", 4, &signature, err) < 0)
+        return -1;
+    return sk_key_verify(k, "text", 4, signature.data, signature.len, err);
+}
+
+static void memory_runs_out(void **state)
+{
+    (void)state;
+    assert_true(sk_alloc_sweep("one key", one_key, NULL, 0) >= 6);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -261,9 +287,10 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(comes_back),     cmocka_unit_test(foreign_signatures_are_denied),
-        cmocka_unit_test(openssl_agrees), cmocka_unit_test(hint_is_of_the_public_key),
-        cmocka_unit_test(refused),        cmocka_unit_test(too_long_is_refused),
+        cmocka_unit_test(comes_back),      cmocka_unit_test(foreign_signatures_are_denied),
+        cmocka_unit_test(openssl_agrees),  cmocka_unit_test(hint_is_of_the_public_key),
+        cmocka_unit_test(refused),         cmocka_unit_test(too_long_is_refused),
+        cmocka_unit_test(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
