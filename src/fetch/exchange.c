@@ -236,7 +236,7 @@ static int seek_body(void *ctx, curl_off_t offset, int origin)
 {
     struct transfer *t = ctx;
 
-    if (origin != SEEK_SET)
+    if (origin != SEEK_SET || (t->x->request->body_once && t->read > 0))
         return CURL_SEEKFUNC_CANTSEEK;
     t->read = (uint64_t)offset;
     return CURL_SEEKFUNC_OK;

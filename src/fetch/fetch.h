@@ -56,6 +56,9 @@ struct sk_fetch_request {
     const char *body_path; /* instead of body: body_len bytes of this file from body_offset, read
                               piece by piece */
     uint64_t body_offset;
+    /* What has begun to go out is not sent again on another connection, as libcurl does when a kept
+     * one breaks: the caller asks the server how much has arrived. */
+    bool body_once;
     uint64_t range_from; /* 0: all; else Range: bytes=N-, and status 206 if the server agrees */
     bool stay; /* do not follow redirects to another origin: the answer with its Location is the
                   result */

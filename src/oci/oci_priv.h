@@ -21,7 +21,7 @@ enum {
     SK_OCI_JSON_VALUES = 200000, /* in a manifest, an index, an answer */
     SK_OCI_JSON_DEPTH = 32,
     SK_OCI_ANSWER_BYTES = 4 << 20, /* a page of tags, an index of referrers, a token's answer */
-    SK_OCI_PAGES_MAX = 10000,      /* of one list */
+    SK_OCI_PAGES_MAX = 1000,       /* of one list */
     SK_OCI_TOKENS_MAX = 16         /* kept at once */
 };
 
@@ -120,8 +120,10 @@ struct sk_oci_request {
     const char *const *headers; /* NULL-terminated, at most SK_OCI_HEADERS_MAX; may be NULL */
     const void *body;
     size_t body_len;
+    const char *body_path; /* as in fetch */
+    uint64_t body_offset;
     uint64_t range_from;
-    bool only_once; /* no second try by fetch */
+    bool only_once; /* no second try, neither by fetch nor by libcurl */
     int (*sink)(void *ctx, const void *bytes, size_t len, struct sk_err *err);
     bool (*progress)(void *ctx, uint64_t done, uint64_t total);
     void *ctx;

@@ -290,7 +290,7 @@ static int check_platform(struct sk_oci_registry *r, const char *repository,
         return -1;
     const char *os = sk_json_text(sk_json_get(doc, "os"), "");
     const char *architecture = sk_json_text(sk_json_get(doc, "architecture"), "");
-    const char *variant = sk_json_text(sk_json_get(doc, "variant"), "");
+    const char *variant = sk_json_text(sk_json_get(doc, "variant"), wish->variant);
     if (sk_oci_platform_fits(wish, os, architecture, variant))
         return 0;
     sk_oci_platform_print(wish, wanted);

@@ -14,7 +14,7 @@
  */
 #include "oci/oci_priv.h"
 
-#include "base/file.h"
+#include <sys/stat.h>
 
 enum {
     IDLE_TRIES_MAX = 8, /* in a row that brought nothing */
@@ -27,7 +27,8 @@ enum {
 struct upload {
     struct sk_oci_registry *r;
     const char *repository, *digest, *mount_from;
-    struct sk_map file;
+    const char *path;
+    uint64_t size;
     char *location;   /* NULL: no session */
     uint64_t at;      /* the session has so much */
     uint64_t sending; /* from where the request under way goes on */
@@ -38,7 +39,6 @@ struct upload {
 
 static void upload_done(struct upload *u)
 {
-    sk_map_close(&u->file);
     free(u->location);
 }
 
@@ -47,7 +47,7 @@ static bool progress(void *ctx, uint64_t done, uint64_t total)
     const struct upload *u = ctx;
 
     (void)total;
-    return sk_oci_tell(u->r, u->what, u->sending + done, u->file.len);
+    return sk_oci_tell(u->r, u->what, u->sending + done, u->size);
 }
 
 /* ---- the session ---- */
@@ -134,7 +134,6 @@ static int send_piece(struct upload *u, const char *method, const char *url, uin
 {
     char range[64];
     const char *headers[] = { "Content-Type: application/octet-stream", NULL, NULL };
-    const char *bytes = u->file.ptr;
 
     (void)snprintf(range, sizeof range, "Content-Range: %llu-%llu", (unsigned long long)u->at,
                    (unsigned long long)(u->at + len - 1));
@@ -145,7 +144,8 @@ static int send_piece(struct upload *u, const char *method, const char *url, uin
                                       .scope = u->scope,
                                       .more_scope = u->mount_from ? u->from_scope : NULL,
                                       .headers = headers,
-                                      .body = bytes ? bytes + u->at : "",
+                                      .body_path = len > 0 ? u->path : NULL,
+                                      .body_offset = u->at,
                                       .body_len = (size_t)len,
                                       .only_once = true,
                                       .progress = progress,
@@ -160,16 +160,17 @@ static int send_chunk(struct upload *u, struct sk_err *err)
 {
     SK_AUTO(sk_fetch_answer_done) struct sk_fetch_answer a = { 0 };
     SK_OWN(free) char *url = strdup(u->location);
-    uint64_t now = u->at + u->chunk;
+    uint64_t has = 0;
 
     if (!url)
         return sk_nomem(err);
     if (send_piece(u, "PATCH", url, u->chunk, &a, err) < 0)
         return -1;
-    if (read_range(&a, &now) && (now <= u->at || now > u->at + u->chunk))
+    bool is_told = read_range(&a, &has) && has > 0;
+    if (is_told && (has <= u->at || has > u->at + u->chunk))
         return sk_fail(err, SK_REMOTE, "the registry says that it has %llu bytes of the upload",
-                       (unsigned long long)now);
-    u->at = now;
+                       (unsigned long long)has);
+    u->at = is_told ? has : u->at + u->chunk;
     return move_on(u, url, &a, err);
 }
 
@@ -183,7 +184,7 @@ static int send_last(struct upload *u, struct sk_err *err)
     sk_oci_add_query(&url, "digest", u->digest);
     if (!sk_buf_ok(&url))
         return sk_buf_fail(&url, err);
-    if (send_piece(u, "PUT", url.data, u->file.len - u->at, &a, err) < 0)
+    if (send_piece(u, "PUT", url.data, u->size - u->at, &a, err) < 0)
         return -1;
     if (a.status != 201 && a.status != 204 && a.status != 200)
         return sk_fail(err, SK_REMOTE, "the registry answered %d to the end of the upload",
@@ -215,7 +216,7 @@ static int ask(struct upload *u, struct sk_err *err)
             *err = why;
         return is_final ? -1 : 0;
     }
-    if (!read_range(&a, &has) || has == 0 || has > u->file.len)
+    if (!read_range(&a, &has) || has == 0 || has > u->size)
         return 0;
     u->at = has;
     u->location = SK_TAKE(url);
@@ -226,7 +227,7 @@ static int ask(struct upload *u, struct sk_err *err)
  */
 static bool is_passing(const struct sk_err *why, int status)
 {
-    if (status == 0)
+    if (status < 400) /* none came, or it was cut */
         return why->code == SK_IO || why->code == SK_TIMEOUT;
     return status == 404 || status == 408 || status == 409 || status == 416 || status == 429 ||
            status >= 500;
@@ -239,10 +240,19 @@ static int one_pass(struct upload *u, struct sk_err *err)
         if (rc != 0)
             return rc;
     }
-    while (u->file.len - u->at > u->chunk)
+    while (u->size - u->at > u->chunk)
         if (send_chunk(u, err) < 0)
             return -1;
     return send_last(u, err) < 0 ? -1 : 1;
+}
+
+/* The end may have arrived though its answer did not. */
+static bool is_there(const struct upload *u)
+{
+    struct sk_err unused = SK_ERR_INIT;
+    bool has = false;
+
+    return sk_oci_has_blob(u->r, u->repository, u->digest, &has, &unused) == 0 && has;
 }
 
 static int send_all(struct upload *u, struct sk_err *err)
@@ -258,6 +268,8 @@ static int send_all(struct upload *u, struct sk_err *err)
             break;
         if (ask(u, err) < 0)
             return -1;
+        if (!u->location && is_there(u))
+            return 0;
         bool is_new = u->location && u->at > best;
         idle = is_new ? 0 : idle + 1;
         best = is_new ? u->at : best;
@@ -270,11 +282,25 @@ static int send_all(struct upload *u, struct sk_err *err)
     return -1;
 }
 
+static int check_file(const struct upload *u, struct sk_err *err)
+{
+    struct stat st;
+
+    if (stat(u->path, &st) < 0)
+        return sk_fail_errno(err, "'%s'", u->path);
+    if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != u->size)
+        return sk_fail(err, SK_CORRUPT, "'%s' has %lld bytes, not the %llu of %s", u->path,
+                       (long long)st.st_size, (unsigned long long)u->size, u->digest);
+    return 0;
+}
+
 int sk_oci_put_blob(struct sk_oci_registry *r, const char *repository, const char *digest,
                     uint64_t size, const char *path, const char *mount_from, struct sk_err *err)
 {
     SK_AUTO(upload_done)
-    struct upload u = { .r = r, .repository = repository, .digest = digest };
+    struct upload u = {
+        .r = r, .repository = repository, .digest = digest, .path = path, .size = size
+    };
     char name[16];
     bool has = false;
 
@@ -288,11 +314,8 @@ int sk_oci_put_blob(struct sk_oci_registry *r, const char *repository, const cha
     u.mount_from = mount_from && strcmp(mount_from, repository) != 0 ? mount_from : NULL;
     (void)sk_oci_scope(repository, "pull,push", u.scope);
     (void)sk_oci_scope(mount_from ? mount_from : "", "pull", u.from_scope);
-    if (sk_map_open(path, &u.file, err) < 0)
+    if (check_file(&u, err) < 0)
         return -1;
-    if (u.file.len != size)
-        return sk_fail(err, SK_CORRUPT, "'%s' has %zu bytes, not the %llu of %s", path, u.file.len,
-                       (unsigned long long)size, digest);
     if (send_all(&u, err) < 0)
         return sk_wrap(err, "%s/%s, upload of %s", r->host, repository, digest);
     return 0;
