@@ -117,6 +117,7 @@ static int find_time(struct work *w, struct sk_err *err)
     if (sk_parse_u64("SOURCE_DATE_EPOCH", epoch, 0, 253402300799u, &seconds, err) < 0)
         return -1;
     sk_time_text(seconds * 1000, w->created);
+    memcpy(strchr(w->created, '.'), "Z", 2); /* whole seconds */
     return 0;
 }
 
@@ -153,18 +154,23 @@ static int prepare(struct work *w, const char *model, struct sk_err *err)
     return sk_package_scratch(&w->source, "layout", &w->layout, err);
 }
 
-/* The digest that registering this bundle gives, or has given. */
+/* The digest that registering this bundle gives, or has given. A bundle that cannot be registered
+ * (a snapshot of links, say) may still be packed, or be refused there with a better reason. */
 static int find_digest(struct work *w, struct sk_err *err)
 {
+    struct sk_err why = SK_ERR_INIT;
     const char *known = sk_json_text(sk_json_get(w->source.version, "digest"), NULL);
 
     if (known && strlen(known) < sizeof w->digest) {
         (void)snprintf(w->digest, sizeof w->digest, "%s", known);
         return 0;
     }
-    if (sk_catalog_files_read(w->source.bundle, &w->files, err) < 0)
-        return -1;
-    return sk_catalog_digest(&w->files, w->digest, err);
+    if (sk_catalog_files_read(w->source.bundle, &w->files, &why) == 0)
+        return sk_catalog_digest(&w->files, w->digest, err);
+    if (why.code == SK_INVALID || why.code == SK_NOT_FOUND)
+        return 0;
+    *err = why;
+    return -1;
 }
 
 static const char *field(const struct work *w, const char *key)
@@ -186,7 +192,7 @@ static int pack(struct work *w, struct sk_err *err)
         .bundle = w->source.bundle,
         .name = field(w, "name"),
         .version = a->version ? a->version : field(w, "version"),
-        .digest = w->digest,
+        .digest = w->digest[0] ? w->digest : NULL,
         .title = a->title,
         .description = a->description ? a->description : field(w, "description"),
         .created = a->created      ? a->created
@@ -249,7 +255,7 @@ static void add_json(const struct work *w, const char *name, struct sk_buf *out)
     sk_buf_fmt(out, ",\"model\":{\"digest\":\"%s\",\"bytes\":%llu,\"path\":", r->model_layer,
                (unsigned long long)r->model_bytes);
     sk_buf_json(out, r->model_path, strlen(r->model_path));
-    sk_buf_fmt(out, ",\"model_digest\":\"%s\"},\"output\":", w->digest);
+    sk_buf_fmt(out, ",\"model_digest\":\"%s\"},\"output\":", r->model_digest);
     if (w->args->output)
         sk_buf_json(out, w->args->output, strlen(w->args->output));
     else

@@ -245,6 +245,7 @@ int sk_pack(const struct sk_pack_options *opts, struct sk_pack_result *out, stru
         .layer_count = j.layer_count,
         .port = opts->port ? opts->port : SK_PACK_PORT,
     };
+    memcpy(j.result.model_digest, digest, sizeof digest);
     if (finish(&j, opts->layout, opts->tag, &image, err) < 0)
         return -1;
     *out = j.result;

@@ -56,6 +56,7 @@ struct sk_pack_options {
 struct sk_pack_result {
     char manifest[SK_OCI_DIGEST_TEXT], config[SK_OCI_DIGEST_TEXT];
     char base_layer[SK_OCI_DIGEST_TEXT], model_layer[SK_OCI_DIGEST_TEXT]; /* model "": none */
+    char model_digest[SK_OCI_DIGEST_TEXT];                                /* of the label */
     char platform[64];
     char model_path[192]; /* in the image: "/models/NAME" */
     uint64_t base_bytes, base_unpacked_bytes, model_bytes;

@@ -144,6 +144,19 @@ def gpu():
         pytest.skip("hardware: needs an NVIDIA GPU")
 
 
+@pytest.fixture(scope="session")
+def docker():
+    """A Docker Engine of the tests' own (harness/docker.py)."""
+    from harness.docker import Engine, Unavailable
+    try:
+        engine = Engine()
+        engine.__enter__()
+    except Unavailable as e:
+        pytest.skip(f"kernel: {e}")
+    yield engine
+    engine.__exit__()
+
+
 @pytest.fixture
 def browser(tmp_path):
     """A headless Chromium without network beyond loopback, driven by Selenium."""
