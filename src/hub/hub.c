@@ -4,7 +4,8 @@
  *
  * Start: the store is open and the certificate good before the socket answers. Stop: HTTP drains
  * first (nothing new comes in), then the workers answer what they hold, then HTTP, accounts and
- * store end. One thread cares for the rest: it writes down when tokens were used, and runs gc.
+ * store end. One thread cares for the rest: it writes down when tokens were used, runs gc, and
+ * looks after the certificate once a day.
  */
 #include "hub/hub_priv.h"
 
@@ -22,6 +23,7 @@
 enum {
     FLUSH_MS = 60000,
     HOUR_MS = 3600000,
+    DAY_MS = 24 * HOUR_MS,
     UPLOAD_IDLE_MS = 24 * HOUR_MS
 };
 
@@ -44,6 +46,22 @@ const struct sk_hub_options *sk_hub_opts(const struct sk_hub *h)
 
 /* ---- care ---- */
 
+/* The server reads the file when it starts. */
+static int prepare_certs(struct sk_hub *h, bool is_running, struct sk_err *err)
+{
+    bool renewed = false;
+    if (h->opts.plain_http)
+        return 0;
+    const char *const *names = (const char *const *)h->config->hostnames;
+    if (sk_hub_certs_renew(h->dir, names, time(NULL), &renewed, err) < 0)
+        return -1;
+    if (renewed)
+        sk_log(is_running ? SK_WARN : SK_INFO, "certificate_renewed",
+               "file=\"%s/tls/server.pem\" next=\"%s\"", h->dir,
+               is_running ? "used from the next start on" : "in use");
+    return 0;
+}
+
 static void collect(struct sk_hub *h)
 {
     struct sk_err err = SK_ERR_INIT;
@@ -64,7 +82,7 @@ static void *care(void *arg)
 {
     struct sk_hub *h = arg;
     uint64_t gc_ms = h->opts.gc_interval_ms > 0 ? sk_now_ms() + h->opts.gc_interval_ms : UINT64_MAX;
-    uint64_t flush_ms = sk_now_ms() + FLUSH_MS;
+    uint64_t flush_ms = sk_now_ms() + FLUSH_MS, day_ms = sk_now_ms() + DAY_MS;
     (void)pthread_mutex_lock(&h->lock);
     while (!h->is_stopping) {
         uint64_t wake_ms = gc_ms < flush_ms ? gc_ms : flush_ms;
@@ -78,6 +96,11 @@ static void *care(void *arg)
         if (sk_now_ms() >= gc_ms) {
             collect(h);
             gc_ms = sk_now_ms() + h->opts.gc_interval_ms;
+        }
+        if (sk_now_ms() >= day_ms) {
+            if (prepare_certs(h, true, &err) < 0)
+                sk_log(SK_WARN, "certificate_due", "error=\"%s\"", err.text);
+            day_ms = sk_now_ms() + DAY_MS;
         }
         (void)pthread_mutex_lock(&h->lock);
     }
@@ -124,19 +147,6 @@ static int set_options(struct sk_hub *h, const struct sk_hub_options *opts, stru
     return 0;
 }
 
-static int prepare_certs(struct sk_hub *h, struct sk_err *err)
-{
-    bool renewed = false;
-    if (h->opts.plain_http)
-        return 0;
-    const char *const *names = (const char *const *)h->config->hostnames;
-    if (sk_hub_certs_renew(h->dir, names, time(NULL), &renewed, err) < 0)
-        return -1;
-    if (renewed)
-        sk_log(SK_INFO, "certificate_renewed", "file=\"%s/tls/server.pem\"", h->dir);
-    return 0;
-}
-
 static int start_http(struct sk_hub *h, int listen_fd, struct sk_err *err)
 {
     char pem[4096];
@@ -165,7 +175,7 @@ static int start(struct sk_hub *h, const struct sk_hub_options *opts, int *liste
     if (sk_cond_init(&h->wake, err) < 0 || set_options(h, opts, err) < 0 ||
         sk_store_open(h->dir, &h->store, err) < 0 ||
         sk_hub_config_read(h->dir, &h->config, err) < 0 ||
-        sk_accounts_new(h->store, &h->accounts, err) < 0 || prepare_certs(h, err) < 0 ||
+        sk_accounts_new(h->store, &h->accounts, err) < 0 || prepare_certs(h, false, err) < 0 ||
         sk_hub_workers_new(h->opts.workers, SK_HUB_QUEUE, &h->workers, err) < 0 ||
         sk_hub_dispatch_init(h, err) < 0 || start_http(h, sk_take_fd(listen_fd), err) < 0 ||
         sk_thread_start(&h->care, "sk-hub-care", care, h, err) < 0)
