@@ -15,12 +15,14 @@ enum {
     VERSIONS_USUAL = 10000
 };
 
-/* The head of each function: arguments that free themselves, an answer, an error. */
+/* The head of each function: arguments that free themselves, an error; and an answer. */
 #define BEGIN(call)                                                                                \
     SK_AUTO(sk_mlflow_args_done) struct sk_mlflow_args a = SK_MLFLOW_ARGS_INIT;                    \
-    SK_AUTO(sk_buf_done) struct sk_buf json = SK_BUF_INIT(SK_MLFLOW_ANSWER_BYTES);                 \
     struct sk_store *store = sk_hub_store((call)->hub);                                            \
     struct sk_err err = SK_ERR_INIT
+#define BEGIN_ANSWER(call)                                                                         \
+    BEGIN(call);                                                                                   \
+    SK_AUTO(sk_buf_done) struct sk_buf json = SK_BUF_INIT(SK_MLFLOW_ANSWER_BYTES)
 
 static void answer(struct sk_hub_call *call, int rc, const char *name, const struct sk_buf *json,
                    const struct sk_err *err)
@@ -72,7 +74,7 @@ static int read_version(struct sk_hub_call *call, struct sk_mlflow_args *a, cons
 
 void sk_mlflow_model_create(struct sk_hub_call *call)
 {
-    BEGIN(call);
+    BEGIN_ANSWER(call);
     const struct sk_pair *tags = NULL;
     const char *name = NULL, *description = NULL;
     size_t count = 0;
@@ -87,7 +89,7 @@ void sk_mlflow_model_create(struct sk_hub_call *call)
 
 void sk_mlflow_model_get(struct sk_hub_call *call)
 {
-    BEGIN(call);
+    BEGIN_ANSWER(call);
     const char *name = NULL;
     int rc = read_name(call, &a, &name, &err);
 
@@ -98,7 +100,7 @@ void sk_mlflow_model_get(struct sk_hub_call *call)
 
 void sk_mlflow_model_update(struct sk_hub_call *call)
 {
-    BEGIN(call);
+    BEGIN_ANSWER(call);
     const char *name = NULL, *description = NULL;
     int rc = -1;
 
@@ -111,7 +113,7 @@ void sk_mlflow_model_update(struct sk_hub_call *call)
 
 void sk_mlflow_model_rename(struct sk_hub_call *call)
 {
-    BEGIN(call);
+    BEGIN_ANSWER(call);
     const char *name = NULL, *to = NULL;
     int rc = -1;
 
@@ -134,7 +136,7 @@ void sk_mlflow_model_delete(struct sk_hub_call *call)
 
 void sk_mlflow_models_search(struct sk_hub_call *call)
 {
-    BEGIN(call);
+    BEGIN_ANSWER(call);
     struct sk_search q = { 0 };
     int rc = -1;
 
@@ -146,7 +148,7 @@ void sk_mlflow_models_search(struct sk_hub_call *call)
 
 void sk_mlflow_latest_versions(struct sk_hub_call *call)
 {
-    BEGIN(call);
+    BEGIN_ANSWER(call);
     const char *const *stages = NULL;
     const char *name = NULL;
     size_t count = 0;
@@ -198,7 +200,7 @@ void sk_mlflow_version_delete_tag(struct sk_hub_call *call)
 
 void sk_mlflow_alias_get(struct sk_hub_call *call)
 {
-    BEGIN(call);
+    BEGIN_ANSWER(call);
     const char *name = NULL, *alias = NULL;
     int rc = -1;
 
@@ -257,7 +259,7 @@ int sk_mlflow_read_version(struct sk_mlflow_args *a, struct sk_version_new *v, s
 
 void sk_mlflow_version_create(struct sk_hub_call *call)
 {
-    BEGIN(call);
+    BEGIN_ANSWER(call);
     struct sk_version_new v = { 0 };
     uint64_t version = 0;
     int rc = -1;
@@ -271,7 +273,7 @@ void sk_mlflow_version_create(struct sk_hub_call *call)
 
 void sk_mlflow_version_get(struct sk_hub_call *call)
 {
-    BEGIN(call);
+    BEGIN_ANSWER(call);
     const char *name = NULL;
     uint64_t version = 0;
     int rc = read_version(call, &a, &name, &version, &err);
@@ -283,7 +285,7 @@ void sk_mlflow_version_get(struct sk_hub_call *call)
 
 void sk_mlflow_version_update(struct sk_hub_call *call)
 {
-    BEGIN(call);
+    BEGIN_ANSWER(call);
     const char *name = NULL, *description = NULL;
     uint64_t version = 0;
     int rc = -1;
@@ -309,7 +311,7 @@ void sk_mlflow_version_delete(struct sk_hub_call *call)
 
 void sk_mlflow_versions_search(struct sk_hub_call *call)
 {
-    BEGIN(call);
+    BEGIN_ANSWER(call);
     struct sk_search q = { 0 };
     int rc = -1;
 
@@ -321,7 +323,7 @@ void sk_mlflow_versions_search(struct sk_hub_call *call)
 
 void sk_mlflow_version_uri(struct sk_hub_call *call)
 {
-    BEGIN(call);
+    BEGIN_ANSWER(call);
     SK_AUTO(sk_buf_done) struct sk_buf uri = SK_BUF_INIT(SK_MLFLOW_ANSWER_BYTES);
     const char *name = NULL;
     uint64_t version = 0;
@@ -336,7 +338,7 @@ void sk_mlflow_version_uri(struct sk_hub_call *call)
 
 void sk_mlflow_version_stage(struct sk_hub_call *call)
 {
-    BEGIN(call);
+    BEGIN_ANSWER(call);
     const char *name = NULL, *stage = NULL;
     bool archive_others = false;
     uint64_t version = 0;

@@ -15,14 +15,15 @@ static void test_model(void **state)
     assert_string_equal(
         answer(p), "{\"name\":\"m\",\"creation_timestamp\":T,\"last_updated_timestamp\":T,"
                    "\"user_id\":\"ada\",\"description\":\"what it \\\"does\\\"\","
-                   "\"latest_versions\":[],"
+                   "\"next_version\":1,\"latest_versions\":[],"
                    "\"tags\":[{\"key\":\"a\",\"value\":\"1\"},{\"key\":\"b\",\"value\":\"3\"}],"
                    "\"aliases\":[]}");
     make_model(p, "bare");
     DONE(sk_model_get(p->store, "bare", &p->out, &err));
     assert_string_equal(answer(p),
                         "{\"name\":\"bare\",\"creation_timestamp\":T,\"last_updated_timestamp\":T,"
-                        "\"user_id\":\"ada\",\"latest_versions\":[],\"tags\":[],\"aliases\":[]}");
+                        "\"user_id\":\"ada\",\"next_version\":1,\"latest_versions\":[],\"tags\":[],"
+                        "\"aliases\":[]}");
 }
 
 static void test_version(void **state)
