@@ -2,6 +2,7 @@
 #include "hub_util.h"
 
 #include "base/file.h"
+#include "harness/alloc_fail.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -137,11 +138,31 @@ static void of_an_address(void **state)
     assert_string_equal(f->made.url, "https://[2001:db8::1]:9443");
 }
 
+/* Whatever fails, nothing is left. */
+static int one_init(void *ctx, struct sk_err *err)
+{
+    struct hub_fixture *f = ctx;
+    struct sk_err other = SK_ERR_INIT;
+    if (init(f, f->dir, "hub.example", err) < 0) {
+        if (entries(f->folder) != 0)
+            fail_msg("left behind after: %s", err->text);
+        return -1;
+    }
+    assert_int_equal(sk_remove_tree(f->dir, &other), 0);
+    return 0;
+}
+
+static void memory_runs_out(void **state)
+{
+    assert_true(sk_alloc_sweep("init", one_init, *state, SK_ALLOC_MAY_SURVIVE) > 20);
+}
+
 #define ROW(test) cmocka_unit_test_setup_teardown(test, hub_folder, hub_gone)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { ROW(whole),   ROW(second_time), ROW(places),
-                                        ROW(refused), ROW(names_once),  ROW(of_an_address) };
+    const struct CMUnitTest tests[] = { ROW(whole),          ROW(second_time), ROW(places),
+                                        ROW(refused),        ROW(names_once),  ROW(of_an_address),
+                                        ROW(memory_runs_out) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
