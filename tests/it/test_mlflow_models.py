@@ -1,4 +1,4 @@
-"""[mlflow-1] to [mlflow-30]: registered models and versions, by the unmodified MLflow client and by hand."""
+"""[models-1] to [models-48]: registered models and versions, by the unmodified MLflow client and by hand."""
 
 import concurrent.futures
 import json
