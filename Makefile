@@ -32,9 +32,9 @@ demo: all ## the chain on made pictures: train, serve, ask by curl, latency
 test: deps-test ## every check and test; the last line counts them
 	@$(PYTHON) tools/run-tests.py --jobs $(JOBS) $(ARGS)
 
-bench: all deps-test ## the figures of the README, beside their peers; ONLY=serve, train or hub for one part
+bench: all deps-test ## the figures of the README, beside their peers; ONLY=serve, train, hub or kill for one part
 	@ninja -C $(BUILD) -j $(JOBS) $(QUIET)
-	@status=0; for part in $(or $(ONLY),serve train hub); do $(PYTHON) bench/$$part.py $(ARGS) || status=1; done; exit $$status
+	@status=0; for part in $(or $(ONLY),serve train hub kill); do $(PYTHON) bench/$$part.py $(ARGS) || status=1; done; exit $$status
 
 interop: all deps-test ## the OCI conformance suite, and the real cosign, built here (5 minutes, Go)
 	@tools/interop.sh
