@@ -3,11 +3,12 @@
  *
  *     registry.db                    every table of registry, images, runs, accounts (schema/)
  *     blobs/sha256/ab/abcd...        64 hex digits; never changed once there
- *     uploads/<id>                   what has come of an upload
+ *     uploads/<id>-<scope>           what has come of an upload
+ *     trash/                         what gc is about to unlink
  *     tls/, owner.token              made by hub
  *
  * Invariant: a row of `blob` stands for a whole, synced file of that digest and size. A blob's file
- * is renamed into place, its folder synced, then its row is committed, all under the database's
+ * is linked into place, its folder synced, then its row is committed, all under the database's
  * write lock, so a file without a row is rubbish that gc may take under the same lock, and no
  * moment exists in which an acknowledged blob can be lost. Several processes may work on one
  * folder.
