@@ -1,6 +1,8 @@
 /* test_search.c - which runs a filter and an order give. */
 #include "runs/fixture.h"
 
+#include "harness/alloc_fail.h"
+
 #include <math.h>
 #include <stdio.h>
 
@@ -140,6 +142,42 @@ static void bad_ones(void **state)
     }
 }
 
+/* The main path: a run with everything, found again. */
+static int main_path(void *ctx, struct sk_err *err)
+{
+    struct fixture *f = ctx;
+    const struct sk_metric m = { .key = "loss", .value = 0.5, .step = 1 };
+    const struct sk_pair pair = { "a", "b" };
+    const struct sk_run_batch b = { .metrics = &m,
+                                    .metric_count = 1,
+                                    .params = &pair,
+                                    .param_count = 1,
+                                    .tags = &pair,
+                                    .tag_count = 1 };
+    const struct sk_run_new r = { .name = "sweep" };
+    struct sk_view order = SK_VIEW("metrics.loss DESC");
+    const struct sk_search q = { .filter = "params.a = 'b' AND metrics.loss < 1",
+                                 .orders = &order,
+                                 .order_count = 1,
+                                 .max = 1 };
+    SK_AUTO(sk_buf_done) struct sk_buf run = SK_BUF_INIT(1 << 20);
+    SK_AUTO(sk_buf_done) struct sk_buf found = SK_BUF_INIT(1 << 20);
+    char id[SK_RUN_ID_TEXT];
+
+    if (sk_run_create(f->store, &f->who, &r, &run, err) < 0)
+        return -1;
+    (void)snprintf(id, sizeof(id), "%s",
+                   strstr(run.data, "\"run_id\":\"") + strlen("\"run_id\":\""));
+    if (sk_run_log(f->store, &f->who, id, &b, err) < 0)
+        return -1;
+    return sk_runs_search(f->store, all, 1, &q, SK_VIEW_ACTIVE, &found, err);
+}
+
+static void every_allocation(void **state)
+{
+    assert_true(sk_alloc_sweep("runs", main_path, *state, 0) > 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +185,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(orders, fixture_open, fixture_close),
         cmocka_unit_test_setup_teardown(views_and_pages, fixture_open, fixture_close),
         cmocka_unit_test_setup_teardown(bad_ones, fixture_open, fixture_close),
+        cmocka_unit_test_setup_teardown(every_allocation, fixture_open, fixture_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
