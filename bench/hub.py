@@ -187,7 +187,13 @@ def search(bench):
     yield from registry.rows(bench.hub, models, 10, 10 * bench.rounds, alone)
 
 
-ROWS = {"idle": idle, "model": model, "package": package, "search": search}
+def image(bench):
+    """Push and pull with skopeo, beside docker-registry."""
+    import images
+    yield from images.rows(bench, 40 if bench.quick else 200, row)
+
+
+ROWS = {"idle": idle, "model": model, "package": package, "image": image, "search": search}
 
 
 def parse_args():
