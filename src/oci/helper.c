@@ -184,8 +184,8 @@ int sk_oci_helper_get(const char *name, const char *server, struct sk_oci_login 
                    ? sk_wrap(err, "the credential helper '%s'", program)
                    : 0;
     flatten(&text);
-    if (text.data && strstr(text.data, "credentials not found"))
+    if (text.len > 0 && strstr(text.data, "credentials not found"))
         return 0;
     return sk_fail(err, SK_DENIED, "the credential helper '%s' failed: %.200s", program,
-                   text.data ? text.data : "it said nothing");
+                   text.len > 0 ? text.data : "it said nothing");
 }

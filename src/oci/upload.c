@@ -305,12 +305,12 @@ int sk_oci_put_blob(struct sk_oci_registry *r, const char *repository, const cha
     bool has = false;
 
     (void)snprintf(u.what, sizeof u.what, "upload %s", sk_oci_short(digest, name));
+    if (mount_from && !sk_oci_is_repository(sk_view_of(mount_from)))
+        return sk_fail(err, SK_INVALID, "'%.200s' is no name of a repository", mount_from);
     if (sk_oci_has_blob(r, repository, digest, &has, err) < 0)
         return -1;
     if (has)
         return sk_oci_tell(r, u.what, size, size) ? 0 : sk_fail(err, SK_CANCELLED, "stopped");
-    if (mount_from && !sk_oci_is_repository(sk_view_of(mount_from)))
-        return sk_fail(err, SK_INVALID, "'%.200s' is no name of a repository", mount_from);
     u.mount_from = mount_from && strcmp(mount_from, repository) != 0 ? mount_from : NULL;
     (void)sk_oci_scope(repository, "pull,push", u.scope);
     (void)sk_oci_scope(mount_from ? mount_from : "", "pull", u.from_scope);
