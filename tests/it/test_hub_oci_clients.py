@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import shutil
+import subprocess
 
 import oras.client
 import pytest
@@ -165,3 +166,54 @@ def test_oras_pushes_and_pulls(hub, repo, orases, tmp_path, monkeypatch, chunked
     with pytest.raises(Exception, match="Forbidden"):
         orases("reader").push(target, files=["labels.txt"])
     assert orases("publisher").delete_tags(target.rsplit(":", 1)[0], ["v1"]) == ["v1"]
+
+
+# ---- docker ----
+
+
+def machine_address(docker):
+    """One that is not loopback: there Docker takes any certificate."""
+    if docker.has_bridge:
+        return docker.address
+    routed = json.loads(subprocess.run(["ip", "-j", "-4", "addr"], capture_output=True, text=True, check=True).stdout)
+    found = [a["local"] for i in routed for a in i["addr_info"] if not a["local"].startswith("127.")]
+    return found[0] if found else pytest.skip("network: this machine has loopback only")
+
+
+def test_docker_pushes_and_pulls_over_a_real_address(docker, start_hub, tmp_path):
+    hub = start_hub(host=machine_address(docker))
+    (tmp_path / "root.tar").write_bytes(oci.tar({"a": secrets.token_bytes(3_000_000)}))
+    mine, other = (f"{hub.address}/docker/{n}:v1" for n in ("mine", "other"))
+    docker("import", tmp_path / "root.tar", mine)
+    docker("tag", mine, other)
+
+    def login(user, password):
+        return docker.run("login", "--username", user, "--password-stdin", hub.address, input=password, check=False)
+
+    done = login("user", hub.tokens["publisher"])
+    assert done.returncode != 0 and "certificate" in done.stderr, "without the CA it must not be trusted"
+    docker.trust(hub.address, hub.ca)
+    done = docker.run("push", mine, check=False)
+    assert done.returncode != 0, "without credentials"
+    assert login("user", "wrong").returncode != 0
+    done = login("user", hub.tokens["publisher"])
+    assert done.returncode == 0, done.stderr
+    docker("push", mine)
+    docker("push", other)
+
+    def pulled(name):
+        docker("rmi", "-f", name)
+        docker("pull", name)
+        return json.loads(docker("inspect", name))[0]["RepoDigests"]
+
+    digest = oci.Registry(hub).ask("HEAD", "docker/mine/manifests/v1", 200).headers["Docker-Content-Digest"]
+    assert f"{hub.address}/docker/mine@{digest}" in pulled(mine)
+    pulled(f"{hub.address}/docker/mine@{digest}")
+
+    # a device, with its SAS token as the password
+    assert login("cam-9", hub.create_device("cam-9", ["docker/mine"])).returncode == 0
+    docker("rmi", "-f", mine, other)
+    docker("pull", mine)
+    for words in (("pull", other), ("pull", f"{hub.address}/docker/none:v1"), ("push", mine)):
+        done = docker.run(*words, check=False)
+        assert done.returncode != 0 and "denied" in done.stderr.lower(), done.stderr
