@@ -142,5 +142,6 @@ const struct sk_cmd sk_cli_health = {
     .examples = "skerry health --port 5001 # in a container's HEALTHCHECK\n",
     .options = options,
     .args_size = sizeof(struct args),
+    .hidden = true, /* for containers */
     .run = run,
 };
