@@ -341,10 +341,12 @@ static int apply_version(struct sk_store *store, const struct sk_mlflow_source *
     sk_buf_clear(&text);
     if (sk_version_uri(store, name, version, &text, err) < 0)
         return -1;
-    if (!sk_starts_with(text.data, "mlflow-artifacts:/models/"))
-        return keep(arena, text.data, text.len, &v->source, err);
-    if (keep(arena, text.data + 18, text.len - 18, &v->artifacts, err) < 0)
+    if (!sk_starts_with(text.data, "mlflow-artifacts:/models/")) {
+        if (keep(arena, text.data, text.len, &v->location, err) < 0)
+            return -1;
+    } else if (keep(arena, text.data + 18, text.len - 18, &v->artifacts, err) < 0) {
         return -1;
+    }
     sk_buf_clear(&text);
     sk_buf_fmt(&text, "models:/%s/%llu", name, (unsigned long long)version);
     return keep(arena, text.data, text.len, &v->source, err);

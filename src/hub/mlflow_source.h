@@ -40,8 +40,8 @@ struct sk_mlflow_source {
 
 int sk_mlflow_source_parse(const char *text, struct sk_arena *arena, struct sk_mlflow_source *out,
                            struct sk_err *err) SK_CHECK;
-/* Fills v->artifacts, and what is missing of run_id, model_id; source and run_id may become those
- * of the version it names. What it gives lives in the arena. */
+/* Fills v->artifacts or v->location, and what is missing of run_id and model_id; a source that is
+ * another version becomes models:/NAME/NUMBER. What it gives lives in the arena. */
 int sk_mlflow_source_apply(struct sk_store *store, struct sk_arena *arena, struct sk_version_new *v,
                            struct sk_err *err) SK_CHECK;
 

@@ -67,7 +67,7 @@ int sk_model_delete(struct sk_store *s, const struct sk_who *who, const char *na
 int sk_model_set_tag(struct sk_store *s, const struct sk_who *who, const char *name,
                      uint64_t version, const char *key, const char *value,
                      struct sk_err *err) SK_CHECK;
-/* version 0 removes the alias. "latest" and texts like v3 or numbers are reserved. */
+/* version 0 removes the alias. "latest" and texts like v3 are reserved. */
 int sk_model_set_alias(struct sk_store *s, const struct sk_who *who, const char *name,
                        const char *alias, uint64_t version, struct sk_err *err) SK_CHECK;
 
@@ -81,6 +81,7 @@ struct sk_version_new {
     const char *name; /* the model is made when it is new and make_model */
     bool make_model;
     const char *description, *run_id, *source, *run_link, *model_id;
+    const char *location; /* where the files are when they are elsewhere; NULL: at source */
     const struct sk_pair *tags;
     size_t tag_count;
     /* Files: given one by one, or named by an artifact folder or file that is copied (no data, and

@@ -85,7 +85,7 @@ int sk_model_alias_check(const char *alias, bool is_new, struct sk_err *err)
         return 0;
     if (sk_view_eq_nocase(sk_view_of(alias), "latest"))
         return sk_fail(err, SK_INVALID, "'latest' alias name (case insensitive) is reserved.");
-    if (is_digits(alias) || ((alias[0] == 'v' || alias[0] == 'V') && is_digits(alias + 1)))
+    if ((alias[0] == 'v' || alias[0] == 'V') && is_digits(alias + 1))
         return sk_fail(err, SK_INVALID, "Version alias name '%s' is reserved.", alias);
     return 0;
 }

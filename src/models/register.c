@@ -30,6 +30,7 @@ static int check_new(const struct sk_version_new *v, struct sk_err *err)
     if (sk_model_name_check(v->name, "name", err) < 0 ||
         sk_model_text_check(v->description, "description", SK_MODEL_DESCRIPTION_MAX, err) < 0 ||
         sk_model_text_check(v->source, "source", SK_MODEL_SOURCE_MAX, err) < 0 ||
+        sk_model_text_check(v->location, "source", SK_MODEL_SOURCE_MAX, err) < 0 ||
         sk_model_text_check(v->run_link, "run_link", SK_MODEL_SOURCE_MAX, err) < 0 ||
         sk_model_text_check(v->run_id, "run_id", SK_MODEL_ID_MAX, err) < 0 ||
         sk_model_text_check(v->model_id, "model_id", SK_MODEL_ID_MAX, err) < 0 ||
@@ -209,14 +210,15 @@ static int insert(struct sk_tx *tx, const struct sk_who *who, const struct sk_ve
 {
     if (sk_tx_run(tx, err,
                   "INSERT INTO model_version(model, name, version, user, created_ms, updated_ms, "
-                  "digest, size, files, source, run_id, run_link, model_id, idempotency_key, "
-                  "description, properties) "
-                  "VALUES(?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
-                  "isisisiisssssss", model, v->name, version, who->name, (int64_t)sk_wall_ms(),
+                  "digest, size, files, source, location, run_id, run_link, model_id, "
+                  "idempotency_key, description, properties) "
+                  "VALUES(?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
+                  "?16)",
+                  "isisisiissssssss", model, v->name, version, who->name, (int64_t)sk_wall_ms(),
                   f->count ? f->digest : NULL, (int64_t)f->size, (int64_t)f->count,
-                  or_null(v->source), or_null(v->run_id), or_null(v->run_link),
-                  or_null(v->model_id), or_null(v->idempotency_key), or_null(v->description),
-                  v->properties) < 0)
+                  or_null(v->source), or_null(v->location), v->run_id ? v->run_id : "",
+                  or_null(v->run_link), or_null(v->model_id), or_null(v->idempotency_key),
+                  or_null(v->description), v->properties) < 0)
         return -1;
     *id = sk_tx_last_id(tx);
     for (size_t i = 0; i < v->tag_count; i++)

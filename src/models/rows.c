@@ -91,10 +91,10 @@ static void print_text(struct sk_buf *out, const char *key, struct sk_view text)
     sk_buf_json(out, text.ptr, text.len);
 }
 
-/* Column `at` as ,"key":"text"; nothing for NULL. */
+/* Column `at` as ,"key":"text"; nothing for NULL and "". */
 static void print_column(struct sk_buf *out, struct sk_stmt *s, int at, const char *key)
 {
-    if (!sk_stmt_is_null(s, at))
+    if (!sk_stmt_is_null(s, at) && sk_stmt_view(s, at).len > 0)
         print_text(out, key, sk_stmt_view(s, at));
 }
 

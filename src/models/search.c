@@ -35,7 +35,7 @@ static const struct sk_query_field version_fields[] = {
     { "name", "m.name", SK_QUERY_TEXT, false },
     { "version_number", "m.version", SK_QUERY_INT, false },
     { "version", "m.version", SK_QUERY_INT, false },
-    { "run_id", "m.run_id", SK_QUERY_TEXT, true },
+    { "run_id", "m.run_id", SK_QUERY_TEXT, false },
     { "source_path", "m.source", SK_QUERY_TEXT, true },
     { "creation_timestamp", "m.created_ms", SK_QUERY_INT, false },
     { "last_updated_timestamp", "m.updated_ms", SK_QUERY_INT, false },

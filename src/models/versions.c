@@ -115,8 +115,9 @@ int sk_version_uri(struct sk_store *s, const char *name, uint64_t version, struc
     int rc;
 
     if (begin_read(s, name, &tx, err) < 0 || sk_version_find(tx, name, version, &ids, err) < 0 ||
-        sk_tx_query(tx, &row, err, "SELECT files, source FROM model_version WHERE id = ?1", "i",
-                    ids.id) < 0)
+        sk_tx_query(tx, &row, err,
+                    "SELECT files, coalesce(location, source) FROM model_version WHERE id = ?1",
+                    "i", ids.id) < 0)
         return -1;
     rc = sk_stmt_next(row, err);
     if (rc < 0)

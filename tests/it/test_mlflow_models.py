@@ -143,6 +143,7 @@ def test_a_version_copied_to_another_model(hub, client):
     assert hub.get("/api/2.0/mlflow-artifacts/artifacts/models/copy/1/MLmodel").text == FILES["MLmodel"]
     far = client.create_model_version("copy", "s3://bucket/model")
     again = client.create_model_version("copy", f"models:/copy/{far.version}")
+    assert again.source == f"models:/copy/{far.version}"
     assert client.get_model_version_download_uri("copy", again.version) == "s3://bucket/model"
     assert error_of(client.create_model_version, "copy", "models:/origin/1") == "RESOURCE_DOES_NOT_EXIST"
     assert error_of(client.create_model_version, "copy", "models:/copy/Production") == "RESOURCE_DOES_NOT_EXIST"
@@ -228,6 +229,7 @@ def test_search(client):
     assert versions("name LIKE 'search-%' AND tags.n = '5'") == [("search-5", 1)]
     assert versions("source_path = 's3://b/4' AND name = 'search-4'") == [("search-4", 1)]
     assert versions("name LIKE 'search-%' AND version_number > 1") == []
+    assert len(versions("name LIKE 'search-%' AND run_id != 'x'")) == 7  # none is one of another name
     page = client.search_model_versions("name LIKE 'search-%'", max_results=5, order_by=["name ASC"])
     rest = client.search_model_versions("name LIKE 'search-%'", max_results=5, order_by=["name ASC"],
                                         page_token=page.token)
@@ -425,6 +427,7 @@ BAD = [
 ]
 
 
+@pytest.mark.hostile
 @pytest.mark.parametrize("method,path,body,says", BAD, ids=[f"{i}-{row[1].split('/')[1]}" for i, row in enumerate(BAD)])
 def test_bad_requests(hub, client, method, path, body, says):
     if not hub.get(f"{API}/registered-models/get", params={"name": "bad"}).ok:

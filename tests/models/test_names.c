@@ -37,7 +37,7 @@ static const struct {
     { "champion", true, true }, { "A-b_9", true, true },   { "\xc3\xa4", true, true },
     { "latest", false, true },  { "LATEST", false, true }, { "v1", false, true },
     { "V23", false, true },     { "v", true, true },       { "v1a", true, true },
-    { "7", false, true },       { "", false, false },      { "a b", false, false },
+    { "7", true, true },        { "", false, false },      { "a b", false, false },
     { "a.b", false, false },    { "a/b", false, false },   { "\xff", false, false },
 };
 

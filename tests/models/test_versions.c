@@ -145,7 +145,14 @@ static void test_uri(void **state)
     sk_buf_clear(&p->out);
     DONE(sk_version_uri(p->store, "far", 1, &p->out, &err));
     assert_string_equal(answer(p), "s3://b/x");
-    FAILS(sk_version_uri(p->store, "far", 2, &p->out, &err), SK_NOT_FOUND, "version=2");
+    const struct sk_version_new w = { .name = "far",
+                                      .source = "models:/far/1",
+                                      .location = "s3://b/x" };
+    DONE(sk_version_create(p->store, &p->who, &w, &version, &p->out, &err));
+    sk_buf_clear(&p->out);
+    DONE(sk_version_uri(p->store, "far", 2, &p->out, &err));
+    assert_string_equal(answer(p), "s3://b/x");
+    FAILS(sk_version_uri(p->store, "far", 3, &p->out, &err), SK_NOT_FOUND, "version=3");
     DONE(sk_version_files(p->store, "far", 1, &p->out, &err));
     assert_string_equal(answer(p), "{\"files\":[]}");
 }

@@ -38,11 +38,12 @@ CREATE TABLE model_version(
   user TEXT NOT NULL,
   created_ms INTEGER NOT NULL,
   updated_ms INTEGER NOT NULL,
-  digest TEXT,                       -- NULL: no files here, source is elsewhere
+  digest TEXT,                       -- NULL: no files here
   size INTEGER NOT NULL DEFAULT 0,
   files INTEGER NOT NULL DEFAULT 0,
-  source TEXT,
-  run_id TEXT,
+  source TEXT,                       -- what the client named
+  location TEXT,                     -- where the files are when not here; NULL: at source
+  run_id TEXT NOT NULL DEFAULT '',
   run_link TEXT,
   model_id TEXT,
   idempotency_key TEXT,
