@@ -21,7 +21,7 @@ struct args {
         *augment, *device;
     double val_split, lr, weight_decay, momentum, warmup, gamma, smoothing, clip, ema;
     uint64_t image_size, batch_size, epochs, step_epochs, patience, seed, threads, workers;
-    uint64_t cache_size, max_pixels, checkpoint_ms;
+    uint64_t cache_size, max_pixels, checkpoint_ms, track_wait_ms;
     bool skip_bad, sync_bn, resume, reuse, log_json;
 };
 
@@ -93,6 +93,8 @@ static const struct sk_opt options[] = {
     { "experiment", 0, SK_OPT_TEXT, "NAME", "where the run belongs; made when it is new; else Default", AT(experiment),
       .group = "Tracking" },
     { "run-name", 0, SK_OPT_TEXT, "NAME", "of the run; else the hub chooses", AT(run_name), .group = "Tracking" },
+    { "track-wait", 0, SK_OPT_MS, "TIME", "at the end: how long a hub may move nothing before it is given up",
+      .def = "30s", .min = 1, .max = 86400000, AT(track_wait_ms), .group = "Tracking" },
 
     { "device", 0, SK_OPT_CHOICE, "DEVICE", "where training runs; only the CPU for now", .def = "auto",
       .choices = "auto|cpu|cuda", AT(device), .group = "Machine" },
@@ -245,7 +247,8 @@ static int start_tracking(const struct args *a, const struct sk_train_options *o
                                         .experiment = a->experiment,
                                         .run_name = a->run_name,
                                         .train = o,
-                                        .shown = *watch };
+                                        .shown = *watch,
+                                        .last_ms = a->track_wait_ms };
 
     if (!a->track)
         return 0;

@@ -9,7 +9,7 @@
  * tag before it is made again, so there is one.
  *
  * Failures: what may pass (no connection, time-outs, 5xx) is tried again after 1, 2, 4 ... 30 s,
- * and at the end for SK_TRACK_LAST_MS since the last success; what will not pass by itself (token,
+ * and at the end for last_ms since the last success; what will not pass by itself (token,
  * role, 4xx) ends the tracking. Either way training goes on.
  */
 #include "cli/track_priv.h"
@@ -247,8 +247,6 @@ int sk_track_start(const struct sk_track_options *opts, struct sk_track **out, s
         return sk_nomem(err);
     (void)pthread_mutex_init(&t->lock, NULL);
     t->o = *opts;
-    if (t->o.last_ms == 0)
-        t->o.last_ms = SK_TRACK_LAST_MS;
     t->points = calloc(SK_TRACK_QUEUE, sizeof(*t->points));
     if (!t->points)
         return sk_nomem(err);

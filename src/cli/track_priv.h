@@ -24,7 +24,6 @@ enum {
     SK_TRACK_QUEUE = 4096,     /* epochs that wait for the hub; the oldest go first */
     SK_TRACK_EPOCHS = 100,     /* of one message: a batch of MLflow has at most 1,000 metrics */
     SK_TRACK_PAUSE_MS = 30000, /* the longest between two tries */
-    SK_TRACK_LAST_MS = 30000,  /* at the end: without a success for so long, it is given up */
     SK_TRACK_ID_TEXT = 33,
     SK_TRACK_NOTES = 4,
     SK_TRACK_NOTE_TEXT = 600
@@ -35,7 +34,7 @@ struct sk_track_options {
     const char *experiment, *run_name; /* NULL: "Default"; the hub's choice */
     const struct sk_train_options *train;
     struct sk_train_watch shown; /* what the user sees; it gets our notes too */
-    uint64_t last_ms;            /* 0: SK_TRACK_LAST_MS */
+    uint64_t last_ms;            /* at the end: without a success for so long, it is given up */
 };
 
 struct sk_track;

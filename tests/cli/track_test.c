@@ -43,6 +43,7 @@ struct sk_track_options track_options(const char *hub, const char *experiment, c
         .experiment = experiment,
         .train = &train,
         .shown = { .note = note, .batch = batch, .epoch = epoch, .ctx = shown },
+        .last_ms = 30000,
     };
 }
 
