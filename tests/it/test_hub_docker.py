@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from harness import models
-from harness.hub import Hub
+from harness.hub import Hub, sas
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +75,17 @@ def test_docker_takes_what_skerry_pushed(docker, hub, name, tmp_path):
     assert login(docker, name, "me", hub.tokens["reader"]).returncode == 0
     assert f"Digest: {made['digest']}" in docker("pull", f"{name}:ours")
     docker("pull", f"{name}@{made['digest']}")
+
+
+def test_a_device_pulls_what_it_may(docker, hub, name, image):
+    """With its own identity: its name, and a SAS token made from its key."""
+    key = hub.put("/api/v1/devices/cam-1", role="deployer", json={}).json()["primary_key"]
+    hub.put("/api/v1/devices/cam-1/pulls", role="deployer", json={"repositories": ["team/cats"]}).raise_for_status()
+    assert login(docker, name, "cam-1", sas("localhost", "cam-1", key)).returncode == 0
+    docker.run("rmi", f"{name}:v1", check=False)
+    docker("pull", f"{name}:v1")
+    other = name.replace("team/cats", "team/dogs")
+    docker("tag", f"{name}:v1", f"{other}:v1")
+    for words in (("pull", f"{other}:v1"), ("push", f"{other}:v1"), ("push", f"{name}:v1")):
+        done = docker.run(*words, check=False)
+        assert done.returncode != 0 and "denied" in done.stderr.lower(), f"{words}: {done.stderr}"
