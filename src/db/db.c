@@ -18,6 +18,7 @@
 
 static const uint64_t default_busy_ms = 10000;
 static const unsigned default_readers = 4;
+static const int steps_between_looks = 1000; /* of SQLite's machine, at the clock */
 
 /* The file with mode 0600 before SQLite sees it; the log and its index take the mode from it. */
 static int make_file(const struct sk_db_options *opts, struct sk_err *err)
@@ -192,11 +193,27 @@ int sk_tx_commit(struct sk_tx **tx, struct sk_err *err)
     return failed;
 }
 
+/* Another value than 0 interrupts the statement. */
+static int is_late(void *ctx)
+{
+    const struct sk_tx *tx = ctx;
+
+    return sk_now_ns() > tx->until_ns;
+}
+
+void sk_tx_limit(struct sk_tx *tx, uint64_t ms)
+{
+    tx->until_ns = sk_now_ns() + ms * 1000000;
+    sqlite3_progress_handler(tx->conn->handle, steps_between_looks, is_late, tx);
+}
+
 void sk_tx_end(struct sk_tx *tx)
 {
     if (!tx)
         return;
     sk_tx_end_statements(tx);
+    if (tx->until_ns)
+        sqlite3_progress_handler(tx->conn->handle, 0, NULL, NULL);
     /* After some errors SQLite has rolled back itself. A rollback cannot fail in a way that leaves
      * the transaction open. */
     if (!sqlite3_get_autocommit(tx->conn->handle))

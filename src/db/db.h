@@ -13,7 +13,7 @@
  *     return sk_tx_commit(&tx, err);
  *
  * Errors: SK_EXISTS (a UNIQUE or PRIMARY KEY constraint), SK_INVALID (another constraint), SK_BUSY,
- * SK_IO (disk; a full one says so), SK_CORRUPT, SK_NOMEM, SK_CANCELLED. After an error of a
+ * SK_IO (disk; a full one says so), SK_CORRUPT, SK_NOMEM, SK_TIMEOUT. After an error of a
  * statement the transaction can only be ended. Threads: a database may be used by many, a
  * transaction by one at a time; a thread that writes must not begin a second write.
  */
@@ -63,6 +63,9 @@ int sk_tx_commit(struct sk_tx **tx, struct sk_err *err) SK_CHECK;
 /* Rolls back what was not committed. */
 void sk_tx_end(struct sk_tx *tx);
 SK_DEFINE_OWN(struct sk_tx, sk_tx_end);
+/* Its statements fail with SK_TIMEOUT after this time, for what a peer may make long; the work of
+ * one row is not cut. */
+void sk_tx_limit(struct sk_tx *tx, uint64_t ms);
 
 /*
  * Statements are prepared once per connection and kept. `types` has a letter per value:

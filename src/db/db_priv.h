@@ -38,6 +38,7 @@ struct sk_tx {
     struct sk_stmt *open;
     int64_t changes;
     bool is_write, has_failed;
+    uint64_t until_ns; /* of sk_tx_limit; 0: none */
 };
 
 struct conn {

@@ -60,7 +60,7 @@ static enum sk_code code_of(int rc)
     case SQLITE_NOTADB:
         return SK_CORRUPT;
     case SQLITE_INTERRUPT:
-        return SK_CANCELLED;
+        return SK_TIMEOUT;
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_AUTH:
@@ -99,5 +99,7 @@ int sk_db_fail(sqlite3 *handle, int rc, const char *what, struct sk_err *err)
 int sk_db_fail_in(struct sk_tx *tx, int rc, struct sk_err *err)
 {
     tx->has_failed = true;
+    if ((rc & 0xff) == SQLITE_INTERRUPT)
+        return sk_fail(err, SK_TIMEOUT, "%s: this takes too long; ask for less", tx->db->what);
     return sk_db_fail(tx->conn->handle, rc, tx->db->what, err);
 }

@@ -162,8 +162,10 @@ static int search(struct sk_store *s, const struct list *l, const struct sk_sear
                        "at most %u, but got value %u",
                        l->max, q->max);
     if (sk_query_page_read(&page, q->page_token, &offset, err) < 0 ||
-        sk_db_begin(sk_store_db(s), SK_DB_READ, &tx, err) < 0 ||
-        prepare(tx, l, q, offset, &values, &ids, err) < 0 ||
+        sk_db_begin(sk_store_db(s), SK_DB_READ, &tx, err) < 0)
+        return -1;
+    sk_tx_limit(tx, SK_QUERY_TIME_MS);
+    if (prepare(tx, l, q, offset, &values, &ids, err) < 0 ||
         print_page(tx, l, ids, q->max, out, &given, &more, err) < 0)
         return -1;
     if (more) {

@@ -36,6 +36,7 @@ enum {
     SK_QUERY_TERMS_MAX = 64,        /* comparisons */
     SK_QUERY_VALUES_MAX = 2000,     /* bound: keys, values, entries of lists */
     SK_QUERY_ORDERS_MAX = 16,
+    SK_QUERY_TIME_MS = 10000,    /* what a search may take, by sk_tx_limit: then SK_TIMEOUT */
     SK_QUERY_PATTERN_MAX = 1000, /* bytes of a LIKE pattern, */
     SK_QUERY_WILDCARDS_MAX = 10  /* and % in it: each more multiplies the time of a match */
 };

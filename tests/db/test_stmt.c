@@ -100,6 +100,28 @@ static void test_changes(void **state)
     DONE(sk_tx_commit(&tx, &err));
 }
 
+/* A statement that would not end ends when the time is over, and the connection is as before. */
+static void test_limit(void **state)
+{
+    static const char endless[] = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) "
+                                  "SELECT count(*) FROM n WHERE x < 0";
+    struct place *p = *state;
+
+    for (int i = 0; i < 2; i++) {
+        struct sk_err err = SK_ERR_INIT;
+        SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+        SK_OWN(sk_stmt_end) struct sk_stmt *s = NULL;
+
+        DONE(sk_db_begin(p->db, SK_DB_READ, &tx, &err));
+        sk_tx_limit(tx, 20);
+        DONE(sk_tx_query(tx, &s, &err, endless, ""));
+        FAILS(sk_stmt_next(s, &err), SK_TIMEOUT);
+    }
+    assert_int_equal(ask(p->db, "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n "
+                                "WHERE x < 300000) SELECT max(x) FROM n"),
+                     300000);
+}
+
 /* A query in the middle of the same query, and one that outlives its transaction. */
 static void test_nested(void **state)
 {
@@ -173,6 +195,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_values, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_put_together, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_errors, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_limit, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_changes, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_nested, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_many, place_set_up, place_tear_down),
