@@ -1,0 +1,47 @@
+/* test_cmd_pull.c - `skerry pull`: from a hub, and where it goes. --verify: test_cmd_image_sign.c.
+ */
+#include "cli_test.h"
+#include "hub_test.h"
+#include "image_test.h"
+
+static const struct hub_row rows[] = {
+    { "skerry push %s/layout m:v1 -i v1", 0, "", "" },
+    { "skerry push %s/layout multi -i multi", 0, "", "" },
+    { "skerry pull m:v1 -o %s/out", 0, "layout in ", "" },
+    { "skerry pull m:v1 -o %s/out --json", 0, "\"verified\":false,\"layout\":\"", "" },
+    { "skerry pull m:v2 -o %s/out", 1, "", "MANIFEST_UNKNOWN" },
+    { "skerry pull m:v1 -o %s/hub", 1, "", "has something else in it" },
+    { "skerry pull m:v1 -o %s/file", 1, "", "is a file" },
+    { "skerry pull m:v1 -o %s/out2 --platform linux", 1, "", "is no platform" },
+    { "skerry pull multi -o %s/s390x --platform linux/s390x", 1, "",
+      "but for: linux/amd64, linux/" },
+    { "skerry pull multi -o %s/all --platform all", 0, "layout in ", "" },
+    { "skerry push %s/all again", 0, "pushed ", "" },
+    { "skerry pull multi -o %s/arm --platform linux/arm64 --model-only", 0, "model in ", "" },
+    { "skerry pull m:v1 -o %s/model -m --json", 0, "\"model\":\"", "" },
+    { "skerry pull m:v1 -o %s/model -m", 1, "", "has something else in it" },
+    { "skerry pull m:v1 -o %s/x --verify %s/none.pub", 1, "", "none.pub" },
+    { "skerry pull", 2, "", "REF" },
+};
+
+static void pulls(void **state)
+{
+    static const enum image_layer layers[] = { IMAGE_PLAIN, IMAGE_MODEL };
+
+    char digest[SK_OCI_DIGEST_TEXT];
+    struct hub_test t;
+
+    (void)state;
+    hub_test_start(&t);
+    write_text(t.dir, "file", "x");
+    image_test_add(t.dir, "v1", "amd64", layers, COUNT(layers), digest);
+    image_test_index(t.dir, "multi", digest);
+    hub_test_rows(&t, rows, COUNT(rows));
+    hub_test_stop(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(pulls) };
+    return cmocka_run_group_tests_name("cmd_pull", tests, NULL, NULL);
+}

@@ -1,0 +1,38 @@
+/* test_cmd_push.c - `skerry push`: a layout to a hub. Other registries: tests/it. */
+#include "cli_test.h"
+#include "hub_test.h"
+#include "image_test.h"
+
+static const struct hub_row rows[] = {
+    { "skerry push", 2, "", "LAYOUT|ARCHIVE" },
+    { "skerry push %s/none m:v1", 1, "", "none" },
+    { "skerry push %s/layout m:v1", 1, "", "has 2 images" },
+    { "skerry push %s/layout m:v1 --image v9", 1, "", "has no image 'v9'" },
+    { "skerry push %s/layout m:v1 --image v1", 0, "/m:v1\nsha256:", "" },
+    { "skerry push %s/layout m:v1 -i v1 --json", 0, "/m:v1\",\"digest\":\"sha256:", "" },
+    { "skerry push %s/layout other/m:v1 -i v1 --mount-from m", 0, "pushed ", "" },
+    { "skerry push %s/layout m:v1 -i v1 --mount-from ../m", 1, "", "is no name of a repository" },
+    { "skerry push %s/layout M:v1 -i v1", 1, "", "is no name of a repository" },
+    { "skerry push %s/layout multi:v1 -i multi", 0, "pushed ", "" },
+};
+
+static void pushes(void **state)
+{
+    static const enum image_layer layers[] = { IMAGE_PLAIN, IMAGE_MODEL };
+
+    char digest[SK_OCI_DIGEST_TEXT];
+    struct hub_test t;
+
+    (void)state;
+    hub_test_start(&t);
+    image_test_add(t.dir, "v1", "amd64", layers, COUNT(layers), digest);
+    image_test_index(t.dir, "multi", digest);
+    hub_test_rows(&t, rows, COUNT(rows));
+    hub_test_stop(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(pushes) };
+    return cmocka_run_group_tests_name("cmd_push", tests, NULL, NULL);
+}
