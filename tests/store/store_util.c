@@ -40,7 +40,7 @@ const char *put_blob(struct sk_store *s, const char *text)
     char *digest = next_digest();
 
     DONE(sk_db_begin(sk_store_db(s), SK_DB_WRITE, &tx, &err));
-    DONE(sk_blob_put(s, tx, text, strlen(text), digest, &err));
+    DONE(sk_blob_put(s, tx, SK_SHA256, text, strlen(text), digest, &err));
     DONE(sk_tx_commit(&tx, &err));
     return digest;
 }
@@ -140,14 +140,14 @@ const char *blob_file(const struct place *p, const char *digest)
     char name[SK_BLOB_PATH];
 
     sk_blob_path(digest, name);
-    (void)snprintf(path, sizeof path, "%s/blobs/sha256/%s", p->dir, name);
+    (void)snprintf(path, sizeof path, "%s/blobs/%s", p->dir, name);
     return path;
 }
 
 static void print_problem(void *ctx, const char *text)
 {
     (void)ctx;
-    print_message("  verify: %s\n", text);
+    print_message("# verify: %s\n", text);
 }
 
 void expect_problems(struct sk_store *s, uint64_t problems)

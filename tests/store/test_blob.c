@@ -81,7 +81,7 @@ static void test_rollback(void **state)
     {
         SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
         DONE(sk_db_begin(sk_store_db(p->store), SK_DB_WRITE, &tx, &err));
-        DONE(sk_blob_put(p->store, tx, "x", 1, digest, &err));
+        DONE(sk_blob_put(p->store, tx, SK_SHA256, "x", 1, digest, &err));
     }
     assert_false(has_blob(p->store, digest));
     expect_problems(p->store, 0);
@@ -145,7 +145,7 @@ static int put_once(void *ctx, struct sk_err *err)
     size_t len = 0;
 
     if (sk_db_begin(sk_store_db(p->store), SK_DB_WRITE, &tx, err) < 0 ||
-        sk_blob_put(p->store, tx, "once", 4, digest, err) < 0 || sk_tx_commit(&tx, err) < 0)
+        sk_blob_put(p->store, tx, SK_SHA256, "once", 4, digest, err) < 0 || sk_tx_commit(&tx, err) < 0)
         return -1;
     return sk_blob_read(p->store, digest, 4, &bytes, &len, err);
 }

@@ -61,20 +61,22 @@ static void test_hash(void **state)
     struct sk_err err = SK_ERR_INIT;
     SK_OWN(free) char *path = sk_path_join(p->top, "file");
     SK_OWN(free) char *bytes = calloc(1, BYTES);
-    char hex[SK_SHA256_HEX], expected[SK_SHA256_HEX];
+    char found[SK_DIGEST_TEXT], expected[SK_DIGEST_TEXT];
     uint64_t size = 0;
     int calls = 0;
 
     assert_non_null(bytes);
     DONE(sk_file_write(path, bytes, BYTES, 0600, &err));
-    DONE(sk_sha256_hex(bytes, BYTES, expected, &err));
     SK_AUTO(sk_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    DONE(sk_store_hash_fd(fd, hex, &size, NULL, NULL, &err));
-    assert_int_equal(size, BYTES);
-    assert_string_equal(hex, expected);
-    FAILS(sk_store_hash_fd(fd, hex, &size, count_to_two, &calls, &err), SK_CANCELLED);
+    for (int kind = 0; kind < SK_HASH_COUNT; kind++) {
+        DONE(sk_digest_of((enum sk_hash_kind)kind, bytes, BYTES, expected, &err));
+        DONE(sk_store_hash_fd(fd, (enum sk_hash_kind)kind, found, &size, NULL, NULL, &err));
+        assert_int_equal(size, BYTES);
+        assert_string_equal(found, expected);
+    }
+    FAILS(sk_store_hash_fd(fd, SK_SHA256, found, &size, count_to_two, &calls, &err), SK_CANCELLED);
     assert_int_equal(calls, 2);
-    FAILS(sk_store_hash_fd(p->store->dir_fd, hex, &size, NULL, NULL, &err), SK_IO);
+    FAILS(sk_store_hash_fd(p->store->dir_fd, SK_SHA256, found, &size, NULL, NULL, &err), SK_IO);
 }
 
 static void test_names(void **state)

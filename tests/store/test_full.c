@@ -87,7 +87,7 @@ static bool put(struct sk_store *s, unsigned i, char *path)
     char digest[SK_DIGEST_TEXT];
 
     return full_or_done(sk_db_begin(sk_store_db(s), SK_DB_WRITE, &tx, &err), &err) &&
-           full_or_done(sk_blob_put(s, tx, bytes_of(i), 9000, digest, &err), &err) &&
+           full_or_done(sk_blob_put(s, tx, SK_SHA256, bytes_of(i), 9000, digest, &err), &err) &&
            full_or_done(sk_artifact_put(tx, path, digest, &err), &err) &&
            full_or_done(sk_tx_commit(&tx, &err), &err);
 }

@@ -81,7 +81,7 @@ static int store_one(struct sk_store *s, char *path, size_t size, char *bytes, u
     if (size < 1000) {
         SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
         if (sk_db_begin(sk_store_db(s), SK_DB_WRITE, &tx, err) < 0 ||
-            sk_blob_put(s, tx, bytes, size, digest, err) < 0 ||
+            sk_blob_put(s, tx, SK_SHA256, bytes, size, digest, err) < 0 ||
             sk_artifact_put(tx, path, digest, err) < 0)
             return -1;
         return sk_tx_commit(&tx, err);
@@ -304,14 +304,14 @@ static void test_kill(void **state)
     size_t acknowledged = 0;
 
     seed = (uint32_t)sk_now_ns();
-    print_message("  seed %u\n", seed);
+    print_message("# seed %u\n", seed);
     sk_store_close(SK_TAKE(p->store));
     for (unsigned round = 0; round < rounds; round++) {
         acknowledged += run_round(p, round, &l);
         check_all(p, &l);
         sweep(p, round);
     }
-    print_message("  %zu acknowledged in %u rounds\n", acknowledged, rounds);
+    print_message("# %zu acknowledged in %u rounds\n", acknowledged, rounds);
     assert_true(acknowledged > rounds / 4);
 }
 

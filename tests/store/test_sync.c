@@ -207,7 +207,7 @@ static void test_failures_of_put(void **state)
             SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
             DONE(sk_db_begin(sk_store_db(p->store), SK_DB_WRITE, &tx, &err));
             record(n);
-            int rc = sk_blob_put(p->store, tx, text, strlen(text), digest, &err);
+            int rc = sk_blob_put(p->store, tx, SK_SHA256, text, strlen(text), digest, &err);
             is_recording = false;
             if (rc == 0)
                 DONE(sk_tx_commit(&tx, &err));
