@@ -102,7 +102,7 @@ static void test_codes(void **state)
         { SQLITE_NOMEM, SK_NOMEM, "out of memory" },
         { SQLITE_CORRUPT, SK_CORRUPT, "malformed" },
         { SQLITE_NOTADB, SK_CORRUPT, "not a database" },
-        { SQLITE_INTERRUPT, SK_CANCELLED, "interrupted" },
+        { SQLITE_INTERRUPT, SK_TIMEOUT, "interrupted" },
         { SQLITE_READONLY, SK_DENIED, "readonly" },
         { SQLITE_CANTOPEN, SK_IO, "unable to open" },
         { SQLITE_TOOBIG, SK_LIMIT, "too big" },
