@@ -1,9 +1,11 @@
 """The registry of the hub with unmodified clients: skopeo, oras, docker."""
 
+import hashlib
 import json
 import os
 import secrets
 import shutil
+import ssl
 import subprocess
 
 import oras.client
@@ -102,6 +104,44 @@ def test_skopeo_of_a_device(hub, layout, trust, tmp_path):
     done = skopeo("--insecure-policy", "copy", "--dest-creds", creds, "--dest-cert-dir", trust, f"oci:{layout.path}:v1",
                   f"docker://{hub.address}/{mine}:v2", check=False)
     assert done.returncode != 0 and "denied" in done.stderr.lower(), done.stderr
+
+
+def make_certificate(folder):
+    """client.cert and client.key of a device that signs for itself; the thumbprint."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", "/CN=cam", "-keyout", folder / "client.key", "-out", folder / "client.cert"],
+                   check=True, capture_output=True)
+    with open(folder / "client.cert") as f:
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(f.read())).hexdigest()
+
+
+@needs_skopeo
+def test_skopeo_of_a_device_with_a_certificate(hub, layout, trust, tmp_path):
+    """No password at all: --src-cert-dir has its certificate and key."""
+    mine, other = ("fleet/" + secrets.token_hex(4) for _ in range(2))
+    for name in (mine, other):
+        copy(f"oci:{layout.path}:v1", f"docker://{hub.address}/{name}:v1", trust, dest=f"user:{hub.tokens['publisher']}")
+    own = tmp_path / "own"
+    own.mkdir()
+    shutil.copy(hub.ca, own / "ca.crt")
+    made = hub.put("/api/v1/devices/cam-8", json={"thumbprint": make_certificate(own)})
+    assert made.status_code == 200, made.text
+    assert hub.put("/api/v1/devices/cam-8/pulls", json={"repositories": [mine]}).status_code == 200
+
+    def pull(name, certs):
+        return skopeo("--insecure-policy", "copy", "--src-no-creds", "--src-cert-dir", certs, f"docker://{hub.address}/{name}:v1",
+                      f"oci:{tmp_path / secrets.token_hex(4)}:v1", check=False)
+
+    done = pull(mine, own)
+    assert done.returncode == 0, done.stderr
+    assert "denied" in pull(other, own).stderr.lower()
+    stranger = tmp_path / "stranger"
+    stranger.mkdir()
+    shutil.copy(hub.ca, stranger / "ca.crt")
+    make_certificate(stranger)
+    for certs in (trust, stranger):
+        done = pull(mine, certs)
+        assert done.returncode != 0 and "unauthorized" in done.stderr.lower(), done.stderr
 
 
 @needs_skopeo
