@@ -52,16 +52,20 @@ static int read_target(struct sk_hub_call *call, struct sk_mlflow_args *a, struc
 
 /* ---- create ---- */
 
-/* "https://hub:8443" as the client sees us, from its Host header. */
+/* "https://hub:8443" as the client sees us, from its Host header; without TLS of our own a proxy
+ * may have it. */
 static int write_origin(struct sk_hub_call *call, struct sk_buf *out, struct sk_err *err)
 {
     const char *host = sk_http_header(call->req, "Host");
+    const char *outside = sk_http_header(call->req, "X-Forwarded-Proto");
+    bool is_plain = sk_hub_opts(call->hub)->plain_http &&
+                    !(outside && strcmp(outside, "https") == 0);
 
     if (!host || !*host ||
         strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                      "0123456789.-_:[]") != strlen(host))
         return sk_fail(err, SK_INVALID, "the Host header is missing or malformed");
-    sk_buf_fmt(out, "%s://%s", sk_hub_opts(call->hub)->plain_http ? "http" : "https", host);
+    sk_buf_fmt(out, "%s://%s", is_plain ? "http" : "https", host);
     return sk_buf_ok(out) ? 0 : sk_buf_fail(out, err);
 }
 
@@ -232,7 +236,7 @@ static int read_etags(struct sk_mlflow_args *a, const char ***out, size_t *count
         if (sk_json_want_int(part, "part_number", 1, (int64_t)*count, &number, err) < 0 ||
             sk_json_want_text(part, "etag", &etag, err) < 0)
             return sk_wrap(err, "parts[%zu]", i);
-        if (number == 0 || etags[number - 1] || !etag || !sk_digest_valid(etag))
+        if (number == 0 || etags[number - 1] || !sk_digest_is(etag, SK_SHA256))
             return sk_fail(err, SK_INVALID,
                            "parts[%zu]: expected a part_number from 1 to %zu, each once, and the "
                            "ETag that its upload was answered with",

@@ -525,6 +525,18 @@ def test_parts_by_hand(client, hub, run):
     assert send_part(hub, first, b"late").status_code == 401
 
 
+def test_parts_behind_a_proxy(start_hub):
+    """Whoever came by HTTPS is sent to HTTPS, whoever did not is not."""
+    hub = start_hub(scheme="http")
+    made = hub.post("/api/2.0/mlflow/runs/create", json={"experiment_id": "0"}).json()["run"]["info"]["artifact_uri"]
+    path = "/api/2.0/mlflow-artifacts/mpu/create/" + made.split(":/")[1]
+    for headers, begin in (({}, f"http://{hub.address}/"), ({"X-Forwarded-Proto": "https", "Host": "hub.example"}, "https://hub.example/"),
+                           ({"Host": "[::1]:8443"}, "http://[::1]:8443/")):
+        answer = hub.post(path, json={"path": "a", "num_parts": 1}, headers=headers).json()
+        assert answer["credentials"][0]["url"].startswith(begin)
+    assert hub.post(path, json={"path": "a", "num_parts": 1}, headers={"Host": "a\"b"}).status_code == 400
+
+
 def test_parts_given_up(client, hub, run):
     path, made = create_parts(client, hub, run)
     answer = made.json()
@@ -638,14 +650,22 @@ def rows():
     return [(m, p, role) for m, p, flags, role in found if "OPEN" not in flags]
 
 
+@pytest.fixture(scope="module")
+def expired(hub):
+    """An owner's token that was good once."""
+    secret = hub.create_token("late", "owner", life_ms=300)
+    time.sleep(2.5)  # a token that was accepted is for two seconds
+    return secret
+
+
 @pytest.mark.parametrize("method,path,role", rows(), ids=lambda v: v)
-def test_every_route_asks_who(hub, method, path, role):
-    """[runs-70] None, a wrong, a revoked and a reader's token on every route."""
+def test_every_route_asks_who(hub, expired, method, path, role):
+    """[runs-70] None, a wrong, a foreign, an expired and a reader's token on every route."""
     tail = "0/x/artifacts/y" if path.endswith("/") else ""
     answers = []
     wrong = hub.tokens["owner"][:-4] + "AAAA"
     for prefix in ("/api/2.0/", "/ajax-api/2.0/"):
-        for token in (None, wrong, "skt_0123456789abcdef_" + "A" * 43, "x"):
+        for token in (None, wrong, "skt_0123456789abcdef_" + "A" * 43, "x", expired):
             answers.append(hub.request(method, prefix + path + tail, role=None, token=token, json={}).status_code)
     assert set(answers) <= {401, 429}, answers
     answer = hub.request(method, "/api/2.0/" + path + tail, role="reader", json={})
