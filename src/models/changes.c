@@ -235,17 +235,21 @@ int sk_model_delete(struct sk_store *s, const struct sk_who *who, const char *na
 
 /* ---- tags and aliases ---- */
 
-/* Refuses when `sql` says that there are `max` already. */
+#define TAG_BYTES "sum(length(CAST(key AS BLOB)) + length(CAST(value AS BLOB)))"
+
+/* Refuses when `sql` says that there are more than `max` entries, or more bytes than may be. */
 static int has_room(struct sk_tx *tx, const char *sql, int64_t of, int64_t max, const char *what,
                     struct sk_err *err)
 {
-    int64_t count = 0;
-    bool found = false;
+    SK_OWN(sk_stmt_end) struct sk_stmt *s = NULL;
 
-    if (sk_model_number(tx, sql, of, &count, &found, err) < 0)
+    if (sk_tx_query(tx, &s, err, sql, "i", of) < 0 || sk_stmt_next(s, err) < 0)
         return -1;
-    if (count > max)
+    if (sk_stmt_int(s, 0) > max)
         return sk_fail(err, SK_LIMIT, "more than %lld %s; delete one first", (long long)max, what);
+    if (sk_stmt_int(s, 1) > SK_MODEL_TAGS_BYTES)
+        return sk_fail(err, SK_LIMIT, "%s of more than %d bytes; delete one first", what,
+                       SK_MODEL_TAGS_BYTES);
     return 0;
 }
 
@@ -267,8 +271,9 @@ static int put_tag(struct sk_tx *tx, bool is_version, int64_t id, const char *ke
                   "iss", id, key, value) < 0)
         return -1;
     return has_room(tx,
-                    is_version ? "SELECT count(*) FROM model_version_tag WHERE version = ?1"
-                               : "SELECT count(*) FROM model_tag WHERE model = ?1",
+                    is_version ? "SELECT count(*), " TAG_BYTES
+                                 " FROM model_version_tag WHERE version = ?1"
+                               : "SELECT count(*), " TAG_BYTES " FROM model_tag WHERE model = ?1",
                     id, SK_MODEL_TAGS_MAX, "tags", err);
 }
 
@@ -314,7 +319,7 @@ int sk_model_set_alias(struct sk_store *s, const struct sk_who *who, const char 
                          "INSERT INTO model_alias(model, alias, version) VALUES(?1, ?2, ?3) "
                          "ON CONFLICT(model, alias) DO UPDATE SET version = ?3",
                          "isi", ids.model, alias, (int64_t)version) < 0 ||
-               has_room(tx, "SELECT count(*) FROM model_alias WHERE model = ?1", ids.model,
+               has_room(tx, "SELECT count(*), 0 FROM model_alias WHERE model = ?1", ids.model,
                         SK_MODEL_ALIASES_MAX, "aliases", err) < 0) {
         return -1;
     }

@@ -32,7 +32,8 @@ enum {
     SK_MODEL_ALIASES_MAX = 1000,
     SK_MODEL_TAG_KEY_MAX = 250,
     SK_MODEL_TAG_VALUE_MAX = 100000, /* as MLflow's server */
-    SK_MODEL_TAGS_MAX = 1000,        /* of one model or version */
+    SK_MODEL_TAGS_MAX = 1000,        /* of one model or version, */
+    SK_MODEL_TAGS_BYTES = 1 << 20,   /* and of all its keys and values together */
     SK_MODEL_DESCRIPTION_MAX = 100000,
     SK_MODEL_SOURCE_MAX = 2000, /* source and run_link */
     SK_MODEL_ID_MAX = 256,      /* run_id, model_id, idempotency_key */
@@ -40,7 +41,7 @@ enum {
     SK_MODEL_PROPERTIES_MAX = 1 << 20,
     SK_MODELS_PAGE_MAX = 1000,
     SK_VERSIONS_PAGE_MAX = 200000,
-    SK_MODELS_PAGE_BYTES = 16 << 20 /* a page that grows beyond it ends there, with a token */
+    SK_MODELS_PAGE_BYTES = 8 << 20 /* a page that grows beyond it ends there, with a token */
 };
 
 struct sk_pair {

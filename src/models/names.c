@@ -129,6 +129,8 @@ int sk_model_tag_check(const char *key, const char *value, struct sk_err *err)
 
 int sk_model_tags_check(const struct sk_pair *tags, size_t count, struct sk_err *err)
 {
+    size_t bytes = 0;
+
     if (count > SK_MODEL_TAGS_MAX)
         return sk_fail(err, SK_LIMIT, "%zu tags, at most %d", count, SK_MODEL_TAGS_MAX);
     for (size_t i = 0; i < count; i++) {
@@ -136,6 +138,9 @@ int sk_model_tags_check(const struct sk_pair *tags, size_t count, struct sk_err 
             return -1;
         if (!tags[i].value)
             return sk_fail(err, SK_INVALID, "tag '%s' has no value", tags[i].key);
+        bytes += strlen(tags[i].key) + strlen(tags[i].value);
+        if (bytes > SK_MODEL_TAGS_BYTES)
+            return sk_fail(err, SK_LIMIT, "tags of more than %d bytes", SK_MODEL_TAGS_BYTES);
     }
     return 0;
 }

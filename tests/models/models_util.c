@@ -23,7 +23,7 @@ int place_set_up(void **state)
     DONE(sk_store_open(p->dir, &p->store, &err));
     DONE(sk_db_begin(sk_store_db(p->store), SK_DB_WRITE, &tx, &err));
     for (unsigned i = 0; i < BLOBS; i++)
-        DONE(sk_blob_put(p->store, tx, texts[i], strlen(texts[i]), p->blobs[i], &err));
+        DONE(sk_blob_put(p->store, tx, SK_SHA256, texts[i], strlen(texts[i]), p->blobs[i], &err));
     DONE(sk_tx_commit(&tx, &err));
     *state = p;
     return 0;

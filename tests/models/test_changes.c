@@ -80,6 +80,33 @@ static void test_tags(void **state)
     DONE(sk_model_set_tag(p->store, &p->who, "m", 0, "k0", "w", &err)); /* it is there */
 }
 
+static void test_tag_bytes(void **state)
+{
+    struct place *p = *state;
+    SK_OWN(free) char *value = repeat("v", 100000 - 2);
+    struct sk_err err = SK_ERR_INIT;
+    char key[16];
+
+    (void)make_version(p, "m", 0);
+    for (uint64_t version = 0; version < 2; version++) {
+        for (int i = 0; i < 10; i++) {
+            (void)snprintf(key, sizeof(key), "k%d", i);
+            DONE(sk_model_set_tag(p->store, &p->who, "m", version, key, value, &err));
+        }
+        value[SK_MODEL_TAGS_BYTES - 1000000 - 1] = 0;
+        DONE(sk_model_set_tag(p->store, &p->who, "m", version, "x", value, &err));
+        FAILS(sk_model_set_tag(p->store, &p->who, "m", version, "y", "", &err), SK_LIMIT,
+              "tags of more than 1048576 bytes");
+        memset(value, 'v', 100000 - 2);
+    }
+    struct sk_pair tags[11];
+    for (int i = 0; i < 11; i++)
+        tags[i] = (struct sk_pair){ "ab", value };
+    DONE(sk_model_create(p->store, &p->who, "n", NULL, tags, 10, &p->out, &err));
+    FAILS(sk_model_create(p->store, &p->who, "o", NULL, tags, 11, &p->out, &err), SK_LIMIT,
+          "tags of more than");
+}
+
 static void test_aliases(void **state)
 {
     struct place *p = *state;
@@ -205,6 +232,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_create, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_audit, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_tags, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_tag_bytes, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_aliases, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_stages, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_numbers, place_set_up, place_tear_down),

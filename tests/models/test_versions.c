@@ -20,8 +20,7 @@ static void test_resolve(void **state)
     DONE(sk_version_set_stage(p->store, &p->who, "n", 1, "Archived", false, &err));
     DONE(sk_model_set_alias(p->store, &p->who, "m", "champion", 2, &err));
     DONE(sk_version_get(p->store, "m", 1, &p->out, &err));
-    memcpy(digest, strstr(answer(p), "sha256:"), SK_DIGEST_TEXT - 1);
-    digest[SK_DIGEST_TEXT - 1] = 0;
+    (void)snprintf(digest, sizeof digest, "%.71s", strstr(answer(p), "sha256:"));
     (void)snprintf(by_digest, sizeof(by_digest), "m@%s", digest);
     (void)snprintf(other, sizeof(other), "m@%s", p->blobs[2]);
 
