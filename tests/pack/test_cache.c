@@ -9,8 +9,8 @@
 #include "bundle/folders.h"
 #include "pack/pack_priv.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
-#include <utime.h>
 
 /* A base of one small file. */
 static void tiny(struct sk_pack_base *b, char key)
@@ -100,8 +100,9 @@ static void only_the_newest(void **state)
         tiny(&b, (char)('c' + i));
         assert_int_equal(sk_pack_cache_base(&b, &layer, &path, &was_cached, &err), 0);
         *strrchr(path, '/') = '\0';
-        const struct utimbuf times = { .modtime = 1700000000 + i * 100 };
-        assert_int_equal(utime(path, &times), 0);
+        const struct timespec times[2] = { { .tv_sec = 1700000000 + i * 100 },
+                                           { .tv_sec = 1700000000 + i * 100 } };
+        assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
     }
     assert_in_range(entries_of_cache(), SK_BASES_KEPT, SK_BASES_KEPT + 1);
 }
@@ -112,12 +113,12 @@ static void scratch(void **state)
     (void)state;
     SK_AUTO(free_cleanup) char *stale = at(".cache/packages/new-stale0");
     char *path = NULL;
-    const struct utimbuf times = { .modtime = 1700000000 };
+    const struct timespec times[2] = { { .tv_sec = 1700000000 }, { .tv_sec = 1700000000 } };
     struct sk_err err = SK_ERR_INIT;
     struct stat st;
 
     assert_int_equal(sk_mkdirs(stale, 0700, &err), 0);
-    assert_int_equal(utime(stale, &times), 0);
+    assert_int_equal(utimensat(AT_FDCWD, stale, times, 0), 0);
     assert_int_equal(sk_pack_cache_scratch(&path, &err), 0);
     assert_false(sk_is_dir(stale)); /* what a kill left a day ago */
     assert_int_equal(stat(path, &st), 0);
