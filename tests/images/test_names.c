@@ -99,7 +99,7 @@ static void references(void **state)
         { "sha256-" HEX64 ".sig", 0, NULL },
         { "sha256:" HEX64, 1, NULL },
         { "sha256:totallywrong", -1, "DIGEST_INVALID: " },
-        { "sha512:" HEX64 HEX64, -1, "DIGEST_INVALID: " },
+        { "sha384:" HEX64 "0123456789abcdef0123456789abcdef", -1, "DIGEST_INVALID: " },
         { "sha256:0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef", -1,
           "DIGEST_INVALID: " },
         { "sha256:" HEX64 "0", -1, "DIGEST_INVALID: " },

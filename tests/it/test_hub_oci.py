@@ -170,12 +170,12 @@ def test_addresses_and_methods(registry, repo):
         registry.ask(method, path, 405, "UNSUPPORTED")
     registry.ask("GET", f"{repo}/tags/list?n=-1", 400, "PAGINATION_NUMBER_INVALID")
     registry.ask("GET", f"{repo}/tags/list?n=x", 400, "PAGINATION_NUMBER_INVALID")
-    for digest in ("sha256:", "sha256:00", "sha512:" + "0" * 128, "md5:0", "sha256:" + "A" * 64):
+    for digest in ("sha256:", "sha256:00", "sha384:" + "0" * 96, "md5:0", "sha256:" + "A" * 64):
         registry.ask("GET", f"{repo}/blobs/{digest}", 400, "DIGEST_INVALID")
         registry.ask("POST", f"{repo}/blobs/uploads/?digest={digest}", 400, "DIGEST_INVALID", data=b"x")
         registry.ask("POST", f"{repo}/blobs/uploads/?mount={digest}", 400, "DIGEST_INVALID")
         registry.finish(registry.begin(repo), digest, b"x", status=400, code="DIGEST_INVALID")
-    registry.ask("POST", f"{repo}/blobs/uploads/?digest-algorithm=sha512", 400, "UNSUPPORTED")
+    registry.ask("POST", f"{repo}/blobs/uploads/?digest-algorithm=sha384", 400, "UNSUPPORTED")
     registry.ask("POST", f"{repo}/blobs/uploads/?digest-algorithm=sha256", 202)
 
 
