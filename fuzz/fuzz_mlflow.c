@@ -2,6 +2,7 @@
  * fuzz_mlflow.c - bodies of the MLflow interface, through all that reads them before the store.
  */
 #include "hub/mlflow_priv.h"
+#include "hub/mlflow_runs.h"
 #include "hub/mlflow_source.h"
 #include "query/query.h"
 
@@ -54,6 +55,27 @@ static void read_lists(struct sk_mlflow_args *a)
         abort();
 }
 
+static void read_reports(struct sk_mlflow_args *a)
+{
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_run_batch batch = { .metrics = NULL };
+    struct sk_search q = { .filter = NULL };
+    const char *const *etags = NULL;
+    size_t count = 0;
+
+    if (sk_mlflow_read_batch(a, &batch, &err) < 0)
+        failed(&err);
+    else if (batch.metric_count > SK_RUN_BATCH_METRICS || batch.tag_count > SK_RUN_BATCH_PAIRS)
+        abort();
+    if (sk_mlflow_read_orders(a, &q, &err) < 0)
+        failed(&err);
+    if (sk_mlflow_read_parts(a, &etags, &count, &err) < 0)
+        failed(&err);
+    for (size_t i = 0; etags && i < count; i++)
+        if (!etags[i] || !sk_digest_valid(etags[i]))
+            abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -83,6 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (sk_mlflow_bool(&a, "archive_existing_versions", &truth, &err) < 0)
         failed(&err);
     read_lists(&a);
+    read_reports(&a);
     if (sk_mlflow_read_version(&a, &v, &err) < 0)
         failed(&err);
     if (v.source)

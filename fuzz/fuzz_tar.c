@@ -71,7 +71,7 @@ static void unpack(int fd)
     require(mkdtemp(outer) != NULL && lseek(fd, 0, SEEK_SET) == 0);
     SK_OWN(free) char *inner = sk_path_join(outer, "in");
     require(inner && sk_mkdirs(inner, 0700, &err) == 0);
-    (void)sk_tar_unpack(fd, &limits, "", inner, false, &err);
+    (void)!sk_tar_unpack(fd, &limits, "", inner, false, &err);
     require(sk_dir_read(outer, &seen, &err) == 0 && seen.count == 1);
     require(sk_remove_tree(outer, &err) == 0);
 }

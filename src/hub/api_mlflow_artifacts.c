@@ -12,9 +12,7 @@
  * (runs.h); everything may be read. Bodies go to disk as they come and out of files, never through
  * memory.
  */
-#include "hub/mlflow_artifacts.h"
-#include "hub/mlflow_priv.h"
-#include "runs/runs.h"
+#include "hub/mlflow_runs.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -10,9 +10,7 @@
  *     GET    logged-models/ID/artifacts/directories
  *     POST   logged-models/search
  */
-#include "hub/mlflow_artifacts.h"
-#include "hub/mlflow_priv.h"
-#include "runs/runs.h"
+#include "hub/mlflow_runs.h"
 
 #include <string.h>
 
@@ -164,7 +162,7 @@ void sk_mlflow_logged_delete(struct sk_hub_call *call)
 /* ---- search ---- */
 
 /* [{"field_name", "ascending"}] as the texts that the other searches have. */
-static int read_orders(struct sk_mlflow_args *a, struct sk_search *q, struct sk_err *err)
+int sk_mlflow_read_orders(struct sk_mlflow_args *a, struct sk_search *q, struct sk_err *err)
 {
     const struct sk_json *list = NULL;
 
@@ -219,7 +217,7 @@ void sk_mlflow_logged_search(struct sk_hub_call *call)
                      sk_mlflow_int(&a, "max_results", 0, SK_RUNS_PAGE_MAX, &max, &err) < 0 ||
                      sk_mlflow_texts(&a, "experiment_ids", &ids, &count, &err) < 0 ||
                      sk_json_want_array(a.doc, "datasets", &datasets, &err) < 0 ||
-                     read_orders(&a, &q, &err) < 0
+                     sk_mlflow_read_orders(&a, &q, &err) < 0
                  ? -1
                  : 0;
     q.max = (unsigned)max;

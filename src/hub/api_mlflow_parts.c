@@ -13,8 +13,7 @@
  * certificate with REQUESTS_CA_BUNDLE only, which is why server-info does not announce parts: a
  * client that trusts the hub by MLFLOW_TRACKING_SERVER_CERT_PATH could not send them.
  */
-#include "hub/mlflow_priv.h"
-#include "runs/runs.h"
+#include "hub/mlflow_runs.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -211,8 +210,8 @@ void sk_mlflow_part_put(struct sk_hub_call *call)
 /* ---- complete, abort ---- */
 
 /* The etags by part number; a number that is missing or there twice is an error. */
-static int read_etags(struct sk_mlflow_args *a, const char ***out, size_t *count,
-                      struct sk_err *err)
+int sk_mlflow_read_parts(struct sk_mlflow_args *a, const char *const **out, size_t *count,
+                         struct sk_err *err)
 {
     const struct sk_json *list = NULL;
 
@@ -250,15 +249,14 @@ static int read_etags(struct sk_mlflow_args *a, const char ***out, size_t *count
 void sk_mlflow_parts_complete(struct sk_hub_call *call)
 {
     SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(8192);
-    const char **etags = NULL;
+    const char *const *etags = NULL;
     const char *id = NULL;
     size_t count = 0;
     BEGIN(call);
 
     if (read_target(call, &a, &path, &err) < 0 || sk_mlflow_need(&a, "upload_id", &id, &err) < 0 ||
-        read_etags(&a, &etags, &count, &err) < 0 ||
-        sk_parts_join(store, &call->who, id, path.data, (const char *const *)etags, count, &err) <
-            0)
+        sk_mlflow_read_parts(&a, &etags, &count, &err) < 0 ||
+        sk_parts_join(store, &call->who, id, path.data, etags, count, &err) < 0)
         sk_hub_fail(call, &err);
     else
         sk_mlflow_reply_empty(call);

@@ -4,8 +4,7 @@
  * Each function reads its arguments, calls runs.h and answers. Old clients say run_uuid for run_id.
  * Metric values are numbers, or "NaN", "Infinity", "-Infinity" as protobuf's JSON writes them.
  */
-#include "hub/mlflow_priv.h"
-#include "runs/runs.h"
+#include "hub/mlflow_runs.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -517,6 +516,14 @@ static int read_pairs(struct sk_mlflow_args *a, const char *name, const struct s
     return 0;
 }
 
+int sk_mlflow_read_batch(struct sk_mlflow_args *a, struct sk_run_batch *out, struct sk_err *err)
+{
+    if (read_metrics(a, &out->metrics, &out->metric_count, err) < 0 ||
+        read_pairs(a, "params", &out->params, &out->param_count, err) < 0)
+        return -1;
+    return read_pairs(a, "tags", &out->tags, &out->tag_count, err);
+}
+
 void sk_mlflow_log_batch(struct sk_hub_call *call)
 {
     struct sk_run_batch b = { 0 };
@@ -529,10 +536,7 @@ void sk_mlflow_log_batch(struct sk_hub_call *call)
                      "Batched logging API requests must be at most %u bytes, got a request of "
                      "size %zu.",
                      (unsigned)SK_RUN_BATCH_BYTES, sk_http_body(call->req).len);
-    if (rc == 0 && (read_run(call, &a, &id, &err) < 0 ||
-                    read_metrics(&a, &b.metrics, &b.metric_count, &err) < 0 ||
-                    read_pairs(&a, "params", &b.params, &b.param_count, &err) < 0 ||
-                    read_pairs(&a, "tags", &b.tags, &b.tag_count, &err) < 0 ||
+    if (rc == 0 && (read_run(call, &a, &id, &err) < 0 || sk_mlflow_read_batch(&a, &b, &err) < 0 ||
                     sk_run_log(store, &call->who, id, &b, &err) < 0))
         rc = -1;
     answer(call, rc, &err);
