@@ -132,6 +132,16 @@ static int open_signer(struct work *w, struct sk_err *err)
     return sk_signer_open(w->args->sign, password, &w->signer, err);
 }
 
+/* The registry, when it is needed: without --push neither libcurl nor a hub is. */
+static int open_name(struct work *w, struct sk_err *err)
+{
+    const struct args *a = w->args;
+
+    if (a->push)
+        return sk_cli_image_open(&a->registry, a->tag, "pushing", NULL, &w->image, err);
+    return sk_oci_ref_parse(a->tag, NULL, &w->image.ref, err);
+}
+
 /* What can fail without work comes first: the name, the registry's options, the key. */
 static int prepare(struct work *w, const char *model, struct sk_err *err)
 {
@@ -139,7 +149,7 @@ static int prepare(struct work *w, const char *model, struct sk_err *err)
 
     w->form = form_of(a);
     if (check(a, err) < 0 || find_time(w, err) < 0 || open_signer(w, err) < 0 ||
-        sk_cli_image_open(&a->registry, a->tag, "pushing", NULL, &w->image, err) < 0)
+        open_name(w, err) < 0)
         return -1;
     if (w->image.ref.digest[0])
         return sk_fail(err, SK_USAGE, "--tag '%s' has a digest: that is what comes out", a->tag);
