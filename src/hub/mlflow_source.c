@@ -46,15 +46,17 @@ static bool decode(char *text)
     bool changed = false;
 
     for (const char *from = text; *from; from++, to++) {
-        if (from[0] == '%' && hex_digit(from[1]) >= 0 && hex_digit(from[2]) >= 0) {
-            *to = (char)(hex_digit(from[1]) << 4 | hex_digit(from[2]));
-            if (*to == 0)
-                *to = '\x01'; /* never in a path */
-            from += 2;
-            changed = true;
-        } else {
-            *to = *from;
-        }
+        int high = from[0] == '%' ? hex_digit(from[1]) : -1;
+        int low = high >= 0 ? hex_digit(from[2]) : -1;
+
+        *to = *from;
+        if (low < 0)
+            continue;
+        *to = (char)(16 * high + low);
+        if (*to == 0)
+            *to = '\x01'; /* never in a path */
+        from += 2;
+        changed = true;
     }
     *to = 0;
     return changed;
