@@ -220,7 +220,7 @@ static int to_number(struct parse *p, enum sk_query_kind kind, struct sk_view te
 static int bind_next(struct parse *p, enum sk_query_kind kind, size_t *number, struct sk_err *err)
 {
     struct sk_view text = SK_VIEW("");
-    struct value v;
+    struct value v = { .kind = kind };
     bool is_quoted = false;
     size_t at;
 
