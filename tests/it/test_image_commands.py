@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import random
 import secrets
 import tarfile
 
@@ -311,11 +312,15 @@ def test_the_hubs_token_stays_with_the_hub(run, hub, layout, tmp_path):
 # ---- bad input at the hub, through our own client ----
 
 
-def test_a_cut_push_goes_on_in_the_hub(run, hub, repo, layout):
-    image = layout.image([secrets.token_bytes(6_000_000)], "v1")
-    for cuts in ([3_000_000], [20_000, 1_000_000, 2_000_000, 5_000_000]):
-        with CuttingProxy(hub.port, cuts) as wire:
-            env = {"SKERRY_HUB": f"https://{wire.host}"}
-            run("push", layout.path, f"{repo}:{len(cuts)}", env=env)
-            assert run("image", "inspect", f"{repo}:{len(cuts)}", "--json", env=env)["digest"] == image["digest"]
-            assert wire.done > 0 or len(cuts) > 1
+@pytest.mark.parametrize("seed", range(12))
+def test_cut_pushes_and_pulls_go_on_in_the_hub(run, hub, repo, layout, tmp_path, seed):
+    r = random.Random(seed)
+    image = layout.image([r.randbytes(4_000_000), b"x"], "v1")
+    with CuttingProxy(hub.port, [r.randrange(1, 3_000_000) for _ in range(3)]) as wire:
+        run("push", layout.path, f"{repo}:v1", env={"SKERRY_HUB": f"https://{wire.host}"})
+        assert wire.done > 0
+    assert run("image", "inspect", f"{repo}:v1", "--json")["digest"] == image["digest"]
+    with CuttingProxy(hub.port, [r.randrange(1, 3_000_000) for _ in range(3)]) as wire:
+        run("pull", f"{repo}:v1", "-o", tmp_path / "out", env={"SKERRY_HUB": f"https://{wire.host}"})
+        assert wire.done > 0
+    assert blobs_of(tmp_path / "out") == blobs_of(layout.path)

@@ -352,9 +352,13 @@ class CuttingProxy:
                 b.sendall(data[:allowed])
                 if "cut" in state:
                     break
-            else:
-                b.shutdown(socket.SHUT_WR)
-                return
+        with contextlib.suppress(OSError):
+            b.shutdown(socket.SHUT_WR)
+        with self.lock:
+            state["ended"] = state.get("ended", 0) + 1
         for s in (a, b):
             with contextlib.suppress(OSError):
-                s.shutdown(socket.SHUT_RDWR)
+                if "cut" in state:
+                    s.shutdown(socket.SHUT_RDWR)
+                if state["ended"] == 2:
+                    s.close()  # what was not read makes it a reset
