@@ -2,7 +2,8 @@
  * api_oci_content.c - manifests and blobs: get, put, delete.
  *
  * Both are files that go out as they are. A manifest comes in through memory, SK_MANIFEST_MAX at
- * most: one that says that it is larger is refused before it is read.
+ * most: one that says that it is larger is refused before it is read, and so is one too many at
+ * once.
  */
 #include "hub/api_oci_priv.h"
 
@@ -62,11 +63,22 @@ struct arrival {
     struct sk_buf body;
 };
 
+/* Forgets what came; it no longer counts. */
+static void drop(struct arrival *a)
+{
+    (void)atomic_fetch_sub(&a->call->hub->manifest_bytes, a->body.len);
+    sk_buf_done(&a->body);
+}
+
 static int keep_piece(void *ctx, const void *bytes, size_t len, struct sk_err *err)
 {
     struct arrival *a = ctx;
+    size_t before = a->body.len;
 
     sk_buf_add(&a->body, bytes, len);
+    size_t added = a->body.len - before;
+    if (atomic_fetch_add(&a->call->hub->manifest_bytes, added) + added > SK_OCI_MANIFEST_BYTES)
+        return sk_fail(err, SK_BUSY, "too many manifests at once: try again later");
     if (a->body.failed == SK_LIMIT)
         return sk_fail(err, SK_TOO_LARGE, "SIZE_INVALID: a manifest has at most %d bytes",
                        SK_MANIFEST_MAX);
@@ -119,7 +131,7 @@ static void put_manifest(struct sk_hub_call *call)
 
     read_tags(call, tags, &put);
     int rc = sk_manifest_put(sk_hub_store(call->hub), &call->who, &put, &info, &err);
-    sk_buf_done(&a->body);
+    drop(a);
     if (rc < 0) {
         sk_oci_fail(call, &err);
         return;
@@ -141,7 +153,7 @@ static void manifest_came(struct sk_http_req *req, const struct sk_err *failed, 
         sk_hub_later(a->call, put_manifest);
         return;
     }
-    sk_buf_done(&a->body);
+    drop(a);
     sk_oci_fail(a->call, failed);
 }
 

@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 enum {
-    SK_OCI_PAGE_MAX = 10000 /* names in one answer; more with its Link */
+    SK_OCI_PAGE_MAX = 10000,                     /* names in one answer; more with its Link */
+    SK_OCI_MANIFEST_BYTES = 16 * SK_MANIFEST_MAX /* of all manifests that are on their way in */
 };
 
 /* ---- oci_path.c ---- */

@@ -18,6 +18,7 @@
 #include "store/store.h"
 #include "json/json.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -90,6 +91,7 @@ struct sk_hub {
     pthread_mutex_t lock; /* guards is_stopping */
     pthread_cond_t wake;
     bool is_stopping;
+    atomic_size_t manifest_bytes; /* in memory, on their way in: api_oci_content.c */
 };
 
 /* ---- dispatch.c ---- */

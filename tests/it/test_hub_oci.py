@@ -1,6 +1,7 @@
 """The registry of the hub (docs/spec/hub-oci.md) beyond the conformance suite: rights, names and limits, uploads that are
 cut, bad input, gc beside a push."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -254,6 +255,30 @@ def test_manifest_of_100_mb_is_not_read(hub, repo):
     status, _, body = raw(hub, f"PUT /v2/{repo}/manifests/v1 HTTP/1.1\r\nContent-Length: 100000000\r\n")
     assert status == 413 and json.loads(body)["errors"][0]["code"] == "SIZE_INVALID"
     assert time.monotonic() - begin < 5 and hub.pss_bytes() - before < 8 << 20
+
+
+def test_many_manifests_at_once(hub, registry, repo):
+    """Twenty clients that never finish theirs hold 64 MiB together, and no more; the others are told to come later."""
+    registry.put_blob(repo, b"{}")
+    head = (f"PUT /v2/{repo}/manifests/v1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {hub.tokens['publisher']}\r\n"
+            f"Content-Length: {LIMIT}\r\n\r\n").encode()
+    with contextlib.ExitStack() as stack:
+        before, refused = hub.pss_bytes(), 0
+        for _ in range(20):
+            s = stack.enter_context(tls(hub))
+            s.sendall(head)
+            with contextlib.suppress(OSError):
+                s.sendall(b" " * (LIMIT - 1))
+            s.settimeout(0.3)
+            with contextlib.suppress(OSError):
+                refused += s.recv(12) == b"HTTP/1.1 503"
+        assert 4 <= refused <= 6
+        if not program.is_sanitized():
+            assert hub.pss_bytes() - before < 200 << 20
+    end = time.monotonic() + 20  # the hub sees that they left
+    while registry.put_manifest(repo, "v1", oci.manifest(b"{}", []), status=(201, 503)).status_code == 503:
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 # ---- uploads: [hub-oci-12] to [hub-oci-16] ----
