@@ -57,8 +57,12 @@ int sk_runs_write_info(struct sk_tx *tx, int64_t n, struct sk_buf *out, struct s
                     "FROM run WHERE n = ?1",
                     "i", n) < 0)
         return -1;
-    if (sk_stmt_next(s, err) <= 0)
-        return err->code == SK_OK ? sk_fail(err, SK_BUG, "run %" PRId64 " is gone", n) : -1;
+
+    int got = sk_stmt_next(s, err);
+    if (got < 0)
+        return -1;
+    if (got == 0)
+        return sk_fail(err, SK_BUG, "run %" PRId64 " is gone", n);
 
     const char *id = sk_stmt_text(s, 0);
     int64_t experiment = sk_stmt_int(s, 1);
