@@ -31,6 +31,19 @@ int sk_mlflow_args_body(const char *text, size_t len, struct sk_mlflow_args *out
     return 0;
 }
 
+/* A page of another site can make a browser send its user's password with a form, but not with this
+ * type unless we allow it; MLflow's server asks for it too. Without a type it was no browser. */
+static int check_type(const struct sk_http_req *req, struct sk_err *err)
+{
+    const char *type = sk_http_header(req, "Content-Type");
+    struct sk_view name = { type ? type : "", type ? strcspn(type, ";") : 0 };
+
+    if (!type || sk_view_eq_nocase(sk_view_trim(name), "application/json"))
+        return 0;
+    return sk_fail(err, SK_INVALID, "the body: Content-Type must be application/json, not '%.80s'",
+                   type);
+}
+
 int sk_mlflow_args(struct sk_hub_call *call, struct sk_mlflow_args *out, struct sk_err *err)
 {
     struct sk_view body = sk_http_body(call->req);
@@ -41,6 +54,8 @@ int sk_mlflow_args(struct sk_hub_call *call, struct sk_mlflow_args *out, struct 
         out->req = call->req;
     if (is_get && body.len == 0)
         return 0;
+    if (check_type(call->req, err) < 0)
+        return -1;
     return sk_mlflow_args_body(body.ptr, body.len, out, err);
 }
 

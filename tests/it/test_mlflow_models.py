@@ -442,6 +442,16 @@ def test_bad_requests(hub, client, method, path, body, says):
     assert hub.is_alive()
 
 
+def test_forms_of_other_sites_are_refused(hub, client):
+    body = json.dumps({"name": "from-a-form"})
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+        answer = hub.post(f"{API}/registered-models/create", data=body, headers={"Content-Type": kind})
+        assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+        assert "application/json" in answer.json()["message"]
+    made = hub.post(f"{API}/registered-models/create", data=body, headers={"Content-Type": "Application/JSON; charset=utf-8"})
+    assert made.status_code == 200
+
+
 def test_two_registers_at_once(hub, client):
     client.create_registered_model("contended")
 
