@@ -93,8 +93,8 @@ static void redirects_away(void **state)
 /* [oci-37] A challenge from elsewhere, and one that goes round in circles. */
 static void redirects_that_want_something(void **state)
 {
-    char first[512] = "", again[512] = "";
-    const char *ours[] = { first, NULL };
+    char first[512] = "", then[512] = "", again[512] = "";
+    const char *ours[] = { first, then, NULL };
     static const char *const theirs[] = {
         HEAD("401 No") "WWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n", NULL
     };
@@ -109,10 +109,10 @@ static void redirects_that_want_something(void **state)
     oci_server_start(&b, theirs, NULL);
     oci_server_start(&c, circle, NULL);
     (void)snprintf(first, sizeof first, HEAD("307 T") "Location: %s/x\r\n\r\n", b.url);
+    (void)snprintf(then, sizeof then, HEAD("307 T") "Location: %s/x\r\n\r\n", c.url);
+    (void)snprintf(again, sizeof again, HEAD("307 T") "Location: %s/x\r\n\r\n", o.url);
     assert_int_equal(ask(&o, NULL, &a, &err), -1);
     assert_int_equal(err.code, SK_UNAUTHENTICATED);
-    (void)snprintf(first, sizeof first, HEAD("307 T") "Location: %s/x\r\n\r\n", c.url);
-    (void)snprintf(again, sizeof again, HEAD("307 T") "Location: %s/x\r\n\r\n", o.url);
     sk_fetch_answer_done(&a);
     assert_int_equal(ask(&o, NULL, &a, &err), -1);
     assert_non_null(strstr(err.text, "redirects more than"));
