@@ -197,6 +197,69 @@ static void test_large(void **state)
     expect_problems(p->store, 0);
 }
 
+/* ---- threads: as the hub's workers share a store ---- */
+
+enum {
+    THREADS = 6,
+    UPLOADS = 12
+};
+
+struct thread {
+    struct sk_store *store;
+    unsigned number;
+    pthread_t id;
+    struct sk_err err;
+};
+
+static int upload_in_two(struct thread *t, unsigned i, struct sk_err *err)
+{
+    SK_OWN(sk_upload_suspend) struct sk_upload *u = NULL;
+    char text[64], id[SK_UPLOAD_ID_TEXT], digest[SK_DIGEST_TEXT];
+
+    (void)snprintf(text, sizeof text, "thread %u upload %u", t->number, i);
+    if (sk_upload_begin(t->store, "s", &u, err) < 0 || sk_upload_write(u, text, 4, err) < 0)
+        return -1;
+    memcpy(id, sk_upload_id(u), sizeof id);
+    sk_upload_suspend(SK_TAKE(u));
+    if (sk_upload_open(t->store, id, "s", &u, err) < 0 ||
+        sk_upload_write(u, text + 4, strlen(text) - 4, err) < 0)
+        return -1;
+    return sk_upload_finish(&u, NULL, NULL, NULL, digest, err);
+}
+
+static void *upload_many(void *arg)
+{
+    struct thread *t = arg;
+    struct sk_store_report report;
+
+    for (unsigned i = 0; i < UPLOADS; i++)
+        if (upload_in_two(t, i, &t->err) < 0)
+            return t;
+    if (t->number == 0 && sk_store_gc(t->store, 60000, 60000, false, &report, &t->err) < 0)
+        return t;
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    struct place *p = *state;
+    struct sk_err err = SK_ERR_INIT;
+    struct thread threads[THREADS];
+
+    for (unsigned i = 0; i < THREADS; i++) {
+        threads[i] = (struct thread){ .store = p->store, .number = i };
+        DONE(sk_thread_start(&threads[i].id, "upload", upload_many, &threads[i], &err));
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        void *failed = NULL;
+        assert_int_equal(pthread_join(threads[i].id, &failed), 0);
+        if (failed)
+            fail_msg("%s", threads[i].err.text);
+    }
+    assert_int_equal(ask(p->store, "SELECT count(*) FROM blob"), THREADS * UPLOADS);
+    expect_problems(p->store, 0);
+}
+
 static int upload_once(void *ctx, struct sk_err *err)
 {
     struct place *p = ctx;
@@ -228,6 +291,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_names, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_many_suspended, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_also, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_threads, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_large, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_allocations, place_set_up, place_tear_down),
     };
