@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/str.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,13 +29,40 @@ int sk_git_blob_file(const char *path, char *out, struct sk_err *err) SK_CHECK;
 /* len random bytes from the system. */
 int sk_random(void *out, size_t len, struct sk_err *err) SK_CHECK;
 
-/* SHA-256 of what comes in pieces. finish may be called once; hex as above. */
-struct sk_sha256;
-int sk_sha256_new(struct sk_sha256 **out, struct sk_err *err) SK_CHECK;
-int sk_sha256_add(struct sk_sha256 *h, const void *bytes, size_t len, struct sk_err *err) SK_CHECK;
-int sk_sha256_finish(struct sk_sha256 *h, char *out, struct sk_err *err) SK_CHECK;
-void sk_sha256_free(struct sk_sha256 *h);
-SK_DEFINE_OWN(struct sk_sha256, sk_sha256_free);
+/*
+ * Digests as names of content: "sha256:" or "sha512:" and lower-case hex. Which there are, and how
+ * long, is known here only.
+ */
+enum sk_hash_kind {
+    SK_SHA256,
+    SK_SHA512,
+    SK_HASH_COUNT
+};
+
+enum {
+    SK_DIGEST_TEXT = 136 /* of the longest: "sha512:" + 128 + NUL */
+};
+
+const char *sk_hash_name(enum sk_hash_kind kind); /* "sha256" */
+bool sk_hash_find(struct sk_view name, enum sk_hash_kind *kind);
+/* False: it is no digest, of none of them. */
+bool sk_digest_parse(struct sk_view text, enum sk_hash_kind *kind);
+bool sk_digest_valid(const char *text);                      /* NULL is none */
+bool sk_digest_is(const char *text, enum sk_hash_kind kind); /* valid, and of this one */
+int sk_digest_of(enum sk_hash_kind kind, const void *bytes, size_t len, char out[SK_DIGEST_TEXT],
+                 struct sk_err *err) SK_CHECK;
+/* Of a regular file, read piece by piece. */
+int sk_digest_file(enum sk_hash_kind kind, const char *path, char out[SK_DIGEST_TEXT],
+                   struct sk_err *err) SK_CHECK;
+
+/* The hash of what comes in pieces. One of hex and digest may be called, once. */
+struct sk_hash;
+int sk_hash_new(enum sk_hash_kind kind, struct sk_hash **out, struct sk_err *err) SK_CHECK;
+int sk_hash_add(struct sk_hash *h, const void *bytes, size_t len, struct sk_err *err) SK_CHECK;
+int sk_hash_hex(struct sk_hash *h, char *out, struct sk_err *err) SK_CHECK; /* as above */
+int sk_hash_digest(struct sk_hash *h, char out[SK_DIGEST_TEXT], struct sk_err *err) SK_CHECK;
+void sk_hash_free(struct sk_hash *h);
+SK_DEFINE_OWN(struct sk_hash, sk_hash_free);
 
 int sk_hmac_sha256(const void *key, size_t key_len, const void *bytes, size_t len,
                    unsigned char out[SK_SHA256_BYTES], struct sk_err *err) SK_CHECK;

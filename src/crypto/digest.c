@@ -1,5 +1,5 @@
 /*
- * digest.c - SHA-256, HMAC, Git's SHA-1 of a blob, and random bytes, by OpenSSL's EVP interface.
+ * digest.c - SHA-2, HMAC, Git's SHA-1 of a blob, and random bytes, by OpenSSL's EVP interface.
  *
  * A file is read piece by piece, so that a model of gigabytes costs no memory, and one that shrinks
  * meanwhile no signal. A digest is a name here (caches, bundles): the same bytes give the same
@@ -23,7 +23,17 @@ enum {
     RANDOM_BYTES = 1 << 20, /* what one call of RAND_bytes is asked for */
 };
 
-struct sk_sha256 {
+static const struct algorithm {
+    const char *name;
+    size_t hex;
+    const EVP_MD *(*md)(void);
+} ALGORITHMS[SK_HASH_COUNT] = {
+    [SK_SHA256] = { "sha256", 64, EVP_sha256 },
+    [SK_SHA512] = { "sha512", 128, EVP_sha512 },
+};
+
+struct sk_hash {
+    const struct algorithm *algorithm;
     EVP_MD_CTX *md;
 };
 
@@ -60,48 +70,120 @@ static int finish(EVP_MD_CTX *md, char *out, struct sk_err *err)
     return 0;
 }
 
-int sk_sha256_hex(const void *bytes, size_t len, char *out, struct sk_err *err)
+/* ---- names ---- */
+
+const char *sk_hash_name(enum sk_hash_kind kind)
 {
-    SK_OWN(EVP_MD_CTX_free) EVP_MD_CTX *md = EVP_MD_CTX_new();
-    if (!md)
-        return sk_nomem(err);
-    if (!EVP_DigestInit_ex(md, EVP_sha256(), NULL) || !EVP_DigestUpdate(md, bytes, len))
-        return fail_openssl(err, "sha256");
-    return finish(md, out, err);
+    return ALGORITHMS[kind].name;
 }
 
-int sk_sha256_new(struct sk_sha256 **out, struct sk_err *err)
+bool sk_hash_find(struct sk_view name, enum sk_hash_kind *kind)
 {
-    SK_OWN(sk_sha256_free) struct sk_sha256 *h = calloc(1, sizeof *h);
+    for (int i = 0; i < SK_HASH_COUNT; i++)
+        if (sk_view_eq(name, ALGORITHMS[i].name)) {
+            *kind = (enum sk_hash_kind)i;
+            return true;
+        }
+    return false;
+}
+
+bool sk_digest_parse(struct sk_view text, enum sk_hash_kind *kind)
+{
+    const char *colon = text.len > 0 ? memchr(text.ptr, ':', text.len) : NULL;
+    enum sk_hash_kind found;
+
+    if (!colon || !sk_hash_find((struct sk_view){ text.ptr, (size_t)(colon - text.ptr) }, &found) ||
+        text.len - (size_t)(colon + 1 - text.ptr) != ALGORITHMS[found].hex)
+        return false;
+    for (const char *p = colon + 1; p < text.ptr + text.len; p++)
+        if (!(*p >= '0' && *p <= '9') && !(*p >= 'a' && *p <= 'f'))
+            return false;
+    *kind = found;
+    return true;
+}
+
+bool sk_digest_valid(const char *text)
+{
+    enum sk_hash_kind kind;
+
+    return text && sk_digest_parse(sk_view_of(text), &kind);
+}
+
+bool sk_digest_is(const char *text, enum sk_hash_kind kind)
+{
+    enum sk_hash_kind found;
+
+    return text && sk_digest_parse(sk_view_of(text), &found) && found == kind;
+}
+
+/* ---- of memory ---- */
+
+int sk_hash_new(enum sk_hash_kind kind, struct sk_hash **out, struct sk_err *err)
+{
+    SK_OWN(sk_hash_free) struct sk_hash *h = calloc(1, sizeof *h);
     if (!h)
         return sk_nomem(err);
+    h->algorithm = &ALGORITHMS[kind];
     h->md = EVP_MD_CTX_new();
     if (!h->md)
         return sk_nomem(err);
-    if (!EVP_DigestInit_ex(h->md, EVP_sha256(), NULL))
-        return fail_openssl(err, "sha256");
+    if (!EVP_DigestInit_ex(h->md, h->algorithm->md(), NULL))
+        return fail_openssl(err, h->algorithm->name);
     *out = SK_TAKE(h);
     return 0;
 }
 
-int sk_sha256_add(struct sk_sha256 *h, const void *bytes, size_t len, struct sk_err *err)
+int sk_hash_add(struct sk_hash *h, const void *bytes, size_t len, struct sk_err *err)
 {
     if (!EVP_DigestUpdate(h->md, bytes, len))
-        return fail_openssl(err, "sha256");
+        return fail_openssl(err, h->algorithm->name);
     return 0;
 }
 
-int sk_sha256_finish(struct sk_sha256 *h, char *out, struct sk_err *err)
+int sk_hash_hex(struct sk_hash *h, char *out, struct sk_err *err)
 {
     return finish(h->md, out, err);
 }
 
-void sk_sha256_free(struct sk_sha256 *h)
+/* The prefix; returns where the hex goes. */
+static char *begin_text(const struct algorithm *a, char out[SK_DIGEST_TEXT])
+{
+    int len = snprintf(out, SK_DIGEST_TEXT, "%s:", a->name);
+    return out + len;
+}
+
+int sk_hash_digest(struct sk_hash *h, char out[SK_DIGEST_TEXT], struct sk_err *err)
+{
+    return finish(h->md, begin_text(h->algorithm, out), err);
+}
+
+void sk_hash_free(struct sk_hash *h)
 {
     if (!h)
         return;
     EVP_MD_CTX_free(h->md);
     free(h);
+}
+
+static int hash_bytes(enum sk_hash_kind kind, const void *bytes, size_t len, char *out,
+                      struct sk_err *err)
+{
+    SK_OWN(sk_hash_free) struct sk_hash *h = NULL;
+
+    return sk_hash_new(kind, &h, err) < 0 || sk_hash_add(h, bytes, len, err) < 0
+               ? -1
+               : sk_hash_hex(h, out, err);
+}
+
+int sk_sha256_hex(const void *bytes, size_t len, char *out, struct sk_err *err)
+{
+    return hash_bytes(SK_SHA256, bytes, len, out, err);
+}
+
+int sk_digest_of(enum sk_hash_kind kind, const void *bytes, size_t len, char out[SK_DIGEST_TEXT],
+                 struct sk_err *err)
+{
+    return hash_bytes(kind, bytes, len, begin_text(&ALGORITHMS[kind], out), err);
 }
 
 int sk_hmac_sha256(const void *key, size_t key_len, const void *bytes, size_t len,
@@ -115,6 +197,8 @@ int sk_hmac_sha256(const void *key, size_t key_len, const void *bytes, size_t le
         return fail_openssl(err, "hmac");
     return 0;
 }
+
+/* ---- of files ---- */
 
 /* A regular file; O_NONBLOCK: a FIFO must not hold us before we see that it is one. */
 static int open_file(const char *path, int *out, uint64_t *size, struct sk_err *err)
@@ -170,6 +254,14 @@ static int digest_file(const EVP_MD *kind, bool is_blob, const char *path, char 
 int sk_sha256_file(const char *path, char *out, struct sk_err *err)
 {
     return digest_file(EVP_sha256(), false, path, out, err);
+}
+
+int sk_digest_file(enum sk_hash_kind kind, const char *path, char out[SK_DIGEST_TEXT],
+                   struct sk_err *err)
+{
+    const struct algorithm *a = &ALGORITHMS[kind];
+
+    return digest_file(a->md(), false, path, begin_text(a, out), err);
 }
 
 int sk_git_blob_file(const char *path, char *out, struct sk_err *err)

@@ -167,7 +167,7 @@ void sk_hub_upload_finish(struct sk_hub_call *call)
 {
     const char *digest = sk_http_query(call->req, "digest");
 
-    if (!digest || !sk_digest_valid(digest))
+    if (!sk_digest_is(digest, SK_SHA256))
         sk_hub_fail_as(call, 400, "invalid_argument",
                        "'digest' is needed: sha256: and 64 lower-case hex digits");
     else
@@ -182,7 +182,7 @@ void sk_hub_blob_get(struct sk_hub_call *call)
     struct sk_err err = SK_ERR_INIT;
     uint64_t size = 0;
 
-    if (!sk_digest_valid(call->rest)) {
+    if (!sk_digest_is(call->rest, SK_SHA256)) {
         sk_hub_fail_as(call, 400, "invalid_argument",
                        "a blob's name is sha256: and 64 lower-case hex digits");
         return;

@@ -1,7 +1,8 @@
 /*
  * api_oci_uploads.c - blobs on their way in.
  *
- *     POST uploads/ [?mount=D&from=R]     202 Location, or 201 when it could be mounted
+ *     POST uploads/ [?mount=D&from=R]     202 Location, or 201 when it could be mounted;
+ *                                         ?digest-algorithm= is asked about, PUT says it again
  *     POST uploads/?digest=D + body       201
  *     PATCH uploads/ID + body             202 Range     any number of times, Content-Range or none
  *     PUT uploads/ID?digest=D [+ body]    201
@@ -70,7 +71,7 @@ static bool check_digest(struct sk_hub_call *call, const char *digest)
     if (!digest || sk_digest_valid(digest))
         return true;
     sk_hub_fail_as(call, 400, "DIGEST_INVALID",
-                   "a digest is \"sha256:\" and 64 lower-case hex digits");
+                   "a digest is \"sha256:\" and 64 lower-case hex digits, or \"sha512:\" and 128");
     return false;
 }
 
@@ -308,9 +309,10 @@ void sk_oci_upload_post(struct sk_hub_call *call)
 {
     const char *digest = sk_http_query(call->req, "digest");
     const char *algorithm = sk_http_query(call->req, "digest-algorithm");
+    enum sk_hash_kind kind;
 
-    if (algorithm && strcmp(algorithm, "sha256") != 0)
-        sk_hub_fail_as(call, 400, "UNSUPPORTED", "digests are of sha256");
+    if (algorithm && !sk_hash_find(sk_view_of(algorithm), &kind))
+        sk_hub_fail_as(call, 400, "UNSUPPORTED", "digests are of sha256 or sha512");
     else if (!digest)
         sk_http_take_body(call->req, refuse_piece, nothing_came, call);
     else if (check_digest(call, digest))

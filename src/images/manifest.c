@@ -51,13 +51,19 @@ static int parse(const struct sk_manifest_put *put, struct sk_oci_manifest *m, s
                    m->media_type);
 }
 
+/* A tag names the manifest by sha256. */
+static enum sk_hash_kind kind_of(const struct sk_manifest_put *put)
+{
+    enum sk_hash_kind kind = SK_SHA256;
+
+    return sk_digest_parse(sk_view_of(put->reference), &kind) ? kind : SK_SHA256;
+}
+
 static int digest_of(const struct sk_manifest_put *put, char digest[SK_DIGEST_TEXT],
                      struct sk_err *err)
 {
-    char hex[SK_SHA256_HEX];
-    if (sk_sha256_hex(put->bytes, put->len, hex, err) < 0)
+    if (sk_digest_of(kind_of(put), put->bytes, put->len, digest, err) < 0)
         return -1;
-    (void)snprintf(digest, SK_DIGEST_TEXT, "sha256:%s", hex);
     if (strchr(put->reference, ':') && strcmp(put->reference, digest) != 0)
         return sk_fail(err, SK_INVALID, "DIGEST_INVALID: the bytes are %s, not %s", digest,
                        put->reference);
@@ -77,8 +83,7 @@ static int check_part(struct sk_tx *tx, int64_t repository, const struct sk_oci_
     int64_t size = 0;
 
     if (!sk_digest_valid(part->digest))
-        return sk_fail(err, SK_INVALID, "MANIFEST_INVALID: digest '%s' is not of sha256",
-                       part->digest);
+        return sk_fail(err, SK_INVALID, "MANIFEST_INVALID: '%s' is no digest", part->digest);
     int there = sk_images_number(tx, &size, err,
                                  "SELECT b.size FROM blob b WHERE b.digest = ?2 AND (EXISTS("
                                  "SELECT 1 FROM repository_blob WHERE repository = ?1 AND digest = "
@@ -184,7 +189,7 @@ static int put_within(struct sk_store *s, struct sk_tx *tx, const struct sk_who 
 
     if (sk_images_make(tx, put->repository, &repository, err) < 0 ||
         check_parts(tx, repository, m, err) < 0 ||
-        sk_blob_put(s, tx, put->bytes, put->len, stored, err) < 0 ||
+        sk_blob_put(s, tx, kind_of(put), put->bytes, put->len, stored, err) < 0 ||
         add_row(tx, repository, m, info, &manifest, err) < 0 ||
         add_parts(tx, manifest, m, err) < 0 || move_tags(tx, repository, manifest, put, err) < 0)
         return -1;

@@ -72,7 +72,9 @@ int sk_images_check_digest(const char *digest, struct sk_err *err)
         return 0;
     return sk_fail(
         err, SK_INVALID,
-        "DIGEST_INVALID: '%.100s' is no digest: \"sha256:\" and 64 lower-case hex digits", digest);
+        "DIGEST_INVALID: '%.140s' is no digest: \"sha256:\" and 64 lower-case hex digits, or "
+        "\"sha512:\" and 128",
+        digest);
 }
 
 int sk_images_reference(const char *reference, struct sk_err *err)

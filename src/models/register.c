@@ -19,7 +19,7 @@ enum {
 
 /* What the walk over the files finds. */
 struct files {
-    struct sk_sha256 *hash;
+    struct sk_hash *hash;
     uint64_t size;
     size_t count;
     char digest[SK_DIGEST_TEXT];
@@ -79,7 +79,7 @@ static int put_files(struct sk_tx *tx, const struct sk_version_new *v, const cha
         sk_buf_fmt(&path, "%s/%s", folder, f->path);
         if (!sk_buf_ok(&path))
             return sk_buf_fail(&path, err);
-        if (!f->digest || !sk_digest_valid(f->digest))
+        if (!sk_digest_is(f->digest, SK_SHA256))
             return sk_fail(err, SK_INVALID, "file '%s': not a digest like sha256:<64 hex digits>",
                            f->path);
         if (sk_blob_size(tx, f->digest, &size, err) < 0)
@@ -98,23 +98,21 @@ static int hash_file(void *ctx, const char *path, const char *digest, uint64_t s
     if (++f->count > SK_MODEL_FILES_MAX)
         return sk_fail(err, SK_LIMIT, "more than %d files", SK_MODEL_FILES_MAX);
     f->size += size;
-    if (sk_sha256_add(f->hash, digest, strlen(digest), err) < 0 ||
-        sk_sha256_add(f->hash, "  ", 2, err) < 0 ||
-        sk_sha256_add(f->hash, path, strlen(path), err) < 0)
+    if (sk_hash_add(f->hash, digest, strlen(digest), err) < 0 ||
+        sk_hash_add(f->hash, "  ", 2, err) < 0 || sk_hash_add(f->hash, path, strlen(path), err) < 0)
         return -1;
-    return sk_sha256_add(f->hash, "\n", 1, err);
+    return sk_hash_add(f->hash, "\n", 1, err);
 }
 
 static int hash_files(struct sk_tx *tx, const char *folder, struct files *f, struct sk_err *err)
 {
-    SK_OWN(sk_sha256_free) struct sk_sha256 *hash = NULL;
+    SK_OWN(sk_hash_free) struct sk_hash *hash = NULL;
 
-    if (sk_sha256_new(&hash, err) < 0)
+    if (sk_hash_new(SK_SHA256, &hash, err) < 0)
         return -1;
     f->hash = hash;
-    memcpy(f->digest, "sha256:", 7);
     if (sk_artifact_walk(tx, folder, hash_file, f, err) < 0 ||
-        sk_sha256_finish(hash, f->digest + 7, err) < 0)
+        sk_hash_digest(hash, f->digest, err) < 0)
         return -1;
     return 0;
 }

@@ -192,7 +192,7 @@ static int by_digest(struct sk_tx *tx, int64_t model, const char *name, const ch
     SK_OWN(sk_stmt_end) struct sk_stmt *s = NULL;
     int rc;
 
-    if (!sk_digest_valid(digest))
+    if (!sk_digest_is(digest, SK_SHA256))
         return sk_fail(err, SK_INVALID, "'%.80s' is not a digest like sha256:<64 hex digits>",
                        digest);
     if (sk_tx_query(tx, &s, err,

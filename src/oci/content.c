@@ -35,13 +35,6 @@ static int collect(void *ctx, const void *bytes, size_t len, struct sk_err *err)
     return sk_buf_ok(c->body) ? 0 : sk_buf_fail(c->body, err);
 }
 
-static int digest_of(const void *bytes, size_t len, char out[SK_OCI_DIGEST_TEXT],
-                     struct sk_err *err)
-{
-    memcpy(out, "sha256:", 7);
-    return sk_sha256_hex(bytes, len, out + 7, err);
-}
-
 static int manifest_url(const struct sk_oci_registry *r, const char *repository,
                         const char *reference, char **out, struct sk_err *err)
 {
@@ -53,19 +46,31 @@ static int manifest_url(const struct sk_oci_registry *r, const char *repository,
     return sk_oci_url(r, repository, what, out, err);
 }
 
-/* The digest that the bytes must have: asked for, or announced; "": neither. */
-static int check_digest(const char *wanted, const struct sk_fetch_answer *a, const char *actual,
-                        struct sk_err *err)
+/* The digest of the bytes, of the kind that was asked for, else of the announced one's, else by
+ * sha256. It must be that which was asked for, and that which was announced, whatever their kinds.
+ */
+static int find_digest(const char *reference, const struct sk_fetch_answer *a, const void *bytes,
+                       size_t len, char digest[SK_OCI_DIGEST_TEXT], struct sk_err *err)
 {
     char announced[LINE_BYTES];
+    enum sk_hash_kind kind = SK_SHA256;
+    bool is_announced = sk_fetch_header(a, "docker-content-digest", announced, sizeof announced) &&
+                        sk_digest_parse(sk_view_of(announced), &kind);
 
-    if (sk_oci_is_digest(sk_view_of(wanted)) && strcmp(wanted, actual) != 0)
-        return sk_fail(err, SK_CORRUPT, "the registry sent a manifest with the digest %s", actual);
-    if (sk_fetch_header(a, "docker-content-digest", announced, sizeof announced) &&
-        sk_oci_is_digest(sk_view_of(announced)) && strcmp(announced, actual) != 0)
+    if (sk_digest_of(kind, bytes, len, digest, err) < 0)
+        return -1;
+    bool is_wrong = is_announced && strcmp(announced, digest) != 0;
+    if (sk_digest_parse(sk_view_of(reference), &kind)) {
+        if (sk_digest_of(kind, bytes, len, digest, err) < 0)
+            return -1;
+        if (strcmp(reference, digest) != 0)
+            return sk_fail(err, SK_CORRUPT, "the registry sent a manifest with the digest %s",
+                           digest);
+    }
+    if (is_wrong)
         return sk_fail(err, SK_CORRUPT,
                        "the registry announced the manifest %s and sent one with the digest %s",
-                       announced, actual);
+                       announced, digest);
     return 0;
 }
 
@@ -103,9 +108,7 @@ int sk_oci_get_manifest(struct sk_oci_registry *r, const char *repository, const
                                       .ctx = &c };
     if (sk_oci_call(r, &q, &a, err) < 0)
         return sk_wrap(err, "%s:%s", repository, reference);
-    if (digest_of(body.data ? body.data : "", body.len, actual, err) < 0)
-        return -1;
-    if (check_digest(reference, &a, actual, err) < 0)
+    if (find_digest(reference, &a, body.data ? body.data : "", body.len, actual, err) < 0)
         return sk_wrap(err, "%s/%s, %s", r->host, repository, reference);
     if (body.len == 0)
         return sk_fail(err, SK_CORRUPT, "%s/%s: the manifest is empty", r->host, repository);
@@ -129,8 +132,7 @@ int sk_oci_put_manifest(struct sk_oci_registry *r, const char *repository, const
     if (len > SK_OCI_MANIFEST_MAX)
         return sk_fail(err, SK_LIMIT, "the manifest is larger than %d bytes", SK_OCI_MANIFEST_MAX);
     (void)snprintf(type, sizeof type, "Content-Type: %s", media_type);
-    if (manifest_url(r, repository, reference, &url, err) < 0 ||
-        digest_of(bytes, len, actual, err) < 0)
+    if (manifest_url(r, repository, reference, &url, err) < 0)
         return -1;
     const struct sk_oci_request q = { .method = "PUT",
                                       .url = url,
@@ -138,7 +140,7 @@ int sk_oci_put_manifest(struct sk_oci_registry *r, const char *repository, const
                                       .headers = headers,
                                       .body = bytes,
                                       .body_len = len };
-    if (sk_oci_call(r, &q, &a, err) < 0 || check_digest("", &a, actual, err) < 0)
+    if (sk_oci_call(r, &q, &a, err) < 0 || find_digest("", &a, bytes, len, actual, err) < 0)
         return sk_wrap(err, "%s:%s", repository, reference);
     return 0;
 }
@@ -317,8 +319,8 @@ static int referrers_by_tag(struct sk_oci_registry *r, const char *repository, c
     struct sk_err why = SK_ERR_INIT;
     size_t len = 0;
 
-    memcpy(tag, digest, sizeof tag);
-    tag[6] = '-';
+    const char *colon = strchr(digest, ':');
+    (void)snprintf(tag, sizeof tag, "%.*s-%.64s", (int)(colon - digest), digest, colon + 1);
     if (sk_oci_get_manifest(r, repository, tag, &bytes, &len, type, actual, &why) < 0) {
         if (why.code == SK_NOT_FOUND)
             return 0;
@@ -339,13 +341,13 @@ int sk_oci_referrers(struct sk_oci_registry *r, const char *repository, const ch
                      char **out, size_t *len, struct sk_err *err)
 {
     SK_AUTO(referrers_done) struct referrers f = { .text = SK_BUF_INIT(SK_OCI_ANSWER_BYTES) };
-    char what[100], scope[300];
+    char what[160], scope[300];
     const struct pages p = { r, sk_oci_scope(repository, "pull", scope), add_referrers, &f };
     struct sk_err why = SK_ERR_INIT;
     char *url = NULL;
 
     if (!sk_oci_is_digest(sk_view_of(digest)))
-        return sk_fail(err, SK_INVALID, "'%.100s' is no digest", digest);
+        return sk_fail(err, SK_INVALID, "'%.140s' is no digest", digest);
     (void)snprintf(what, sizeof what, "referrers/%s", digest);
     sk_buf_str(&f.text, "{\"schemaVersion\":2,\"mediaType\":\"" SK_OCI_INDEX "\",\"manifests\":[");
     if (sk_oci_url(r, repository, what, &url, err) < 0)
@@ -374,10 +376,10 @@ int sk_oci_has_blob(struct sk_oci_registry *r, const char *repository, const cha
     SK_AUTO(sk_fetch_answer_done) struct sk_fetch_answer a = { 0 };
     SK_OWN(free) char *url = NULL;
     struct sk_err why = SK_ERR_INIT;
-    char what[100], scope[300];
+    char what[160], scope[300];
 
     if (!sk_oci_is_digest(sk_view_of(digest)))
-        return sk_fail(err, SK_INVALID, "'%.100s' is no digest", digest);
+        return sk_fail(err, SK_INVALID, "'%.140s' is no digest", digest);
     (void)snprintf(what, sizeof what, "blobs/%s", digest);
     if (sk_oci_url(r, repository, what, &url, err) < 0)
         return -1;

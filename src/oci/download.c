@@ -28,9 +28,10 @@ struct job {
     char *part; /* PATH.part */
     int fd;
     uint64_t size, have;
-    struct sk_sha256 *hash; /* of what is here */
-    bool is_begun;          /* the answer's status was looked at */
-    bool has_failed;        /* here, not on the way */
+    enum sk_hash_kind kind;
+    struct sk_hash *hash; /* of what is here */
+    bool is_begun;        /* the answer's status was looked at */
+    bool has_failed;      /* here, not on the way */
     char what[40];
     struct sk_fetch_answer answer;
 };
@@ -38,15 +39,15 @@ struct job {
 static void job_done(struct job *j)
 {
     sk_close(&j->fd);
-    sk_sha256_free(j->hash);
+    sk_hash_free(j->hash);
     sk_fetch_answer_done(&j->answer);
     free(j->part);
 }
 
 static int new_hash(struct job *j, struct sk_err *err)
 {
-    sk_sha256_free(SK_TAKE(j->hash));
-    return sk_sha256_new(&j->hash, err);
+    sk_hash_free(SK_TAKE(j->hash));
+    return sk_hash_new(j->kind, &j->hash, err);
 }
 
 static int start_over(struct job *j, struct sk_err *err)
@@ -73,7 +74,7 @@ static int hash_present(struct job *j, struct sk_err *err)
             continue;
         if (n <= 0)
             return sk_fail_errno(err, "'%s'", j->part);
-        if (sk_sha256_add(j->hash, piece, (size_t)n, err) < 0)
+        if (sk_hash_add(j->hash, piece, (size_t)n, err) < 0)
             return -1;
         at += (uint64_t)n;
     }
@@ -136,7 +137,7 @@ static int take(void *ctx, const void *bytes, size_t len, struct sk_err *err)
     if (len > j->size - j->have)
         return sk_fail(err, SK_CORRUPT, "the server sent more than its %llu bytes",
                        (unsigned long long)j->size);
-    if (sk_sha256_add(j->hash, bytes, len, err) < 0)
+    if (sk_hash_add(j->hash, bytes, len, err) < 0)
         return -1;
     while (len > 0) {
         ssize_t n = pwrite(j->fd, p, len, (off_t)j->have);
@@ -214,11 +215,11 @@ static int gather(struct job *j, const char *url, const char *scope, struct sk_e
 
 static int check_digest(struct job *j, bool *is_right, struct sk_err *err)
 {
-    char hex[SK_SHA256_HEX];
+    char found[SK_DIGEST_TEXT];
 
-    if (sk_sha256_finish(j->hash, hex, err) < 0)
+    if (sk_hash_digest(j->hash, found, err) < 0)
         return -1;
-    *is_right = strcmp(hex, j->digest + strlen("sha256:")) == 0;
+    *is_right = strcmp(found, j->digest) == 0;
     return 0;
 }
 
@@ -256,10 +257,10 @@ int sk_oci_get_blob(struct sk_oci_registry *r, const char *repository, const cha
     SK_AUTO(job_done) struct job j = { .r = r, .digest = digest, .fd = -1, .size = size };
     SK_AUTO(sk_buf_done) struct sk_buf part = SK_BUF_INIT(SIZE_MAX - 1);
     SK_OWN(free) char *url = NULL;
-    char what[100], scope[300], name[16];
+    char what[160], scope[300], name[16];
 
-    if (!sk_oci_is_digest(sk_view_of(digest)))
-        return sk_fail(err, SK_INVALID, "'%.100s' is no digest", digest);
+    if (!sk_digest_parse(sk_view_of(digest), &j.kind))
+        return sk_fail(err, SK_INVALID, "'%.140s' is no digest", digest);
     (void)snprintf(what, sizeof what, "blobs/%s", digest);
     (void)snprintf(j.what, sizeof j.what, "download %s", sk_oci_short(digest, name));
     sk_buf_fmt(&part, "%s.part", path);

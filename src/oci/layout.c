@@ -1,5 +1,5 @@
 /*
- * layout.c - image layouts: oci-layout, index.json, blobs/sha256/HEX (image specification 1.1).
+ * layout.c - image layouts: oci-layout, index.json, blobs/ALGORITHM/HEX (image specification 1.1).
  *
  * index.json is replaced whole, under a lock on oci-layout, so that two programs that tag at once
  * both succeed. Entries that are not ours stay as they are.
@@ -7,6 +7,7 @@
 #include "oci/oci_priv.h"
 
 #include "base/file.h"
+#include "base/str.h"
 #include "json/json.h"
 
 #include <errno.h>
@@ -57,7 +58,10 @@ char *sk_oci_layout_blob(const char *dir, const char *digest)
 {
     SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(SIZE_MAX - 1);
 
-    sk_buf_fmt(&path, "%s/blobs/sha256/%s", dir, digest + strlen("sha256:"));
+    size_t name = strcspn(digest, ":");
+
+    sk_buf_fmt(&path, "%s/blobs/%.*s/%s", dir, (int)name, digest,
+               digest[name] ? digest + name + 1 : "");
     return sk_buf_take(&path);
 }
 
@@ -158,12 +162,20 @@ int sk_oci_layout_tag(const char *dir, const char *tag, const char *media_type, 
     return rewrite(dir, doc, tag, media_type, digest, size, err);
 }
 
+/* A signature beside its image (sign.h); it is meant only when it is named. */
+static bool is_signature(const char *name)
+{
+    return sk_starts_with(name, "sha256-") && sk_ends_with(name, ".sig");
+}
+
 /* Is it this one that is looked for? */
 static bool is_wanted(const struct sk_json *entry, const char *tag)
 {
     const char *name = tag_of(entry);
 
-    return !tag || (name && strcmp(name, tag) == 0) ||
+    if (!tag)
+        return !name || !is_signature(name);
+    return (name && strcmp(name, tag) == 0) ||
            strcmp(sk_json_text(sk_json_get(entry, "digest"), ""), tag) == 0;
 }
 
@@ -204,6 +216,6 @@ int sk_oci_layout_find(const char *dir, const char *tag, char media_type[128],
         return sk_fail(err, SK_INVALID, "'%s': the entry in index.json has no mediaType or digest",
                        dir);
     (void)snprintf(media_type, 128, "%s", type);
-    memcpy(digest, value, SK_OCI_DIGEST_TEXT);
+    (void)snprintf(digest, SK_OCI_DIGEST_TEXT, "%s", value);
     return 0;
 }

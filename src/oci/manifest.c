@@ -83,7 +83,7 @@ static int read_descriptor(const struct sk_json *d, struct sk_oci_descriptor *ou
         return -1;
     if (!sk_oci_is_digest(sk_view_of(out->digest)))
         return sk_fail(err, SK_INVALID,
-                       "'digest': '%s' is no digest: sha256: and 64 lower-case hex digits",
+                       "'digest': '%s' is no digest, such as sha256: and 64 lower-case hex digits",
                        out->digest);
     if (sk_json_want_int(d, "size", 0, INT64_MAX, &size, err) < 0)
         return -1;

@@ -73,12 +73,9 @@ bool sk_oci_is_tag(struct sk_view v)
 
 bool sk_oci_is_digest(struct sk_view v)
 {
-    if (v.len != SK_OCI_DIGEST_TEXT - 1 || memcmp(v.ptr, "sha256:", 7) != 0)
-        return false;
-    for (size_t i = 7; i < v.len; i++)
-        if (!(v.ptr[i] >= '0' && v.ptr[i] <= '9') && !(v.ptr[i] >= 'a' && v.ptr[i] <= 'f'))
-            return false;
-    return true;
+    enum sk_hash_kind kind;
+
+    return sk_digest_parse(v, &kind);
 }
 
 static bool is_port(const char *p, size_t len)

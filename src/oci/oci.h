@@ -15,13 +15,14 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "crypto/crypto.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
-    SK_OCI_DIGEST_TEXT = 72,
+    SK_OCI_DIGEST_TEXT = SK_DIGEST_TEXT,
     SK_OCI_MANIFEST_MAX = 4 << 20
 };
 
@@ -120,7 +121,8 @@ int sk_oci_tags(struct sk_oci_registry *r, const char *repository, sk_oci_each *
                 struct sk_err *err) SK_CHECK;
 int sk_oci_catalog(struct sk_oci_registry *r, sk_oci_each *each, void *ctx,
                    struct sk_err *err) SK_CHECK;
-/* The index of manifests that refer to a digest; falls back to the tag sha256-HEX. *out: free(). */
+/* The index of manifests that refer to a digest; falls back to the tag sha256-HEX (64 digits at
+ * most). *out: free(). */
 int sk_oci_referrers(struct sk_oci_registry *r, const char *repository, const char *digest,
                      char **out, size_t *len, struct sk_err *err) SK_CHECK;
 
@@ -132,7 +134,7 @@ char *sk_oci_layout_blob(const char *dir, const char *digest);
 /* Adds (or moves) a tag to a manifest whose blobs are there. tag NULL: without a name. */
 int sk_oci_layout_tag(const char *dir, const char *tag, const char *media_type, const char *digest,
                       uint64_t size, struct sk_err *err) SK_CHECK;
-/* The manifest of a tag (NULL: the only one). */
+/* The manifest of a tag (NULL: the only one, signatures apart). */
 int sk_oci_layout_find(const char *dir, const char *tag, char media_type[128],
                        char digest[SK_OCI_DIGEST_TEXT], struct sk_err *err) SK_CHECK;
 

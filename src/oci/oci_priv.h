@@ -32,7 +32,7 @@ enum {
 
 bool sk_oci_is_repository(struct sk_view v);
 bool sk_oci_is_tag(struct sk_view v);
-/* sha256: and 64 lower-case hex digits */
+/* One of crypto.h. */
 bool sk_oci_is_digest(struct sk_view v);
 /* NAME, NAME:PORT, IPv4, [IPv6]:PORT */
 bool sk_oci_is_host(struct sk_view v);

@@ -33,7 +33,8 @@ static int take_digest(struct sk_view *rest, struct sk_oci_ref *out, struct sk_e
         return 0;
     struct sk_view digest = upto(at + 1, rest->ptr + rest->len);
     if (!sk_oci_is_digest(digest))
-        return sk_fail(err, SK_INVALID, "'%.*s' is no digest: sha256: and 64 lower-case hex digits",
+        return sk_fail(err, SK_INVALID,
+                       "'%.*s' is no digest, such as sha256: and 64 lower-case hex digits",
                        (int)(digest.len < 80 ? digest.len : 80), digest.ptr);
     copy(out->digest, digest);
     rest->len = (size_t)(at - rest->ptr);

@@ -29,15 +29,18 @@ static int read_manifest(const char *layout, const char *digest, char **bytes, s
                          struct sk_oci_manifest *m, struct sk_err *err)
 {
     SK_OWN(free) char *path = sk_oci_layout_blob(layout, digest);
-    char hex[SK_SHA256_HEX];
+    char found[SK_DIGEST_TEXT];
+    enum sk_hash_kind kind;
 
+    if (!sk_digest_parse(sk_view_of(digest), &kind))
+        return sk_fail(err, SK_INVALID, "'%.140s' is no digest", digest);
     if (!path)
         return sk_nomem(err);
     if (sk_file_read(path, SK_OCI_MANIFEST_MAX, bytes, len, err) < 0)
         return sk_wrap(err, "manifest %s", digest);
-    if (sk_sha256_hex(*bytes, *len, hex, err) < 0)
+    if (sk_digest_of(kind, *bytes, *len, found, err) < 0)
         return -1;
-    if (strcmp(hex, digest + strlen("sha256:")) != 0)
+    if (strcmp(found, digest) != 0)
         return sk_fail(err, SK_CORRUPT, "'%s' has another digest than its name says", path);
     return sk_oci_manifest_parse(*bytes, *len, m, err) < 0 ? sk_wrap(err, "'%s'", path) : 0;
 }
@@ -209,14 +212,15 @@ int sk_oci_find_image(struct sk_oci_registry *r, const struct sk_oci_ref *from,
 static int has_good_blob(const char *path, const struct sk_oci_descriptor *d, bool *has,
                          struct sk_err *err)
 {
-    char hex[SK_SHA256_HEX];
+    char found[SK_DIGEST_TEXT];
+    enum sk_hash_kind kind;
 
     *has = false;
-    if (!sk_is_file(path))
+    if (!sk_is_file(path) || !sk_digest_parse(sk_view_of(d->digest), &kind))
         return 0;
-    if (sk_sha256_file(path, hex, err) < 0)
+    if (sk_digest_file(kind, path, found, err) < 0)
         return -1;
-    *has = strcmp(hex, d->digest + strlen("sha256:")) == 0;
+    *has = strcmp(found, d->digest) == 0;
     if (!*has && unlink(path) < 0)
         return sk_fail_errno(err, "'%s'", path);
     return 0;
@@ -227,15 +231,28 @@ struct pull {
     const char *repository, *layout;
 };
 
+/* Where a blob goes; the folder is there. */
+static char *make_place(const struct pull *p, const char *digest, struct sk_err *err)
+{
+    SK_OWN(free) char *path = sk_oci_layout_blob(p->layout, digest);
+    SK_OWN(free) char *folder = path ? strndup(path, (size_t)(strrchr(path, '/') - path)) : NULL;
+
+    if (!folder) {
+        (void)sk_nomem(err);
+        return NULL;
+    }
+    return sk_mkdirs(folder, 0777, err) < 0 ? NULL : SK_TAKE(path);
+}
+
 static int pull_blob(const struct pull *p, const struct sk_oci_descriptor *d, struct sk_err *err)
 {
-    SK_OWN(free) char *path = sk_oci_layout_blob(p->layout, d->digest);
     bool has = false;
 
-    if (!path)
-        return sk_nomem(err);
     if (sk_oci_is_foreign(d->media_type))
         return 0;
+    SK_OWN(free) char *path = make_place(p, d->digest, err);
+    if (!path)
+        return -1;
     if (has_good_blob(path, d, &has, err) < 0)
         return -1;
     return has ? 0 : sk_oci_get_blob(p->r, p->repository, d->digest, d->size, path, err);
@@ -243,10 +260,10 @@ static int pull_blob(const struct pull *p, const struct sk_oci_descriptor *d, st
 
 static int keep_manifest(const struct pull *p, const struct sk_oci_got *g, struct sk_err *err)
 {
-    SK_OWN(free) char *path = sk_oci_layout_blob(p->layout, g->digest);
+    SK_OWN(free) char *path = make_place(p, g->digest, err);
 
     if (!path)
-        return sk_nomem(err);
+        return -1;
     return sk_file_write(path, g->bytes, g->len, 0644, err);
 }
 

@@ -178,7 +178,7 @@ static int send_last(struct upload *u, struct sk_err *err)
 {
     SK_AUTO(sk_fetch_answer_done) struct sk_fetch_answer a = { 0 };
     SK_AUTO(sk_buf_done) struct sk_buf url = SK_BUF_INIT(LOCATION_BYTES);
-    char announced[128];
+    char announced[160];
 
     sk_buf_str(&url, u->location);
     sk_oci_add_query(&url, "digest", u->digest);

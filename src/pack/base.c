@@ -162,18 +162,18 @@ static int add_files(struct sk_pack_base *b, char *program, char *onnxruntime, s
 static int measure_trimmed(struct sk_pack_base_entry *e, struct sk_err *err)
 {
     SK_AUTO(sk_map_close) struct sk_map map = { 0 };
-    SK_OWN(sk_sha256_free) struct sk_sha256 *hash = NULL;
+    SK_OWN(sk_hash_free) struct sk_hash *hash = NULL;
     unsigned char header[SK_ELF_HEADER];
 
     if (sk_map_open(e->path, &map, err) < 0)
         return -1;
     if (sk_elf_trim(&map, header, &e->size, err) < 0)
         return sk_wrap(err, "'%s'", e->path);
-    if (sk_sha256_new(&hash, err) < 0 || sk_sha256_add(hash, header, sizeof header, err) < 0 ||
-        sk_sha256_add(hash, (const char *)map.ptr + SK_ELF_HEADER, e->size - SK_ELF_HEADER, err) <
-            0)
+    if (sk_hash_new(SK_SHA256, &hash, err) < 0 ||
+        sk_hash_add(hash, header, sizeof header, err) < 0 ||
+        sk_hash_add(hash, (const char *)map.ptr + SK_ELF_HEADER, e->size - SK_ELF_HEADER, err) < 0)
         return -1;
-    return sk_sha256_finish(hash, e->hex, err);
+    return sk_hash_hex(hash, e->hex, err);
 }
 
 static int measure(struct sk_pack_base_entry *e, struct sk_err *err)
@@ -299,12 +299,12 @@ static int put_all(const struct sk_pack_base *b, enum sk_archive_filter filter, 
 
 static int hash_only(void *ctx, const void *bytes, size_t len, struct sk_err *err)
 {
-    return sk_sha256_add(ctx, bytes, len, err);
+    return sk_hash_add(ctx, bytes, len, err);
 }
 
 struct packed {
     struct sk_file_out file;
-    struct sk_sha256 *hash;
+    struct sk_hash *hash;
     uint64_t size;
 };
 
@@ -313,7 +313,7 @@ static int hash_and_put(void *ctx, const void *bytes, size_t len, struct sk_err 
     struct packed *p = ctx;
 
     p->size += len;
-    if (sk_sha256_add(p->hash, bytes, len, err) < 0)
+    if (sk_hash_add(p->hash, bytes, len, err) < 0)
         return -1;
     return sk_file_put(&p->file, bytes, len, err);
 }
@@ -321,28 +321,22 @@ static int hash_and_put(void *ctx, const void *bytes, size_t len, struct sk_err 
 static void packed_done(struct packed *p)
 {
     sk_file_out_done(&p->file);
-    sk_sha256_free(p->hash);
-}
-
-static int finish_digest(struct sk_sha256 *hash, char out[SK_OCI_DIGEST_TEXT], struct sk_err *err)
-{
-    memcpy(out, "sha256:", 7);
-    return sk_sha256_finish(hash, out + 7, err);
+    sk_hash_free(p->hash);
 }
 
 int sk_pack_base_write(const struct sk_pack_base *b, const char *path, struct sk_pack_layer *out,
                        struct sk_err *err)
 {
-    SK_OWN(sk_sha256_free) struct sk_sha256 *plain = NULL;
+    SK_OWN(sk_hash_free) struct sk_hash *plain = NULL;
     SK_AUTO(packed_done) struct packed p = { .file = SK_FILE_OUT_INIT };
     struct sk_pack_layer layer = { .media_type = SK_OCI_LAYER_GZIP, .unpacked = b->unpacked };
 
-    if (sk_sha256_new(&plain, err) < 0 || sk_sha256_new(&p.hash, err) < 0 ||
+    if (sk_hash_new(SK_SHA256, &plain, err) < 0 || sk_hash_new(SK_SHA256, &p.hash, err) < 0 ||
         sk_file_begin(&p.file, path, err) < 0 ||
         put_all(b, SK_ARCHIVE_PLAIN, hash_only, plain, err) < 0 ||
         put_all(b, SK_ARCHIVE_GZIP, hash_and_put, &p, err) < 0 ||
-        finish_digest(plain, layer.diff_id, err) < 0 ||
-        finish_digest(p.hash, layer.digest, err) < 0 || sk_file_end(&p.file, 0644, err) < 0)
+        sk_hash_digest(plain, layer.diff_id, err) < 0 ||
+        sk_hash_digest(p.hash, layer.digest, err) < 0 || sk_file_end(&p.file, 0644, err) < 0)
         return -1;
     layer.bytes = p.size;
     *out = layer;

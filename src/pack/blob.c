@@ -17,7 +17,7 @@ int sk_pack_blob_begin(const char *layout, struct sk_pack_blob_out *b, struct sk
     b->path = sk_path_join(layout, "blobs/sha256/new");
     if (!b->path)
         return sk_nomem(err);
-    if (sk_sha256_new(&b->hash, err) < 0)
+    if (sk_hash_new(SK_SHA256, &b->hash, err) < 0)
         return -1;
     return sk_file_begin(&b->file, b->path, err);
 }
@@ -27,7 +27,7 @@ int sk_pack_blob_put(void *ctx, const void *bytes, size_t len, struct sk_err *er
     struct sk_pack_blob_out *b = ctx;
 
     b->size += len;
-    if (sk_sha256_add(b->hash, bytes, len, err) < 0)
+    if (sk_hash_add(b->hash, bytes, len, err) < 0)
         return -1;
     return sk_file_put(&b->file, bytes, len, err);
 }
@@ -35,9 +35,9 @@ int sk_pack_blob_put(void *ctx, const void *bytes, size_t len, struct sk_err *er
 int sk_pack_blob_end(struct sk_pack_blob_out *b, const char *layout,
                      char digest[SK_OCI_DIGEST_TEXT], struct sk_err *err)
 {
-    char found[SK_OCI_DIGEST_TEXT] = "sha256:";
+    char found[SK_OCI_DIGEST_TEXT];
 
-    if (sk_sha256_finish(b->hash, found + strlen("sha256:"), err) < 0)
+    if (sk_hash_digest(b->hash, found, err) < 0)
         return -1;
     if (digest[0] && strcmp(digest, found) != 0)
         return sk_fail(err, SK_CORRUPT, "it has the digest %s, not %s", found, digest);
@@ -54,7 +54,7 @@ int sk_pack_blob_end(struct sk_pack_blob_out *b, const char *layout,
 void sk_pack_blob_done(struct sk_pack_blob_out *b)
 {
     sk_file_out_done(&b->file);
-    sk_sha256_free(b->hash);
+    sk_hash_free(b->hash);
     free(b->path);
     *b = (struct sk_pack_blob_out){ .file = SK_FILE_OUT_INIT };
 }
@@ -89,7 +89,7 @@ int sk_pack_blob_copy(const char *layout, const char *path, const char *digest, 
             return -1;
     if (n < 0)
         return sk_fail_errno(err, "'%s'", path);
-    memcpy(wanted, digest, sizeof wanted);
+    (void)snprintf(wanted, sizeof wanted, "%s", digest);
     if (sk_pack_blob_end(&b, layout, wanted, err) < 0)
         return sk_wrap(err, "'%s'", path);
     return 0;

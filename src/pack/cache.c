@@ -88,7 +88,7 @@ void sk_pack_cache_scratch_done(char **path)
 
 static bool is_digest(const char *text)
 {
-    return strlen(text) == SK_OCI_DIGEST_TEXT - 1 && sk_starts_with(text, "sha256:");
+    return sk_digest_is(text, SK_SHA256);
 }
 
 /* What is there, when it is whole. */
@@ -111,8 +111,8 @@ static int load(const char *folder, struct sk_pack_layer *out, struct sk_err *er
     if (!is_digest(digest) || !is_digest(diff_id) || stat(path, &st) < 0 ||
         (uint64_t)st.st_size != layer.bytes)
         return sk_fail(err, SK_CORRUPT, "'%s' is not whole", folder);
-    memcpy(layer.digest, digest, sizeof layer.digest);
-    memcpy(layer.diff_id, diff_id, sizeof layer.diff_id);
+    (void)snprintf(layer.digest, sizeof layer.digest, "%s", digest);
+    (void)snprintf(layer.diff_id, sizeof layer.diff_id, "%s", diff_id);
     *out = layer;
     return 0;
 }

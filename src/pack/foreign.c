@@ -46,6 +46,8 @@ static int read_blob(const char *layout, const char *digest, size_t max, char **
     char hex[SK_SHA256_HEX];
     size_t n = 0;
 
+    if (!sk_digest_is(digest, SK_SHA256))
+        return sk_fail(err, SK_UNSUPPORTED, "%s: bases are taken with sha256 only", digest);
     if (!path)
         return sk_nomem(err);
     if (sk_file_read(path, max, &text, &n, err) < 0 || sk_sha256_hex(text, n, hex, err) < 0)
@@ -71,13 +73,12 @@ static int take_config(const char *layout, const struct sk_oci_manifest *m,
     const char *diff_id = sk_json_text(sk_json_at(ids, 0), "");
     const char *os = sk_json_text(sk_json_get(doc, "os"), "");
     const char *architecture = sk_json_text(sk_json_get(doc, "architecture"), "");
-    if (sk_json_count(ids) != 1 || strlen(diff_id) != SK_OCI_DIGEST_TEXT - 1 ||
-        !sk_starts_with(diff_id, "sha256:"))
+    if (sk_json_count(ids) != 1 || !sk_digest_is(diff_id, SK_SHA256))
         return sk_fail(err, SK_INVALID, "its config does not have the diff_id of one layer");
     if (strcmp(os, "linux") != 0 || !architecture[0] || strlen(architecture) > 32 ||
         strspn(architecture, "abcdefghijklmnopqrstuvwxyz0123456789") != strlen(architecture))
         return sk_fail(err, SK_INVALID, "its config is for '%.40s/%.40s'", os, architecture);
-    memcpy(f->layer.diff_id, diff_id, sizeof f->layer.diff_id);
+    (void)snprintf(f->layer.diff_id, sizeof f->layer.diff_id, "%s", diff_id);
     (void)snprintf(f->platform, sizeof f->platform, "linux/%s", architecture);
     return 0;
 }
@@ -106,6 +107,8 @@ static int take_layer(const char *layout, const struct sk_oci_manifest *m,
                        "it is no base: a base has one layer, and is made by 'skerry image base'");
     if (strcmp(d->media_type, SK_OCI_LAYER_GZIP) != 0 && strcmp(d->media_type, SK_OCI_LAYER) != 0)
         return sk_fail(err, SK_INVALID, "its layer is %.100s", d->media_type);
+    if (!sk_digest_is(d->digest, SK_SHA256))
+        return sk_fail(err, SK_UNSUPPORTED, "%s: bases are taken with sha256 only", d->digest);
     (void)snprintf(f->layer.media_type, sizeof f->layer.media_type, "%.63s", d->media_type);
     memcpy(f->layer.digest, d->digest, sizeof f->layer.digest);
     f->layer.bytes = d->size;

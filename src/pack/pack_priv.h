@@ -212,7 +212,7 @@ bool sk_pack_is_rfc3339(const char *text);
 
 struct sk_pack_blob_out {
     struct sk_file_out file;
-    struct sk_sha256 *hash;
+    struct sk_hash *hash;
     char *path; /* of the file while it has no digest */
     uint64_t size;
 };

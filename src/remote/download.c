@@ -27,7 +27,7 @@ struct download {
     bool is_first;       /* of an answer: its status is not looked at yet */
     bool has_old;        /* a part of an earlier process is in it */
     struct sk_fetch_answer *answer;
-    struct sk_sha256 *hash;
+    struct sk_hash *hash;
     int fd;
     char *part;
     sk_remote_progress *progress;
@@ -37,7 +37,7 @@ struct download {
 static void download_done(struct download *d)
 {
     sk_close(&d->fd);
-    sk_sha256_free(d->hash);
+    sk_hash_free(d->hash);
     free(d->part);
 }
 
@@ -45,11 +45,11 @@ static void download_done(struct download *d)
 
 static int start_over(struct download *d, struct sk_err *err)
 {
-    sk_sha256_free(d->hash);
+    sk_hash_free(d->hash);
     d->hash = NULL;
     d->have = 0;
     d->has_old = false;
-    if (sk_sha256_new(&d->hash, err) < 0)
+    if (sk_hash_new(SK_SHA256, &d->hash, err) < 0)
         return -1;
     if (ftruncate(d->fd, 0) < 0)
         return sk_fail_errno(err, "'%s'", d->part);
@@ -74,7 +74,7 @@ static int take_old(struct download *d, struct sk_err *err)
             return sk_fail_errno(err, "'%s'", d->part);
         if (n == 0)
             break;
-        if (n > 0 && sk_sha256_add(d->hash, bytes, (size_t)n, err) < 0)
+        if (n > 0 && sk_hash_add(d->hash, bytes, (size_t)n, err) < 0)
             return -1;
         d->have += n > 0 ? (uint64_t)n : 0;
     }
@@ -95,7 +95,7 @@ static int open_part(struct download *d, const char *path, struct sk_err *err)
         return sk_fail_errno(err, "'%s'", d->part);
     if (flock(d->fd, LOCK_EX | LOCK_NB) < 0)
         return sk_fail(err, SK_BUSY, "'%s': another download writes to it", d->part);
-    if (sk_sha256_new(&d->hash, err) < 0)
+    if (sk_hash_new(SK_SHA256, &d->hash, err) < 0)
         return -1;
     return take_old(d, err);
 }
@@ -114,7 +114,7 @@ static int take(void *ctx, const void *bytes, size_t len, struct sk_err *err)
                        (unsigned long long)d->size);
     if (lseek(d->fd, (off_t)d->have, SEEK_SET) < 0 || sk_write_all(d->fd, bytes, len) < 0)
         return sk_fail_errno(err, "'%s'", d->part);
-    if (sk_sha256_add(d->hash, bytes, len, err) < 0)
+    if (sk_hash_add(d->hash, bytes, len, err) < 0)
         return -1;
     d->have += len;
     return 0;
@@ -199,7 +199,7 @@ static int compare(struct download *d, struct sk_err *err)
 {
     char hex[SK_SHA256_HEX];
 
-    if (sk_sha256_finish(d->hash, hex, err) < 0)
+    if (sk_hash_hex(d->hash, hex, err) < 0)
         return -1;
     return strcmp(hex, d->digest + 7) == 0;
 }

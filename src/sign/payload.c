@@ -15,6 +15,14 @@
 
 static const char TYPE[] = "cosign container image signature";
 
+int sk_sign_check(const char *digest, struct sk_err *err)
+{
+    if (sk_digest_is(digest, SK_SHA256))
+        return 0;
+    return sk_fail(err, SK_UNSUPPORTED, "%.140s: signatures are for images named by sha256",
+                   digest);
+}
+
 void sk_sign_tag(const char *digest, char *out)
 {
     (void)snprintf(out, 80, "sha256-%.64s.sig", digest + strlen("sha256:"));

@@ -116,6 +116,8 @@ int sk_sign_layout(struct sk_signer *s, const char *layout, const char *docker_r
     char tag[80], blob[SK_OCI_DIGEST_TEXT];
     size_t count = 0;
 
+    if (sk_sign_check(digest, err) < 0)
+        return -1;
     sk_sign_tag(digest, tag);
     sk_payload_write(docker_reference, digest, &payload);
     if (!sk_buf_ok(&payload))
@@ -163,6 +165,8 @@ int sk_sign_image(struct sk_signer *s, struct sk_oci_registry *r, const struct s
     char type[128], there[SK_OCI_DIGEST_TEXT], made[SK_OCI_DIGEST_TEXT];
 
     to.digest[0] = '\0';
+    if (sk_sign_check(digest, err) < 0)
+        return -1;
     sk_sign_tag(digest, to.tag);
     sk_buf_fmt(&name, "%s/%s", image->host, image->repository);
     if (!sk_buf_ok(&name))

@@ -39,6 +39,8 @@ int sk_sealed_read(const char *pem, const char *password, struct sk_buf *out,
 
 /* ---- payload.c: what is signed ---- */
 
+/* SK_UNSUPPORTED: not of sha256; cosign's tag has no room for others. */
+int sk_sign_check(const char *digest, struct sk_err *err) SK_CHECK;
 /* "sha256-<hex>.sig" into out (at least 80 bytes). */
 void sk_sign_tag(const char *digest, char *out);
 void sk_payload_write(const char *docker_reference, const char *digest, struct sk_buf *out);

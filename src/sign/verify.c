@@ -178,7 +178,7 @@ int sk_verify_image(struct sk_verifier *v, struct sk_oci_registry *r,
                         .digest = digest,
                         .last = SK_ERR_INIT };
 
-    if (begin(&s, err) < 0)
+    if (sk_sign_check(digest, err) < 0 || begin(&s, err) < 0)
         return -1;
 
     int rc = try_tag(&s, err);

@@ -3,8 +3,8 @@
  *
  *     skerry-hub/format                     "1\n"; first
  *     skerry-hub/registry.db                a copy made in one read transaction
- *     skerry-hub/blobs/sha256/ab/abcd...    every blob that the copy has a row for
- *     skerry-hub/files/tls/...              the small files beside them: keys, certificates
+ *     skerry-hub/blobs/sha256/ab/abcd...    (sha512 likewise) every blob that the copy has a row
+ * for skerry-hub/files/tls/...              the small files beside them: keys, certificates
  *
  * gc is held off meanwhile, and nobody else removes blobs, so what the copy names stays there. Each
  * blob is hashed while it is written: a spoiled one must not be found when the backup is needed.
@@ -47,15 +47,15 @@ static int advance(struct backup *b, uint64_t bytes, struct sk_err *err)
     return 0;
 }
 
-static int copy_bytes(struct backup *b, int fd, uint64_t size, char hex[SK_SHA256_HEX],
-                      struct sk_err *err)
+static int copy_bytes(struct backup *b, int fd, uint64_t size, enum sk_hash_kind kind,
+                      char digest[SK_DIGEST_TEXT], struct sk_err *err)
 {
-    SK_OWN(sk_sha256_free) struct sk_sha256 *sha = NULL;
+    SK_OWN(sk_hash_free) struct sk_hash *hash = NULL;
     SK_OWN(free) char *piece = malloc(SK_STORE_PIECE);
 
     if (!piece)
         return sk_nomem(err);
-    if (sk_sha256_new(&sha, err) < 0)
+    if (sk_hash_new(kind, &hash, err) < 0)
         return -1;
     for (uint64_t left = size; left > 0;) {
         ssize_t n = read(fd, piece, left < SK_STORE_PIECE ? (size_t)left : SK_STORE_PIECE);
@@ -64,27 +64,28 @@ static int copy_bytes(struct backup *b, int fd, uint64_t size, char hex[SK_SHA25
         if (n <= 0)
             return n < 0 ? sk_store_fail(err, "reading")
                          : sk_fail(err, SK_CORRUPT, "the file ends early");
-        if (sk_sha256_add(sha, piece, (size_t)n, err) < 0 ||
+        if (sk_hash_add(hash, piece, (size_t)n, err) < 0 ||
             sk_tar_bytes(b->tar, piece, (size_t)n, err) < 0 || advance(b, (uint64_t)n, err) < 0)
             return -1;
         left -= (uint64_t)n;
     }
-    return sk_sha256_finish(sha, hex, err);
+    return sk_hash_digest(hash, digest, err);
 }
 
 static int add_blob(struct backup *b, const char *digest, struct sk_err *err)
 {
     SK_AUTO(sk_close) int fd = -1;
-    char path[SK_BLOB_PATH], name[SK_BLOB_PATH + 32], hex[SK_SHA256_HEX];
+    char path[SK_BLOB_PATH], name[SK_BLOB_PATH + 32], found[SK_DIGEST_TEXT];
     uint64_t size = 0;
 
     if (sk_blob_open(b->store, digest, &fd, &size, err) < 0)
         return -1;
-    sk_blob_path(digest, path);
-    (void)snprintf(name, sizeof name, "skerry-hub/blobs/sha256/%s", path);
-    if (sk_tar_file(b->tar, name, 0600, size, err) < 0 || copy_bytes(b, fd, size, hex, err) < 0)
+    enum sk_hash_kind kind = sk_blob_path(digest, path);
+    (void)snprintf(name, sizeof name, "skerry-hub/blobs/%s", path);
+    if (sk_tar_file(b->tar, name, 0600, size, err) < 0 ||
+        copy_bytes(b, fd, size, kind, found, err) < 0)
         return sk_wrap(err, "blob %s", digest);
-    if (strcmp(hex, digest + sizeof "sha256:" - 1) != 0)
+    if (strcmp(found, digest) != 0)
         return sk_fail(err, SK_CORRUPT,
                        "blob %s has other contents: `skerry hub verify` lists what is broken",
                        digest);

@@ -13,39 +13,47 @@
 #include "base/file.h"
 #include "base/str.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 
-static const char prefix[] = "sha256:";
-
-bool sk_digest_valid(const char *text)
-{
-    if (!text || !sk_starts_with(text, prefix))
-        return false;
-    text += sizeof prefix - 1;
-    return strspn(text, "0123456789abcdef") == SK_SHA256_HEX - 1 && text[SK_SHA256_HEX - 1] == '\0';
-}
-
-static int check_digest(const char *digest, struct sk_err *err)
+int sk_blob_check_digest(const char *digest, struct sk_err *err)
 {
     if (sk_digest_valid(digest))
         return 0;
-    return sk_fail(err, SK_INVALID, "'%s' is no digest: expected sha256: and 64 hex digits",
+    return sk_fail(err, SK_INVALID, "'%.140s' is no digest, such as sha256: and 64 hex digits",
                    digest ? digest : "");
 }
 
-void sk_blob_path(const char *digest, char out[SK_BLOB_PATH])
+enum sk_hash_kind sk_blob_path(const char *digest, char out[SK_BLOB_PATH])
 {
-    const char *hex = digest + sizeof prefix - 1;
+    enum sk_hash_kind kind = SK_SHA256;
+    bool is_digest = sk_digest_parse(sk_view_of(digest), &kind);
+    const char *name = sk_hash_name(kind), *hex = digest + strlen(name) + 1;
 
-    (void)snprintf(out, SK_BLOB_PATH, "%.2s/%s", hex, hex);
+    assert(is_digest);
+    (void)is_digest;
+    (void)snprintf(out, SK_BLOB_PATH, "%s/%.2s/%s", name, hex, hex);
+    return kind;
+}
+
+int sk_blob_make_folders(int dir_fd, struct sk_err *err)
+{
+    SK_AUTO(sk_close) int blobs_fd = -1;
+
+    if (sk_store_open_dir(dir_fd, "blobs", true, &blobs_fd, err) < 0)
+        return -1;
+    for (int i = 0; i < SK_HASH_COUNT; i++)
+        if (mkdirat(blobs_fd, sk_hash_name((enum sk_hash_kind)i), 0700) < 0 && errno != EEXIST)
+            return sk_store_fail(err, "folder 'blobs'");
+    return sk_store_sync_dir(blobs_fd, ".", err);
 }
 
 int sk_blob_size(struct sk_tx *tx, const char *digest, uint64_t *size, struct sk_err *err)
 {
     SK_OWN(sk_stmt_end) struct sk_stmt *s = NULL;
 
-    if (check_digest(digest, err) < 0 ||
+    if (sk_blob_check_digest(digest, err) < 0 ||
         sk_tx_query(tx, &s, err, "SELECT size FROM blob WHERE digest = ?1", "s", digest) < 0)
         return -1;
     int more = sk_stmt_next(s, err);
@@ -58,7 +66,7 @@ int sk_blob_size(struct sk_tx *tx, const char *digest, uint64_t *size, struct sk
 
 int sk_blob_touch(struct sk_tx *tx, const char *digest, struct sk_err *err)
 {
-    if (check_digest(digest, err) < 0 ||
+    if (sk_blob_check_digest(digest, err) < 0 ||
         sk_tx_run(tx, err, "UPDATE blob SET touched_ms = ?2 WHERE digest = ?1", "si", digest,
                   (int64_t)sk_wall_ms()) < 0)
         return -1;
@@ -83,7 +91,7 @@ static int open_file(struct sk_store *s, const char *digest, uint64_t size, int 
     char path[SK_BLOB_PATH];
     struct stat st;
 
-    sk_blob_path(digest, path);
+    (void)sk_blob_path(digest, path);
     SK_AUTO(sk_close) int fd = openat(s->blobs_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0 && errno == ENOENT)
         return sk_fail(err, SK_CORRUPT, "blob %s has no file: `skerry hub verify` tells more",
@@ -145,7 +153,8 @@ int sk_blob_read(struct sk_store *s, const char *digest, size_t max, char **out,
 {
     SK_AUTO(sk_close) int fd = -1;
     SK_OWN(free) char *bytes = NULL;
-    char hex[SK_SHA256_HEX];
+    enum sk_hash_kind kind = SK_SHA256;
+    char found[SK_DIGEST_TEXT];
     uint64_t size = 0;
 
     if (sk_blob_open(s, digest, &fd, &size, err) < 0)
@@ -156,10 +165,10 @@ int sk_blob_read(struct sk_store *s, const char *digest, size_t max, char **out,
     bytes = malloc((size_t)size + 1);
     if (!bytes)
         return sk_nomem(err);
-    if (read_all(fd, bytes, (size_t)size, err) < 0 ||
-        sk_sha256_hex(bytes, (size_t)size, hex, err) < 0)
+    if (!sk_digest_parse(sk_view_of(digest), &kind) || read_all(fd, bytes, (size_t)size, err) < 0 ||
+        sk_digest_of(kind, bytes, (size_t)size, found, err) < 0)
         return sk_wrap(err, "blob %s", digest);
-    if (strcmp(hex, digest + sizeof prefix - 1) != 0)
+    if (strcmp(found, digest) != 0)
         return sk_fail(err, SK_CORRUPT, "blob %s has other contents", digest);
     bytes[size] = '\0';
     *len = (size_t)size;
@@ -169,13 +178,15 @@ int sk_blob_read(struct sk_store *s, const char *digest, size_t max, char **out,
 
 /* ---- writing ---- */
 
-static int make_folder(struct sk_store *s, const char *path, struct sk_err *err)
+/* "sha256/ab" */
+static int make_folder(struct sk_store *s, const char *folder, struct sk_err *err)
 {
-    char folder[3] = { path[0], path[1], '\0' };
+    char above[SK_BLOB_PATH];
 
     if (mkdirat(s->blobs_fd, folder, 0700) < 0 && errno != EEXIST)
         return sk_store_fail(err, "blob folder '%s'", folder);
-    return sk_store_sync_dir(s->blobs_fd, ".", err);
+    (void)snprintf(above, sizeof above, "%.*s", (int)strcspn(folder, "/"), folder);
+    return sk_store_sync_dir(s->blobs_fd, above, err);
 }
 
 /* A link cannot replace: one under another name is made, and renamed over what is there. */
@@ -196,14 +207,13 @@ static int replace(struct sk_store *s, int from_fd, const char *from, const char
 int sk_blob_link(struct sk_store *s, int from_fd, const char *from, const char *digest,
                  struct sk_err *err)
 {
-    char path[SK_BLOB_PATH];
-    char folder[3];
+    char path[SK_BLOB_PATH], folder[SK_BLOB_PATH];
 
-    sk_blob_path(digest, path);
-    (void)snprintf(folder, sizeof folder, "%.2s", path);
+    (void)sk_blob_path(digest, path);
+    (void)snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path), path);
     int rc = linkat(from_fd, from, s->blobs_fd, path, 0);
     if (rc < 0 && errno == ENOENT) {
-        if (make_folder(s, path, err) < 0)
+        if (make_folder(s, folder, err) < 0)
             return -1;
         rc = linkat(from_fd, from, s->blobs_fd, path, 0);
     }
@@ -252,13 +262,12 @@ static int put_file(struct sk_store *s, const char *digest, const void *bytes, s
     return rc;
 }
 
-int sk_blob_put(struct sk_store *s, struct sk_tx *tx, const void *bytes, size_t len,
-                char digest[SK_DIGEST_TEXT], struct sk_err *err)
+int sk_blob_put(struct sk_store *s, struct sk_tx *tx, enum sk_hash_kind kind, const void *bytes,
+                size_t len, char digest[SK_DIGEST_TEXT], struct sk_err *err)
 {
     char name[SK_DIGEST_TEXT];
 
-    (void)snprintf(name, sizeof name, "%s", prefix);
-    if (sk_sha256_hex(bytes, len, name + sizeof prefix - 1, err) < 0)
+    if (sk_digest_of(kind, bytes, len, name, err) < 0)
         return -1;
     int there = is_there(s, tx, name, bytes, len, err);
     if (there < 0 || (there == 0 && put_file(s, name, bytes, len, err) < 0))

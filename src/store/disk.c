@@ -48,16 +48,16 @@ int sk_store_open_dir(int dir_fd, const char *name, bool make, int *out, struct 
     return 0;
 }
 
-int sk_store_hash_fd(int fd, char hex[SK_SHA256_HEX], uint64_t *size,
+int sk_store_hash_fd(int fd, enum sk_hash_kind kind, char digest[SK_DIGEST_TEXT], uint64_t *size,
                      bool (*go_on)(void *ctx, uint64_t bytes), void *ctx, struct sk_err *err)
 {
-    SK_OWN(sk_sha256_free) struct sk_sha256 *sha = NULL;
+    SK_OWN(sk_hash_free) struct sk_hash *hash = NULL;
     SK_OWN(free) char *piece = malloc(SK_STORE_PIECE);
     uint64_t at = 0;
 
     if (!piece)
         return sk_nomem(err);
-    if (sk_sha256_new(&sha, err) < 0)
+    if (sk_hash_new(kind, &hash, err) < 0)
         return -1;
     for (;;) {
         ssize_t n = pread(fd, piece, SK_STORE_PIECE, (off_t)at);
@@ -67,13 +67,13 @@ int sk_store_hash_fd(int fd, char hex[SK_SHA256_HEX], uint64_t *size,
             return sk_store_fail(err, "reading");
         if (n == 0)
             break;
-        if (sk_sha256_add(sha, piece, (size_t)n, err) < 0)
+        if (sk_hash_add(hash, piece, (size_t)n, err) < 0)
             return -1;
         at += (uint64_t)n;
         if (go_on && !go_on(ctx, (uint64_t)n))
             return sk_fail(err, SK_CANCELLED, "stopped");
     }
-    if (sk_sha256_finish(sha, hex, err) < 0)
+    if (sk_hash_digest(hash, digest, err) < 0)
         return -1;
     *size = at;
     return 0;

@@ -29,6 +29,7 @@ struct gc {
     struct sk_store *store;
     uint64_t before_ms, uploads_before_ms, strays_before_ms; /* wall clock */
     bool dry_run;
+    const char *kind;     /* the folder of blobs that is looked through for strays */
     struct sk_buf unused; /* SQL: a blob that nothing names */
     struct sk_store_report *out;
 };
@@ -215,8 +216,9 @@ static int move_files(struct gc *g, const struct slice *all, struct sk_err *err)
         int has = has_row(tx, all->digests[i], err);
         if (has < 0)
             return -1;
-        sk_blob_path(all->digests[i], path);
-        if (has == 0 && renameat(s->blobs_fd, path, s->trash_fd, path + 3) < 0 && errno != ENOENT)
+        (void)sk_blob_path(all->digests[i], path);
+        if (has == 0 && renameat(s->blobs_fd, path, s->trash_fd, strrchr(path, '/') + 1) < 0 &&
+            errno != ENOENT)
             return sk_store_fail(err, "blob %s", all->digests[i]);
     }
     return 0;
@@ -278,7 +280,7 @@ static int take_stray(struct gc *g, int dir_fd, const char *name, struct sk_err 
     char digest[SK_DIGEST_TEXT + 16];
     struct stat st;
 
-    (void)snprintf(digest, sizeof digest, "sha256:%.80s", name);
+    (void)snprintf(digest, sizeof digest, "%s:%s", g->kind, name);
     {
         SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
         int has = look_for(g, SK_DB_READ, digest, &tx, err);
@@ -314,7 +316,12 @@ static int take_strays(struct gc *g, struct sk_err *err)
 {
     if (!g->dry_run && write_care(g, err) < 0)
         return -1;
-    return each_name(g->store->blobs_fd, ".", take_folder, g, err);
+    for (int i = 0; i < SK_HASH_COUNT; i++) {
+        g->kind = sk_hash_name((enum sk_hash_kind)i);
+        if (each_name(g->store->blobs_fd, g->kind, take_folder, g, err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 int sk_store_gc(struct sk_store *s, uint64_t grace_ms, uint64_t upload_ms, bool dry_run,

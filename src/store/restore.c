@@ -37,15 +37,16 @@ static int advance(struct restore *r, struct sk_err *err)
     return 0;
 }
 
-/* The current entry into fd; its digest in hex. */
-static int copy_out(struct restore *r, int fd, char hex[SK_SHA256_HEX], struct sk_err *err)
+/* The current entry into fd, and its digest. */
+static int copy_out(struct restore *r, int fd, enum sk_hash_kind kind, char digest[SK_DIGEST_TEXT],
+                    struct sk_err *err)
 {
-    SK_OWN(sk_sha256_free) struct sk_sha256 *sha = NULL;
+    SK_OWN(sk_hash_free) struct sk_hash *hash = NULL;
     SK_OWN(free) char *piece = malloc(SK_STORE_PIECE);
 
     if (!piece)
         return sk_nomem(err);
-    if (sk_sha256_new(&sha, err) < 0)
+    if (sk_hash_new(kind, &hash, err) < 0)
         return -1;
     for (;;) {
         int64_t n = sk_tar_read(r->tar, piece, SK_STORE_PIECE, err);
@@ -55,16 +56,16 @@ static int copy_out(struct restore *r, int fd, char hex[SK_SHA256_HEX], struct s
             break;
         if (sk_write_all(fd, piece, (size_t)n) < 0)
             return sk_store_fail(err, "'%s'", r->dir);
-        if (sk_sha256_add(sha, piece, (size_t)n, err) < 0 || advance(r, err) < 0)
+        if (sk_hash_add(hash, piece, (size_t)n, err) < 0 || advance(r, err) < 0)
             return -1;
     }
     if (fsync(fd) < 0)
         return sk_store_fail(err, "'%s'", r->dir);
-    return sk_sha256_finish(sha, hex, err);
+    return sk_hash_digest(hash, digest, err);
 }
 
-static int make_file(struct restore *r, const char *path, unsigned mode, char hex[SK_SHA256_HEX],
-                     struct sk_err *err)
+static int make_file(struct restore *r, const char *path, unsigned mode, enum sk_hash_kind kind,
+                     char digest[SK_DIGEST_TEXT], struct sk_err *err)
 {
     SK_AUTO(sk_close)
     int fd = openat(r->dir_fd, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
@@ -72,29 +73,38 @@ static int make_file(struct restore *r, const char *path, unsigned mode, char he
 
     if (fd < 0)
         return sk_store_fail(err, "'%s/%s'", r->dir, path);
-    return copy_out(r, fd, hex, err);
+    return copy_out(r, fd, kind, digest, err);
+}
+
+/* SHA256/AB/HEX: the digest, when it lies where sk_blob_path says. */
+static int read_name(const char *name, char digest[SK_DIGEST_TEXT], enum sk_hash_kind *kind,
+                     struct sk_err *err)
+{
+    char path[SK_BLOB_PATH] = "";
+    const char *slash = strrchr(name, '/');
+
+    (void)snprintf(digest, SK_DIGEST_TEXT, "%.*s:%s", (int)strcspn(name, "/"), name,
+                   slash ? slash + 1 : "");
+    if (sk_digest_valid(digest))
+        *kind = sk_blob_path(digest, path);
+    return strcmp(path, name) == 0 ? 0 : sk_fail(err, SK_INVALID, "'%s' is no blob's name", name);
 }
 
 static int take_blob(struct restore *r, const char *name, struct sk_err *err)
 {
-    char digest[SK_DIGEST_TEXT], path[SK_BLOB_PATH], place[SK_BLOB_PATH + 16], folder[32];
-    char hex[SK_SHA256_HEX];
+    char digest[SK_DIGEST_TEXT], found[SK_DIGEST_TEXT];
+    char place[SK_BLOB_PATH + 16], folder[SK_BLOB_PATH + 16];
+    enum sk_hash_kind kind = SK_SHA256;
 
-    if (strlen(name) != 3 + SK_SHA256_HEX - 1)
-        return sk_fail(err, SK_INVALID, "'%s' is no blob's name", name);
-    (void)snprintf(digest, sizeof digest, "sha256:%s", name + 3);
-    if (!sk_digest_valid(digest))
-        return sk_fail(err, SK_INVALID, "'%s' is no blob's name", name);
-    sk_blob_path(digest, path);
-    if (strcmp(path, name) != 0)
-        return sk_fail(err, SK_INVALID, "'%s' is no blob's name", name);
-    (void)snprintf(folder, sizeof folder, "blobs/sha256/%.2s", path);
-    (void)snprintf(place, sizeof place, "blobs/sha256/%s", path);
+    if (read_name(name, digest, &kind, err) < 0)
+        return -1;
+    (void)snprintf(place, sizeof place, "blobs/%s", name);
+    (void)snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(place, '/') - place), place);
     if (mkdirat(r->dir_fd, folder, 0700) < 0 && errno != EEXIST)
         return sk_store_fail(err, "'%s/%s'", r->dir, folder);
-    if (make_file(r, place, 0600, hex, err) < 0)
+    if (make_file(r, place, 0600, kind, found, err) < 0)
         return -1;
-    if (strcmp(hex, digest + sizeof "sha256:" - 1) != 0)
+    if (strcmp(found, digest) != 0)
         return sk_fail(err, SK_CORRUPT, "blob %s has other contents in this backup", digest);
     r->out->blobs++;
     return 0;
@@ -105,7 +115,7 @@ static int take_file(struct restore *r, const struct sk_tar_entry *e, const char
                      struct sk_err *err)
 {
     SK_OWN(free) char *path = sk_path_join(r->dir, name);
-    char hex[SK_SHA256_HEX];
+    char unused[SK_DIGEST_TEXT];
 
     if (!path)
         return sk_nomem(err);
@@ -117,13 +127,13 @@ static int take_file(struct restore *r, const struct sk_tar_entry *e, const char
         return sk_fail(err, SK_INVALID, "'%s' has no place among the small files", name);
     if (sk_mkdirs(folder, 0700, err) < 0)
         return -1;
-    return make_file(r, name, e->mode, hex, err);
+    return make_file(r, name, e->mode, SK_SHA256, unused, err);
 }
 
 static int take_entry(struct restore *r, const struct sk_tar_entry *e, struct sk_err *err)
 {
-    static const char top[] = "skerry-hub/", blobs[] = "blobs/sha256/", files[] = "files/";
-    char hex[SK_SHA256_HEX], format[8] = "";
+    static const char top[] = "skerry-hub/", blobs[] = "blobs/", files[] = "files/";
+    char unused[SK_DIGEST_TEXT], format[8] = "";
 
     if (!sk_starts_with(e->name, top) || e->kind != SK_TAR_FILE)
         return sk_fail(err, SK_INVALID, "'%s' is no part of a backup", e->name);
@@ -139,7 +149,7 @@ static int take_entry(struct restore *r, const struct sk_tar_entry *e, struct sk
     }
     if (strcmp(name, SK_STORE_DATABASE) == 0) {
         r->has_database = true;
-        return make_file(r, SK_STORE_DATABASE, 0600, hex, err);
+        return make_file(r, SK_STORE_DATABASE, 0600, SK_SHA256, unused, err);
     }
     if (sk_starts_with(name, blobs))
         return take_blob(r, name + sizeof blobs - 1, err);
@@ -187,8 +197,8 @@ static int check_blobs(struct restore *r, struct sk_db *db, struct sk_err *err)
         struct stat st;
         if (!sk_digest_valid(digest))
             return sk_fail(err, SK_CORRUPT, "'%s' is no blob's name", digest);
-        sk_blob_path(digest, path);
-        (void)snprintf(place, sizeof place, "blobs/sha256/%s", path);
+        (void)sk_blob_path(digest, path);
+        (void)snprintf(place, sizeof place, "blobs/%s", path);
         if (fstatat(r->dir_fd, place, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
             st.st_size != (off_t)sk_stmt_int(s, 1))
             return sk_fail(err, SK_CORRUPT, "the backup lacks blob %s", digest);
@@ -227,9 +237,10 @@ static int fill(struct restore *r, struct sk_err *err)
     struct stat st;
 
     r->dir_fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (r->dir_fd < 0 || mkdirat(r->dir_fd, "blobs", 0700) < 0 ||
-        mkdirat(r->dir_fd, "blobs/sha256", 0700) < 0)
+    if (r->dir_fd < 0)
         return sk_store_fail(err, "'%s'", r->dir);
+    if (sk_blob_make_folders(r->dir_fd, err) < 0)
+        return sk_wrap(err, "'%s'", r->dir);
     if (fstat(r->file_fd, &st) == 0)
         r->total = (uint64_t)st.st_size;
     int rc = take_all(r, err);

@@ -60,8 +60,6 @@ static int make_db(int dir_fd, const char *dir, struct sk_err *err)
 int sk_store_create(const char *dir, struct sk_err *err)
 {
     SK_AUTO(sk_close) int dir_fd = -1;
-    SK_AUTO(sk_close) int blobs_fd = -1;
-    SK_AUTO(sk_close) int fd = -1;
 
     if (sk_mkdirs(dir, 0700, err) < 0)
         return -1;
@@ -70,9 +68,7 @@ int sk_store_create(const char *dir, struct sk_err *err)
         return sk_store_fail(err, "folder '%s'", dir);
     if (faccessat(dir_fd, SK_STORE_DATABASE, F_OK, 0) == 0)
         return sk_fail(err, SK_EXISTS, "'%s' holds a hub's data already", dir);
-    if (sk_store_open_dir(dir_fd, "blobs", true, &blobs_fd, err) < 0 ||
-        sk_store_open_dir(blobs_fd, "sha256", true, &fd, err) < 0 ||
-        sk_store_sync_dir(blobs_fd, ".", err) < 0 || make_db(dir_fd, dir, err) < 0 ||
+    if (sk_blob_make_folders(dir_fd, err) < 0 || make_db(dir_fd, dir, err) < 0 ||
         sk_store_sync_dir(dir_fd, ".", err) < 0)
         return sk_wrap(err, "'%s'", dir);
     return sk_store_sync_dir(dir_fd, "..", err);
@@ -89,7 +85,7 @@ static int open_parts(struct sk_store *s, struct sk_err *err)
                        s->dir);
     if (sk_store_open_db(s->dir, false, &s->db, err) < 0)
         return -1;
-    if (sk_store_open_dir(s->dir_fd, "blobs/sha256", false, &s->blobs_fd, err) < 0 ||
+    if (sk_store_open_dir(s->dir_fd, "blobs", false, &s->blobs_fd, err) < 0 ||
         sk_store_open_dir(s->dir_fd, "uploads", true, &s->uploads_fd, err) < 0 ||
         sk_store_open_dir(s->dir_fd, "trash", true, &s->trash_fd, err) < 0)
         return sk_wrap(err, "'%s'", s->dir);
@@ -118,7 +114,7 @@ void sk_store_close(struct sk_store *s)
     if (!s)
         return;
     for (size_t i = 0; i < SK_STORE_HASHES; i++)
-        sk_sha256_free(s->hashes[i].sha);
+        sk_hash_free(s->hashes[i].sha);
     sk_db_close(s->db);
     sk_close(&s->trash_fd);
     sk_close(&s->uploads_fd);

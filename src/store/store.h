@@ -2,7 +2,8 @@
  * store.h - the hub's folder: one database and content-addressed blobs.
  *
  *     registry.db                    every table of registry, images, runs, accounts (schema/)
- *     blobs/sha256/ab/abcd...        64 hex digits; never changed once there
+ *     blobs/sha256/ab/abcd...        the digest's hex digits; never changed once there
+ *     blobs/sha512/ab/abcd...
  *     uploads/<id>-<scope>           what has come of an upload
  *     trash/                         what gc is about to unlink
  *     tls/, owner.token              made by hub
@@ -13,9 +14,10 @@
  * moment exists in which an acknowledged blob can be lost. Several processes may work on one
  * folder.
  *
- * Digests are texts "sha256:<64 lower-case hex>". Errors: those of db.h; SK_NOT_FOUND; SK_CORRUPT
- * (a blob whose bytes do not fit its name); SK_INVALID (a digest that is none, content that does
- * not have the digest it was announced with). Threads: all but struct sk_upload may be shared.
+ * Digests are texts of crypto.h, of any of its algorithms; bytes that came under two of them are
+ * two blobs. Errors: those of db.h; SK_NOT_FOUND; SK_CORRUPT (a blob whose bytes do not fit its
+ * name); SK_INVALID (a digest that is none, content that does not have the digest it was announced
+ * with). Threads: all but struct sk_upload may be shared.
  */
 #ifndef SK_STORE_STORE_H
 #define SK_STORE_STORE_H
@@ -23,6 +25,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "crypto/crypto.h"
 #include "db/db.h"
 
 #include <stdbool.h>
@@ -30,7 +33,6 @@
 #include <stdint.h>
 
 enum {
-    SK_DIGEST_TEXT = 72,   /* "sha256:" + 64 + NUL */
     SK_UPLOAD_ID_TEXT = 33 /* 32 hex + NUL */
 };
 
@@ -46,7 +48,6 @@ struct sk_db *sk_store_db(struct sk_store *s);
 const char *sk_store_dir(const struct sk_store *s);
 
 /* ---- blobs ---- */
-bool sk_digest_valid(const char *text);
 /* Size of a blob; SK_NOT_FOUND. */
 int sk_blob_size(struct sk_tx *tx, const char *digest, uint64_t *size, struct sk_err *err) SK_CHECK;
 /* In a write transaction: keeps the blob from gc for a grace period, as an upload of it would.
@@ -58,12 +59,13 @@ int sk_blob_open(struct sk_store *s, const char *digest, int *fd, uint64_t *size
 /* A small blob in memory; checked against its digest. *out: free(). */
 int sk_blob_read(struct sk_store *s, const char *digest, size_t max, char **out, size_t *len,
                  struct sk_err *err) SK_CHECK;
-/* Stores bytes at once (manifests). Within the caller's write transaction: the file is synced and
- * in place before this returns, the row comes with the caller's commit. */
-int sk_blob_put(struct sk_store *s, struct sk_tx *tx, const void *bytes, size_t len,
-                char digest[SK_DIGEST_TEXT], struct sk_err *err) SK_CHECK;
+/* Stores bytes at once (manifests) under their digest of this kind. Within the caller's write
+ * transaction: the file is synced and in place before this returns, the row comes with the caller's
+ * commit. */
+int sk_blob_put(struct sk_store *s, struct sk_tx *tx, enum sk_hash_kind kind, const void *bytes,
+                size_t len, char digest[SK_DIGEST_TEXT], struct sk_err *err) SK_CHECK;
 
-/* ---- uploads: append-only, resumable, hashed as they come ---- */
+/* ---- uploads: append-only, resumable, hashed by SHA-256 as they come ---- */
 struct sk_upload;
 
 /* `scope` is what may continue it ("repo/name", "artifacts"): opening asks for the same one. */
@@ -85,11 +87,12 @@ int sk_upload_write(struct sk_upload *u, const void *bytes, size_t len,
 /* Closes and keeps what came, to go on later. */
 void sk_upload_suspend(struct sk_upload *u);
 SK_DEFINE_OWN(struct sk_upload, sk_upload_suspend);
-/* Syncs and makes it a blob. want: the digest it must have, NULL for any; another one is SK_INVALID
- * and the upload is gone. `also` (may be NULL) runs in the same write transaction. *u is NULL when
- * the upload is gone: on success, and when want is wrong. Else it is kept and still the caller's:
- * it can be finished again, but takes no more bytes. After an error of the disk's own (a sync that
- * failed) it is of no use and goes with sk_upload_suspend. */
+/* Syncs and makes it a blob. want: the digest it must have, NULL for sha256's; another one is
+ * SK_INVALID and the upload is gone. For one of another kind the file is read and hashed again.
+ * `also` (may be NULL) runs in the same write transaction. *u is NULL when the upload is gone: on
+ * success, and when want is wrong. Else it is kept and still the caller's: it can be finished
+ * again, but takes no more bytes. After an error of the disk's own (a sync that failed) it is of no
+ * use and goes with sk_upload_suspend. */
 int sk_upload_finish(struct sk_upload **u, const char *want,
                      int (*also)(struct sk_tx *tx, const char *digest, uint64_t size, void *ctx,
                                  struct sk_err *err),

@@ -13,13 +13,13 @@
 #define SK_STORE_DATABASE "registry.db"
 
 enum {
-    SK_STORE_PIECE = 1 << 18,  /* what is read or hashed at once */
-    SK_STORE_HASHES = 32,      /* suspended uploads whose hash goes on without reading them again */
-    SK_BLOB_PATH = 72,         /* "ab/" + 64 hex + NUL, and some */
-    SK_UPLOAD_NAME = 33 + 17,  /* id "-" 16 hex of the scope, NUL */
-    SK_STORE_SLICE = 64,       /* blobs that gc takes in one transaction */
-    SK_STORE_SLICE_GAP_MS = 4, /* and how long others may write before the next */
-    SK_STORE_STRAY_MS = 60000, /* age of a stray file that gc takes */
+    SK_STORE_PIECE = 1 << 18, /* what is read or hashed at once */
+    SK_STORE_HASHES = 32,     /* suspended uploads whose hash goes on without reading them again */
+    SK_BLOB_PATH = SK_DIGEST_TEXT + 3, /* "sha512/ab/" + 128 hex + NUL */
+    SK_UPLOAD_NAME = 33 + 17,          /* id "-" 16 hex of the scope, NUL */
+    SK_STORE_SLICE = 64,               /* blobs that gc takes in one transaction */
+    SK_STORE_SLICE_GAP_MS = 4,         /* and how long others may write before the next */
+    SK_STORE_STRAY_MS = 60000,         /* age of a stray file that gc takes */
     SK_STORE_CARE_WAIT_MS = 60000
 };
 
@@ -28,7 +28,7 @@ struct upload_hash {
     char id[SK_UPLOAD_ID_TEXT];
     ino_t inode;
     uint64_t size, used_ms;
-    struct sk_sha256 *sha; /* NULL: the entry is free */
+    struct sk_hash *sha; /* NULL: the entry is free */
 };
 
 struct sk_store {
@@ -46,8 +46,8 @@ struct sk_upload {
     char name[SK_UPLOAD_NAME]; /* below uploads/ */
     int fd;
     uint64_t size, flushed;
-    struct sk_sha256 *sha;
-    char digest[SK_DIGEST_TEXT]; /* once it is whole, else "" */
+    struct sk_hash *sha;         /* NULL: it is whole */
+    char digest[SK_DIGEST_TEXT]; /* that a finish has found last, or "" */
     bool is_whole;               /* a finish has begun: no bytes may be added */
     bool is_lost;                /* a sync failed: what was written may not be there */
 };
@@ -62,9 +62,9 @@ int sk_store_sync_dir(int dir_fd, const char *name, struct sk_err *err) SK_CHECK
 /* Makes dir/name (0700) when it is not there, and opens it. */
 int sk_store_open_dir(int dir_fd, const char *name, bool make, int *out,
                       struct sk_err *err) SK_CHECK;
-/* SHA-256 of fd from its start to its end, and how long it is. go_on may be NULL; false ends with
+/* Digest of fd from its start to its end, and how long it is. go_on may be NULL; false ends with
  * SK_CANCELLED. */
-int sk_store_hash_fd(int fd, char hex[SK_SHA256_HEX], uint64_t *size,
+int sk_store_hash_fd(int fd, enum sk_hash_kind kind, char digest[SK_DIGEST_TEXT], uint64_t *size,
                      bool (*go_on)(void *ctx, uint64_t bytes), void *ctx,
                      struct sk_err *err) SK_CHECK;
 /* A database of ours; create: a new file. The second: that of a folder, "registry.db", a new one as
@@ -73,8 +73,12 @@ int sk_store_open_db_file(const char *path, bool create, struct sk_db **out,
                           struct sk_err *err) SK_CHECK;
 int sk_store_open_db(const char *dir, bool create, struct sk_db **out, struct sk_err *err) SK_CHECK;
 
-/* "ab/abcd..." below blobs/sha256. digest must be valid. */
-void sk_blob_path(const char *digest, char out[SK_BLOB_PATH]);
+/* "blobs" and the folders in it, one for each kind of digest, below dir_fd; synced. */
+int sk_blob_make_folders(int dir_fd, struct sk_err *err) SK_CHECK;
+/* "sha256/ab/abcd..." below blobs. digest must be valid. Returns its kind. */
+enum sk_hash_kind sk_blob_path(const char *digest, char out[SK_BLOB_PATH]);
+/* SK_INVALID when it is no digest. */
+int sk_blob_check_digest(const char *digest, struct sk_err *err) SK_CHECK;
 /*
  * Gives the synced file from_fd/from the blob's name as well, in place of what is there, and syncs
  * the folder. To be called in a write transaction.

@@ -93,7 +93,7 @@ static void upload_free(struct sk_upload *u)
     if (!u)
         return;
     sk_close(&u->fd);
-    sk_sha256_free(u->sha);
+    sk_hash_free(u->sha);
     free(u);
 }
 
@@ -105,7 +105,7 @@ int sk_upload_begin(struct sk_store *s, const char *scope, struct sk_upload **ou
     SK_OWN(upload_free) struct sk_upload *u = upload_new(s, err);
 
     if (!u || sk_store_random(u->id, err) < 0 || make_name(u->id, scope, u->name, err) < 0 ||
-        sk_sha256_new(&u->sha, err) < 0 || sk_upload_make(s, u->name, &u->fd, err) < 0)
+        sk_hash_new(SK_SHA256, &u->sha, err) < 0 || sk_upload_make(s, u->name, &u->fd, err) < 0)
         return -1;
     *out = SK_TAKE(u);
     return 0;
@@ -123,7 +123,7 @@ static void recall(struct sk_upload *u, const struct stat *st)
             continue;
         if (h->inode == st->st_ino && h->size == (uint64_t)st->st_size)
             u->sha = SK_TAKE(h->sha);
-        sk_sha256_free(SK_TAKE(h->sha));
+        sk_hash_free(SK_TAKE(h->sha));
         return;
     }
 }
@@ -142,7 +142,7 @@ static void remember(struct sk_upload *u)
         if (!h->sha || h->used_ms < place->used_ms)
             place = h;
     }
-    sk_sha256_free(place->sha);
+    sk_hash_free(place->sha);
     memcpy(place->id, u->id, sizeof place->id);
     place->inode = st.st_ino;
     place->size = u->size;
@@ -156,7 +156,7 @@ static int hash_again(struct sk_upload *u, struct sk_err *err)
 
     if (!piece)
         return sk_nomem(err);
-    if (sk_sha256_new(&u->sha, err) < 0)
+    if (sk_hash_new(SK_SHA256, &u->sha, err) < 0)
         return -1;
     for (uint64_t at = 0; at < u->size;) {
         uint64_t left = u->size - at;
@@ -166,7 +166,7 @@ static int hash_again(struct sk_upload *u, struct sk_err *err)
             continue;
         if (n <= 0)
             return sk_store_fail(err, "upload '%s'", u->id);
-        if (sk_sha256_add(u->sha, piece, (size_t)n, err) < 0)
+        if (sk_hash_add(u->sha, piece, (size_t)n, err) < 0)
             return -1;
         at += (uint64_t)n;
     }
@@ -243,7 +243,7 @@ int sk_upload_write(struct sk_upload *u, const void *bytes, size_t len, struct s
             u->is_lost = true;
         return -1;
     }
-    if (sk_sha256_add(u->sha, bytes, len, err) < 0) {
+    if (sk_hash_add(u->sha, bytes, len, err) < 0) {
         u->is_lost = true;
         return -1;
     }
@@ -263,7 +263,7 @@ void sk_upload_suspend(struct sk_upload *u)
         return;
     if (u->is_lost)
         (void)unlinkat(u->store->uploads_fd, u->name, 0);
-    else if (u->sha && !u->digest[0])
+    else if (u->sha)
         remember(u);
     upload_free(u);
 }
@@ -276,18 +276,21 @@ static void discard(struct sk_upload **u)
     upload_free(SK_TAKE(*u));
 }
 
-static int find_digest(struct sk_upload *u, struct sk_err *err)
+static int find_digest(struct sk_upload *u, enum sk_hash_kind kind, struct sk_err *err)
 {
-    char hex[SK_SHA256_HEX];
+    uint64_t size = 0;
 
-    if (u->digest[0])
+    if (sk_digest_is(u->digest, kind))
         return 0;
-    if (sk_sha256_finish(u->sha, hex, err) < 0) {
+    u->is_whole = true;
+    if (kind != SK_SHA256 || !u->sha)
+        return sk_store_hash_fd(u->fd, kind, u->digest, &size, NULL, NULL, err);
+    if (sk_hash_digest(u->sha, u->digest, err) < 0) {
+        u->digest[0] = '\0';
         u->is_lost = true;
         return -1;
     }
-    u->is_whole = true;
-    (void)snprintf(u->digest, sizeof u->digest, "sha256:%s", hex);
+    sk_hash_free(SK_TAKE(u->sha));
     return 0;
 }
 
@@ -319,14 +322,15 @@ static int commit(struct sk_upload *u, also_call *also, void *ctx, struct sk_err
 int sk_upload_finish(struct sk_upload **u, const char *want, also_call *also, void *ctx,
                      char digest[SK_DIGEST_TEXT], struct sk_err *err)
 {
+    enum sk_hash_kind kind = SK_SHA256;
+
     if ((*u)->is_lost)
         return lost(*u, err);
-    if (want && !sk_digest_valid(want)) {
+    if (want && !sk_digest_parse(sk_view_of(want), &kind)) {
         discard(u);
-        return sk_fail(err, SK_INVALID, "'%s' is no digest: expected sha256: and 64 hex digits",
-                       want);
+        return sk_blob_check_digest(want, err);
     }
-    if (find_digest(*u, err) < 0)
+    if (find_digest(*u, kind, err) < 0)
         return -1;
     if (want && strcmp(want, (*u)->digest) != 0) {
         (void)sk_fail(err, SK_INVALID, "what came has the digest %s, announced was %s",

@@ -81,19 +81,21 @@ static bool go_on(void *ctx, uint64_t bytes)
 static int check_blob(struct verify *v, const char *digest, struct sk_err *err)
 {
     SK_AUTO(sk_close) int fd = -1;
-    char hex[SK_SHA256_HEX];
+    enum sk_hash_kind kind = SK_SHA256;
+    char found[SK_DIGEST_TEXT];
     uint64_t size = 0, hashed = 0;
 
     if (sk_blob_open(v->store, digest, &fd, &size, err) < 0)
         return -1;
-    if (sk_store_hash_fd(fd, hex, &hashed, go_on, v, err) < 0) {
+    if (!sk_digest_parse(sk_view_of(digest), &kind) ||
+        sk_store_hash_fd(fd, kind, found, &hashed, go_on, v, err) < 0) {
         /* An unreadable sector is a finding, too. */
         if (err->code == SK_IO)
             err->code = SK_CORRUPT;
         return sk_wrap(err, "blob %s", digest);
     }
-    if (hashed != size || strcmp(hex, digest + sizeof "sha256:" - 1) != 0)
-        return sk_fail(err, SK_CORRUPT, "blob %s has other contents (sha256:%s)", digest, hex);
+    if (hashed != size || strcmp(found, digest) != 0)
+        return sk_fail(err, SK_CORRUPT, "blob %s has other contents (%.71s)", digest, found);
     return 0;
 }
 
@@ -128,10 +130,11 @@ static int check_blobs(struct verify *v, struct sk_err *err)
 
 /* ---- strays ---- */
 
-static int count_strays(struct verify *v, const char *folder, struct sk_err *err)
+/* folder: of two digits, in that of the kind. */
+static int count_strays(struct verify *v, const char *blobs, const char *folder, const char *kind,
+                        struct sk_err *err)
 {
-    SK_OWN(free) char *blobs = sk_path_join(v->store->dir, "blobs/sha256");
-    SK_OWN(free) char *path = blobs ? sk_path_join(blobs, folder) : NULL;
+    SK_OWN(free) char *path = sk_path_join(blobs, folder);
     SK_AUTO(sk_dir_done) struct sk_dir dir = { 0 };
     SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
 
@@ -146,7 +149,7 @@ static int count_strays(struct verify *v, const char *folder, struct sk_err *err
         SK_OWN(sk_stmt_end) struct sk_stmt *s = NULL;
         char digest[SK_DIGEST_TEXT + 16];
         struct stat st;
-        (void)snprintf(digest, sizeof digest, "sha256:%.80s", dir.names[i]);
+        (void)snprintf(digest, sizeof digest, "%s:%s", kind, dir.names[i]);
         if (sk_tx_query(tx, &s, err, "SELECT 1 FROM blob WHERE digest = ?1", "s", digest) < 0)
             return -1;
         int has = sk_stmt_next(s, err);
@@ -163,9 +166,11 @@ static int count_strays(struct verify *v, const char *folder, struct sk_err *err
     return 0;
 }
 
-static int check_strays(struct verify *v, struct sk_err *err)
+static int check_strays(struct verify *v, enum sk_hash_kind kind, struct sk_err *err)
 {
-    SK_OWN(free) char *blobs = sk_path_join(v->store->dir, "blobs/sha256");
+    const char *name = sk_hash_name(kind);
+    SK_OWN(free) char *all = sk_path_join(v->store->dir, "blobs");
+    SK_OWN(free) char *blobs = all ? sk_path_join(all, name) : NULL;
     SK_AUTO(sk_dir_done) struct sk_dir dir = { 0 };
 
     if (!blobs)
@@ -173,7 +178,15 @@ static int check_strays(struct verify *v, struct sk_err *err)
     if (sk_dir_read(blobs, &dir, err) < 0)
         return -1;
     for (size_t i = 0; i < dir.count; i++)
-        if (count_strays(v, dir.names[i], err) < 0)
+        if (count_strays(v, blobs, dir.names[i], name, err) < 0)
+            return -1;
+    return 0;
+}
+
+static int check_all_strays(struct verify *v, struct sk_err *err)
+{
+    for (int i = 0; i < SK_HASH_COUNT; i++)
+        if (check_strays(v, (enum sk_hash_kind)i, err) < 0)
             return -1;
     return 0;
 }
@@ -193,7 +206,7 @@ int sk_store_verify(struct sk_store *s, sk_store_say *say, void *ctx,
         }
         problem(&v, &found);
     }
-    if (sum(&v, &found) < 0 || check_blobs(&v, &found) < 0 || check_strays(&v, &found) < 0) {
+    if (sum(&v, &found) < 0 || check_blobs(&v, &found) < 0 || check_all_strays(&v, &found) < 0) {
         /* What a damaged database cannot tell is a finding; the rest is not known. */
         if (found.code != SK_CORRUPT || report.problems == 0) {
             *err = found;

@@ -47,8 +47,8 @@ static char *make_hub(const char *top)
     DONE(sk_store_create(dir, &err));
     DONE(sk_store_open(dir, &s, &err));
     DONE(sk_db_begin(sk_store_db(s), SK_DB_WRITE, &tx, &err));
-    DONE(sk_blob_put(s, tx, "unnamed", 7, digest, &err));
-    DONE(sk_blob_put(s, tx, "named", 5, digest, &err));
+    DONE(sk_blob_put(s, tx, SK_SHA256, "unnamed", 7, digest, &err));
+    DONE(sk_blob_put(s, tx, SK_SHA256, "named", 5, digest, &err));
     DONE(sk_artifact_put(tx, "a", digest, &err));
     DONE(sk_tx_commit(&tx, &err));
     return dir;

@@ -101,14 +101,14 @@ static void pieces_equal_the_whole(void **state)
         bytes[i] = (unsigned char)(i * 31);
     assert_int_equal(sk_sha256_hex(bytes, sizeof bytes, whole, &err), 0);
     for (size_t step = 1; step <= sizeof bytes; step++) {
-        SK_OWN(sk_sha256_free) struct sk_sha256 *h = NULL;
-        assert_int_equal(sk_sha256_new(&h, &err), 0);
+        SK_OWN(sk_hash_free) struct sk_hash *h = NULL;
+        assert_int_equal(sk_hash_new(SK_SHA256, &h, &err), 0);
         for (size_t at = 0; at < sizeof bytes; at += step) {
             size_t len = sizeof bytes - at < step ? sizeof bytes - at : step;
-            assert_int_equal(sk_sha256_add(h, bytes + at, len, &err), 0);
-            assert_int_equal(sk_sha256_add(h, bytes, 0, &err), 0);
+            assert_int_equal(sk_hash_add(h, bytes + at, len, &err), 0);
+            assert_int_equal(sk_hash_add(h, bytes, 0, &err), 0);
         }
-        assert_int_equal(sk_sha256_finish(h, pieces, &err), 0);
+        assert_int_equal(sk_hash_hex(h, pieces, &err), 0);
         assert_string_equal(whole, pieces);
     }
 }

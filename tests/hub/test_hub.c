@@ -124,7 +124,7 @@ static void collects(void **state)
     assert_int_equal(sk_hub_start(&opts, &f->hub, &err), 0);
     SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
     assert_int_equal(sk_db_begin(sk_store_db(f->hub->store), SK_DB_WRITE, &tx, &err), 0);
-    assert_int_equal(sk_blob_put(f->hub->store, tx, "text", 4, digest, &err), 0);
+    assert_int_equal(sk_blob_put(f->hub->store, tx, SK_SHA256, "text", 4, digest, &err), 0);
     assert_int_equal(sk_tx_commit(&tx, &err), 0);
     for (uint64_t end = sk_now_ms() + 10000;;) {
         SK_OWN(sk_tx_end) struct sk_tx *look = NULL;

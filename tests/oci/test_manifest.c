@@ -10,7 +10,8 @@
 
 #include <cmocka.h>
 
-#define A      "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define HEX64  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define A      "sha256:" HEX64
 #define B      "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 #define C      "sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
 #define CONFIG "\"config\":{\"mediaType\":\"" SK_OCI_CONFIG "\",\"digest\":\"" A "\",\"size\":2}"
@@ -127,7 +128,9 @@ static void refusals(void **state)
         { ITEM("{\"mediaType\":\"a\"}"), "layers[1]: 'mediaType': 'a' is no media type" },
         { ITEM("{\"mediaType\":\"a/b\"}"), "layers[1]: 'digest' is missing" },
         { ITEM("{\"mediaType\":\"a/b\",\"digest\":\"sha256:1\"}"), "'sha256:1' is no digest" },
-        { ITEM("{\"mediaType\":\"a/b\",\"digest\":\"" A "1\"}"), "'digest' is longer than 71" },
+        { ITEM("{\"mediaType\":\"a/b\",\"digest\":\"" A "1\"}"), "1' is no digest" },
+        { ITEM("{\"mediaType\":\"a/b\",\"digest\":\"sha512:" HEX64 HEX64 "1\"}"),
+          "'digest' is longer than 135" },
         { ITEM("{\"mediaType\":\"a/b\",\"digest\":\"" A "\"}"), "layers[1]: 'size' is missing" },
         { ITEM("{\"mediaType\":\"a/b\",\"digest\":\"" A "\",\"size\":-1}"), "'size'" },
         { ITEM("{\"mediaType\":\"a/b\",\"digest\":\"" A "\",\"size\":1.5}"), "'size'" },

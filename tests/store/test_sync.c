@@ -58,7 +58,7 @@ int __wrap_linkat(int from_fd, const char *from, int to_fd, const char *to, int 
     int rc = __real_linkat(from_fd, from, to_fd, to, flags);
 
     if (rc == 0)
-        note("link", strlen(to) > 67 ? "beside" : "blob");
+        note("link", sk_ends_with(to, ".new") ? "beside" : "blob");
     return rc;
 }
 
@@ -67,7 +67,7 @@ int __wrap_renameat(int from_fd, const char *from, int to_fd, const char *to);
 
 int __wrap_renameat(int from_fd, const char *from, int to_fd, const char *to)
 {
-    note("rename", strlen(to) == 67 ? "blob" : "trash");
+    note("rename", sk_starts_with(to, "sha") ? "blob" : "trash");
     return __real_renameat(from_fd, from, to_fd, to);
 }
 

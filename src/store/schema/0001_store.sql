@@ -1,7 +1,7 @@
 -- Blobs and artifacts. See store.h for what a row of blob promises. A column elsewhere that REFERENCES
 -- blob(digest) keeps the blob from gc, unless it says ON DELETE CASCADE; it needs an index.
 CREATE TABLE blob(
-  digest TEXT PRIMARY KEY CHECK(length(digest) = 71),
+  digest TEXT PRIMARY KEY CHECK(length(digest) IN (71, 135)),
   size INTEGER NOT NULL CHECK(size >= 0),
   touched_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
