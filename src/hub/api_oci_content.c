@@ -163,12 +163,14 @@ void sk_oci_manifest_take(struct sk_hub_call *call)
     struct arrival *a = sk_arena_alloc(sk_http_arena(call->req), sizeof *a);
     struct sk_err err = SK_ERR_INIT;
 
-    if (!a)
+    if (!a) {
         (void)sk_nomem(&err);
-    else if (expected != UINT64_MAX && expected > SK_MANIFEST_MAX)
+        sk_hub_fail(call, &err);
+        return;
+    }
+    if (expected != UINT64_MAX && expected > SK_MANIFEST_MAX) {
         (void)sk_fail(&err, SK_TOO_LARGE, "SIZE_INVALID: a manifest has at most %d bytes, not %llu",
                       SK_MANIFEST_MAX, (unsigned long long)expected);
-    if (err.code != SK_OK) {
         sk_oci_fail(call, &err);
         return;
     }
