@@ -61,6 +61,9 @@ static void tags(void **state)
     expect(dir, A, A);
     tag(dir, "v2", A);
     expect(dir, NULL, A); /* two names of one image */
+    tag(dir, "sha256-aaaa.sig", B);
+    expect(dir, NULL, A); /* a signature is no second image */
+    expect(dir, "sha256-aaaa.sig", B);
     tag(dir, "v2", B);
     expect(dir, "v2", B);
     expect(dir, "v1", A);

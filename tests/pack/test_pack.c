@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "bundle/folders.h"
+#include "harness/alloc_fail.h"
 #include "pack/pack_priv.h"
 #include "pack/small_base.h"
 #include "json/json.h"
@@ -99,7 +100,7 @@ static void an_image(void **state)
     assert_string_equal(label(config, "skerry.model.name"), "cats");
     assert_string_equal(label(config, "skerry.model.version"), "3");
     assert_string_equal(label(config, "org.opencontainers.image.description"), "finds cats");
-    assert_int_equal(strlen(label(config, "skerry.model.digest")), SK_OCI_DIGEST_TEXT - 1);
+    assert_true(sk_digest_is(label(config, "skerry.model.digest"), SK_SHA256));
     assert_string_equal(
         sk_json_text(sk_json_get(sk_json_get(manifest, "annotations"), "skerry.model.name"), ""),
         "cats");
@@ -236,12 +237,56 @@ static void odd_names(void **state)
     }
 }
 
+/* ---- every allocation ---- */
+
+static int pack_again(void *ctx, struct sk_err *err)
+{
+    const struct sk_pack_options *o = ctx;
+    struct sk_pack_result r;
+    return sk_pack(o, &r, err);
+}
+
+/* With a base of one small file, so that thousands of runs take no time. */
+static void allocations(void **state)
+{
+    (void)state;
+    SK_AUTO(free_cleanup) char *base = at("tiny-base");
+    SK_AUTO(free_cleanup) char *bundle = at("sweep");
+    SK_AUTO(free_cleanup) char *layout = at("swept");
+    const struct sk_pack_layer layer = {
+        SK_OCI_LAYER, "", "sha256:0000000000000000000000000000000000000000000000000000000000000000",
+        4, 4
+    };
+    static const char *const labels[] = { "team=vision", NULL };
+    struct sk_pack_layer layers[] = { layer };
+    const struct sk_pack_labels none = { 0 };
+    SK_AUTO(sk_buf_done) struct sk_buf config = SK_BUF_INIT(4096), manifest = SK_BUF_INIT(4096);
+    char digest[SK_OCI_DIGEST_TEXT];
+    struct sk_err err = SK_ERR_INIT;
+
+    put("sweep/model.onnx", NULL);
+    put("sweep/d/x", "x");
+    assert_int_equal(sk_oci_layout_make(base, &err), 0);
+    assert_int_equal(sk_pack_blob_bytes(base, "base", 4, layers[0].digest, &err), 0);
+    const struct sk_pack_image image = { "amd64", "x", NULL, &none, layers, 1, 5001 };
+    sk_pack_image_config(&image, &config);
+    assert_int_equal(sk_pack_blob_bytes(base, config.data, config.len, digest, &err), 0);
+    sk_pack_image_manifest(&image, digest, config.len, &manifest);
+    assert_int_equal(sk_pack_blob_bytes(base, manifest.data, manifest.len, digest, &err), 0);
+    assert_int_equal(sk_oci_layout_tag(base, NULL, SK_OCI_MANIFEST, digest, manifest.len, &err), 0);
+    struct sk_pack_options o = {
+        .bundle = bundle, .layout = layout, .base = base, .tag = "v1", .labels = labels
+    };
+    assert_true(sk_alloc_sweep("pack", pack_again, &o, SK_ALLOC_MAY_SURVIVE) > 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_image),        cmocka_unit_test(the_model_layer),
         cmocka_unit_test(the_same_digest), cmocka_unit_test(another_base),
         cmocka_unit_test(refused),         cmocka_unit_test(odd_names),
+        cmocka_unit_test(allocations),
     };
     return cmocka_run_group_tests(tests, make_root, drop_root);
 }

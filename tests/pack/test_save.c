@@ -111,6 +111,40 @@ static void the_same_bytes(void **state)
     assert_string_equal(first, second);
 }
 
+/* [package-44] What signs the image travels with it. */
+static void with_its_signature(void **state)
+{
+    (void)state;
+    SK_AUTO(free_cleanup) char *layout = at("signed");
+    SK_AUTO(free_cleanup) char *file = at("signed.tar");
+    SK_AUTO(sk_buf_done) struct sk_buf manifest = SK_BUF_INIT(4096), tag = SK_BUF_INIT(256);
+    struct sk_pack_result r = { 0 };
+    char digest[SK_OCI_DIGEST_TEXT];
+    struct sk_err err = SK_ERR_INIT;
+
+    make_image("signed", &r);
+    assert_int_equal(sk_pack_blob_bytes(layout, "{}", 2, digest, &err), 0);
+    sk_buf_fmt(&manifest,
+               "{\"schemaVersion\":2,\"mediaType\":\"" SK_OCI_MANIFEST
+               "\",\"config\":{\"mediaType\":\"" SK_OCI_CONFIG
+               "\",\"digest\":\"%s\",\"size\":2},\"layers\":[]}",
+               digest);
+    assert_int_equal(sk_pack_blob_bytes(layout, manifest.data, manifest.len, digest, &err), 0);
+    sk_buf_fmt(&tag, "sha256-%s.sig", r.manifest + 7);
+    assert_int_equal(
+        sk_oci_layout_tag(layout, tag.data, SK_OCI_MANIFEST, digest, manifest.len, &err), 0);
+    if (sk_pack_archive(layout, r.manifest, "x:v1", true, file, &err) < 0)
+        fail_msg("%s", err.text);
+    SK_AUTO(free_cleanup) char *index = member(file, "index.json");
+    SK_AUTO(free_cleanup) char *docker = member(file, "manifest.json");
+    assert_true(strstr(index, tag.data) && strstr(index, digest));
+    assert_null(strstr(docker, digest + 7));
+    sk_buf_clear(&tag);
+    sk_buf_fmt(&tag, "blobs/sha256/%s", digest + 7);
+    SK_AUTO(free_cleanup) char *blob = member(file, tag.data);
+    assert_string_equal(blob, manifest.data);
+}
+
 /* [package-42] */
 static void refused(void **state)
 {
@@ -136,6 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forms),
         cmocka_unit_test(the_same_bytes),
+        cmocka_unit_test(with_its_signature),
         cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, make_root, drop_root);
