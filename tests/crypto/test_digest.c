@@ -1,4 +1,4 @@
-/* test_digest.c - SHA-256 against the vectors of FIPS 180-4, whole and in pieces, HMAC against RFC
+/* test_digest.c - SHA-2 against the vectors of FIPS 180-4, whole and in pieces, HMAC against RFC
  * 4231, files around the window's edge, Git's names. */
 #include "crypto/crypto.h"
 
@@ -35,6 +35,83 @@ static void known_digests(void **state)
         if (strcmp(hex, rows[i].hex) != 0)
             fail_msg("row '%s': got %s", rows[i].text, hex);
     }
+}
+
+#define ABC256 "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+#define ABC512                                                                                     \
+    "sha512:ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3" \
+    "c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"
+
+static void names_of_digests(void **state)
+{
+    (void)state;
+
+    static const struct {
+        const char *text;
+        int kind; /* -1: none */
+    } rows[] = {
+        { ABC256, SK_SHA256 },
+        { ABC512, SK_SHA512 },
+        { ABC256 "0", -1 },
+        { ABC512 "0", -1 },
+        { "sha512:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", -1 },
+        { "sha25:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", -1 },
+        { "SHA256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", -1 },
+        { "sha256:BA7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", -1 },
+        { "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015a/", -1 },
+        { "sha256", -1 },
+        { ":", -1 },
+        { "", -1 },
+        { NULL, -1 },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *text = rows[i].text;
+        enum sk_hash_kind kind = SK_HASH_COUNT;
+        if (sk_digest_valid(text) != (rows[i].kind >= 0) ||
+            sk_digest_parse(sk_view_of(text), &kind) != (rows[i].kind >= 0) ||
+            sk_digest_is(text, SK_SHA256) != (rows[i].kind == SK_SHA256) ||
+            sk_digest_is(text, SK_SHA512) != (rows[i].kind == SK_SHA512) ||
+            (rows[i].kind >= 0 && (int)kind != rows[i].kind))
+            fail_msg("row '%s'", text ? text : "NULL");
+    }
+    for (int i = 0; i < SK_HASH_COUNT; i++) {
+        enum sk_hash_kind kind = SK_HASH_COUNT;
+        const char *name = sk_hash_name((enum sk_hash_kind)i);
+        assert_true(sk_hash_find(sk_view_of(name), &kind) && (int)kind == i);
+    }
+    enum sk_hash_kind kind;
+    assert_false(sk_hash_find(SK_VIEW("sha384"), &kind));
+}
+
+/* Of memory, of pieces, of a file. */
+static void digests_of_abc(void **state)
+{
+    (void)state;
+    static const char *const expected[SK_HASH_COUNT] = {
+        [SK_SHA256] = ABC256, [SK_SHA512] = ABC512
+    };
+    struct sk_err err = SK_ERR_INIT;
+    char path[] = "/tmp/skerry-digest-XXXXXX", found[SK_DIGEST_TEXT];
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(sk_file_write(path, "abc", 3, 0600, &err), 0);
+    for (int i = 0; i < SK_HASH_COUNT; i++) {
+        const enum sk_hash_kind kind = (enum sk_hash_kind)i;
+        SK_OWN(sk_hash_free) struct sk_hash *h = NULL;
+        assert_int_equal(sk_digest_of(kind, "abc", 3, found, &err), 0);
+        assert_string_equal(found, expected[i]);
+        assert_int_equal(sk_digest_file(kind, path, found, &err), 0);
+        assert_string_equal(found, expected[i]);
+        assert_int_equal(sk_hash_new(kind, &h, &err), 0);
+        assert_int_equal(sk_hash_add(h, "a", 1, &err), 0);
+        assert_int_equal(sk_hash_add(h, "bc", 2, &err), 0);
+        assert_int_equal(sk_hash_digest(h, found, &err), 0);
+        assert_string_equal(found, expected[i]);
+    }
+    unlink(path);
 }
 
 /* One byte below, at and above the window; and the file equals the memory. */
@@ -172,9 +249,10 @@ static void random_differs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_digests),  cmocka_unit_test(file_equals_memory),
-        cmocka_unit_test(git_blobs),      cmocka_unit_test(missing_file_is_named),
-        cmocka_unit_test(random_differs), cmocka_unit_test(pieces_equal_the_whole),
+        cmocka_unit_test(names_of_digests), cmocka_unit_test(digests_of_abc),
+        cmocka_unit_test(known_digests),    cmocka_unit_test(file_equals_memory),
+        cmocka_unit_test(git_blobs),        cmocka_unit_test(missing_file_is_named),
+        cmocka_unit_test(random_differs),   cmocka_unit_test(pieces_equal_the_whole),
         cmocka_unit_test(known_hmacs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

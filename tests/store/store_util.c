@@ -33,16 +33,26 @@ static char *next_digest(void)
     return texts[at++ % 8];
 }
 
-const char *put_blob(struct sk_store *s, const char *text)
+static const char *put(struct sk_store *s, enum sk_hash_kind kind, const char *text)
 {
     struct sk_err err = SK_ERR_INIT;
     SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
     char *digest = next_digest();
 
     DONE(sk_db_begin(sk_store_db(s), SK_DB_WRITE, &tx, &err));
-    DONE(sk_blob_put(s, tx, SK_SHA256, text, strlen(text), digest, &err));
+    DONE(sk_blob_put(s, tx, kind, text, strlen(text), digest, &err));
     DONE(sk_tx_commit(&tx, &err));
     return digest;
+}
+
+const char *put_blob(struct sk_store *s, const char *text)
+{
+    return put(s, SK_SHA256, text);
+}
+
+const char *put_blob_512(struct sk_store *s, const char *text)
+{
+    return put(s, SK_SHA512, text);
 }
 
 const char *upload_blob(struct sk_store *s, const char *text)
@@ -68,14 +78,23 @@ void put_artifact(struct sk_store *s, const char *path, const char *digest)
     DONE(sk_tx_commit(&tx, &err));
 }
 
-const char *digest_of(const char *text)
+static const char *digest_by(enum sk_hash_kind kind, const char *text)
 {
     struct sk_err err = SK_ERR_INIT;
     char *digest = next_digest();
 
-    (void)snprintf(digest, SK_DIGEST_TEXT, "sha256:");
-    DONE(sk_sha256_hex(text, strlen(text), digest + 7, &err));
+    DONE(sk_digest_of(kind, text, strlen(text), digest, &err));
     return digest;
+}
+
+const char *digest_of(const char *text)
+{
+    return digest_by(SK_SHA256, text);
+}
+
+const char *digest_512(const char *text)
+{
+    return digest_by(SK_SHA512, text);
 }
 
 bool has_blob(struct sk_store *s, const char *digest)

@@ -43,11 +43,14 @@ int place_tear_down(void **state);
 
 /* Stores a text as a blob by sk_blob_put; the digest in a static buffer of 8. */
 const char *put_blob(struct sk_store *s, const char *text);
-/* The same by an upload. */
+/* The same by its SHA-512. */
+const char *put_blob_512(struct sk_store *s, const char *text);
+/* As put_blob, by an upload. */
 const char *upload_blob(struct sk_store *s, const char *text);
 void put_artifact(struct sk_store *s, const char *path, const char *digest);
 /* "sha256:..." of a text; a static buffer of 8. */
 const char *digest_of(const char *text);
+const char *digest_512(const char *text);
 bool has_blob(struct sk_store *s, const char *digest);
 /* Sets touched_ms of every blob this long back. */
 void age_blobs(struct sk_store *s, uint64_t ms);

@@ -20,18 +20,18 @@ static void test_contents(void **state)
     SK_OWN(free) char *key = sk_path_join(tls, "ca.key");
     SK_OWN(free) char *token = sk_path_join(p->dir, "owner.token");
     SK_OWN(sk_tar_reader_free) struct sk_tar_reader *tar = NULL;
-    const char *digest = put_blob(p->store, "blob");
+    const char *digest = put_blob(p->store, "blob"), *other = put_blob_512(p->store, "blob");
     struct sk_tar_entry e;
     struct stat st;
     SK_AUTO(sk_buf_done) struct sk_buf names = SK_BUF_INIT(4096);
-    char expected[512];
+    char expected[700];
 
     DONE(sk_mkdirs(tls, 0700, &err));
     spit(key, "secret");
     spit(token, "token");
     DONE(sk_store_backup(p->store, file, NULL, NULL, &report, &err));
-    assert_int_equal(report.blobs, 1);
-    assert_int_equal(report.bytes, 4);
+    assert_int_equal(report.blobs, 2);
+    assert_int_equal(report.bytes, 8);
     assert_int_equal(stat(file, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     assert_int_equal(count_files(p, "uploads"), 0); /* the copy of the database is gone */
@@ -44,9 +44,9 @@ static void test_contents(void **state)
     DONE(more);
     (void)snprintf(expected, sizeof expected,
                    "skerry-hub/format\nskerry-hub/registry.db\n"
-                   "skerry-hub/blobs/sha256/%.2s/%s\nskerry-hub/files/owner.token\n"
-                   "skerry-hub/files/tls/ca.key\n",
-                   digest + 7, digest + 7);
+                   "skerry-hub/blobs/sha256/%.2s/%s\nskerry-hub/blobs/sha512/%.2s/%s\n"
+                   "skerry-hub/files/owner.token\nskerry-hub/files/tls/ca.key\n",
+                   digest + 7, digest + 7, other + 7, other + 7);
     assert_string_equal(names.data, expected);
 }
 

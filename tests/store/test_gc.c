@@ -143,10 +143,15 @@ static void test_strays(void **state)
     struct sk_err err = SK_ERR_INIT;
     struct sk_store_report report;
     const char *kept = put_blob(p->store, "kept");
-    const char *stray = digest_of("stray");
+    const char *kept_512 = put_blob_512(p->store, "kept");
+    const char *stray = digest_of("stray"), *stray_512 = digest_512("stray");
     char odd[800];
 
     put_artifact(p->store, "a", kept);
+    put_artifact(p->store, "b", kept_512);
+    (void)snprintf(odd, sizeof odd, "%s/blobs/sha512/%.2s", p->dir, stray_512 + 7);
+    DONE(sk_mkdirs(odd, 0700, &err));
+    spit(blob_file(p, stray_512), "stray");
     (void)snprintf(odd, sizeof odd, "%s/blobs/sha256/%.2s", p->dir, stray + 7);
     DONE(sk_mkdirs(odd, 0700, &err));
     spit(blob_file(p, stray), "stray");
@@ -154,16 +159,17 @@ static void test_strays(void **state)
     spit(odd, "odd");
     expect_problems(p->store, 0);
     DONE(sk_store_verify(p->store, NULL, NULL, NULL, &report, &err));
-    assert_int_equal(report.strays, 2);
-    assert_int_equal(report.stray_bytes, 8);
+    assert_int_equal(report.strays, 3);
+    assert_int_equal(report.stray_bytes, 13);
     gc(p, false, &report); /* too young: its row may be in a commit that is under way */
     assert_int_equal(report.strays, 0);
     DONE(sk_store_gc(p->store, 0, HOUR, true, &report, &err));
-    assert_int_equal(report.strays, 2);
+    assert_int_equal(report.strays, 3);
     DONE(sk_store_gc(p->store, 0, HOUR, false, &report, &err));
-    assert_int_equal(report.strays, 2);
-    assert_int_equal(count_files(p, "blobs"), 1);
+    assert_int_equal(report.strays, 3);
+    assert_int_equal(count_files(p, "blobs"), 2);
     assert_true(has_blob(p->store, kept));
+    assert_true(has_blob(p->store, kept_512));
     assert_true(ask(p->store, "SELECT gc_ms FROM care") > 0);
 }
 

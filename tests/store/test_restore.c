@@ -15,6 +15,7 @@ static void make_backup(struct place *p, const char *file)
     put_artifact(p->store, "a/b", put_blob(p->store, "named"));
     (void)put_blob(p->store, "");
     (void)put_blob(p->store, "unnamed");
+    (void)put_blob_512(p->store, "named");
     DONE(sk_mkdirs(tls, 0700, &err));
     spit(key, "secret");
     DONE(sk_store_backup(p->store, file, NULL, NULL, &report, &err));
@@ -38,13 +39,14 @@ static void test_whole(void **state)
         if (strcmp(dirs[i], "empty") == 0)
             DONE(sk_mkdirs(dir, 0755, &err));
         DONE(sk_store_restore(file, dir, NULL, NULL, &report, &err));
-        assert_int_equal(report.blobs, 3);
-        assert_int_equal(report.bytes, 12);
+        assert_int_equal(report.blobs, 4);
+        assert_int_equal(report.bytes, 17);
         assert_int_equal(stat(dir, &st), 0);
         assert_int_equal(st.st_mode & 0777, 0700);
         DONE(sk_store_open(dir, &s, &err));
         expect_problems(s, 0);
         assert_true(has_blob(s, digest_of("unnamed")));
+        assert_true(has_blob(s, digest_512("named")));
         assert_int_equal(ask(s, "SELECT count(*) FROM artifact WHERE path = 'a/b'"), 1);
         SK_OWN(free) char *secret = slurp(key, &len);
         assert_string_equal(secret, "secret");
@@ -179,6 +181,17 @@ static void test_harmful(void **state)
           SK_CORRUPT },
         { { { "skerry-hub/format", "1\n", NULL },
             { "skerry-hub/blobs/sha256/01/" ZEROS, "x", NULL } },
+          SK_INVALID },
+        { { { "skerry-hub/format", "1\n", NULL },
+            { "skerry-hub/blobs/sha512/00/" ZEROS ZEROS, "x", NULL } },
+          SK_CORRUPT },
+        { { { "skerry-hub/format", "1\n", NULL },
+            { "skerry-hub/blobs/sha512/00/" ZEROS, "x", NULL } },
+          SK_INVALID },
+        { { { "skerry-hub/format", "1\n", NULL },
+            { "skerry-hub/blobs/sha384/00/" ZEROS, "x", NULL } },
+          SK_INVALID },
+        { { { "skerry-hub/format", "1\n", NULL }, { "skerry-hub/blobs/sha256", "x", NULL } },
           SK_INVALID },
         { { { "skerry-hub/format", "1\n", NULL }, { "skerry-hub/blobs/sha256/00/x", "x", NULL } },
           SK_INVALID },

@@ -93,6 +93,59 @@ static void test_names(void **state)
     assert_int_equal(count_files(p, "uploads"), 0);
 }
 
+static int fail_once(struct sk_tx *tx, const char *digest, uint64_t size, void *ctx,
+                     struct sk_err *err)
+{
+    bool *fails = ctx;
+
+    (void)tx;
+    (void)size;
+    if (!*fails)
+        return 0;
+    *fails = false;
+    return sk_fail(err, SK_BUSY, "%s: not now", digest);
+}
+
+/* Another kind of digest than the one that is made as the bytes come; also after a first finish by
+ * the one failed, or a resume. */
+static void test_other_digest(void **state)
+{
+    struct place *p = *state;
+    struct sk_err err = SK_ERR_INIT;
+    SK_OWN(sk_upload_suspend) struct sk_upload *u = NULL;
+    char id[SK_UPLOAD_ID_TEXT], digest[SK_DIGEST_TEXT];
+    bool fails = true;
+
+    DONE(sk_upload_begin(p->store, "s", &u, &err));
+    DONE(sk_upload_write(u, "ab", 2, &err));
+    memcpy(id, sk_upload_id(u), sizeof id);
+    sk_upload_suspend(SK_TAKE(u));
+    DONE(sk_upload_open(p->store, id, "s", &u, &err));
+    DONE(sk_upload_write(u, "c", 1, &err));
+    FAILS(sk_upload_finish(&u, NULL, fail_once, &fails, digest, &err), SK_BUSY);
+    fails = true;
+    FAILS(sk_upload_finish(&u, digest_512("abc"), fail_once, &fails, digest, &err), SK_BUSY);
+    FAILS(sk_upload_write(u, "d", 1, &err), SK_INVALID);
+    memcpy(id, sk_upload_id(u), sizeof id);
+    sk_upload_suspend(SK_TAKE(u));
+    DONE(sk_upload_open(p->store, id, "s", &u, &err));
+    DONE(sk_upload_finish(&u, digest_512("abc"), NULL, NULL, digest, &err));
+    assert_null(u);
+    assert_string_equal(digest, digest_512("abc"));
+    assert_true(has_blob(p->store, digest));
+    assert_false(has_blob(p->store, digest_of("abc")));
+
+    static const char *const wrong[] = { "abd", "" };
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        DONE(sk_upload_begin(p->store, "s", &u, &err));
+        DONE(sk_upload_write(u, "abc", 3, &err));
+        FAILS(sk_upload_finish(&u, digest_512(wrong[i]), NULL, NULL, digest, &err), SK_INVALID);
+        assert_null(u);
+    }
+    assert_int_equal(count_files(p, "uploads"), 0);
+    assert_int_equal(ask(p->store, "SELECT count(*) FROM blob"), 1);
+}
+
 /* More suspended uploads than hashes are kept; each still ends right. */
 static void test_many_suspended(void **state)
 {
@@ -289,6 +342,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_pieces, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_wrong_digest, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_names, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_other_digest, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_many_suspended, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_also, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_threads, place_set_up, place_tear_down),

@@ -62,11 +62,13 @@ static void test_blobs(void **state)
     (void)put_blob(p->store, "good");
     spit(blob_file(p, put_blob(p->store, "changed")), "chAnged");
     spit(blob_file(p, put_blob(p->store, "short")), "sho");
+    (void)put_blob_512(p->store, "good");
+    spit(blob_file(p, put_blob_512(p->store, "altered")), "Altered");
     assert_int_equal(unlink(blob_file(p, put_blob(p->store, "missing"))), 0);
     DONE(sk_store_verify(p->store, hear, &heard, NULL, &report, &err));
-    assert_int_equal(report.blobs, 4);
-    assert_int_equal(report.problems, 3);
-    assert_int_equal(heard.count, 3);
+    assert_int_equal(report.blobs, 6);
+    assert_int_equal(report.problems, 4);
+    assert_int_equal(heard.count, 4);
 }
 
 /* A row that names a blob which is not there: our own hand cannot write one, the disk can. */
