@@ -75,8 +75,8 @@ int sk_pack_base(const struct sk_pack_own *own, const char *layout, const char *
                  struct sk_pack_result *out, struct sk_err *err) SK_CHECK;
 
 /* An image of a layout as one file. name_tag: "REPO:TAG" as `docker images` shows it. Every such
- * file is an OCI archive, with the image's signature when the layout has it (sign.h); with docker it
- * also has the manifest.json that `docker load` reads. */
+ * file is an OCI archive, with the image's signature when the layout has it (sign.h); with docker
+ * it also has the manifest.json that `docker load` reads. */
 int sk_pack_archive(const char *layout, const char *digest, const char *name_tag, bool docker,
                     const char *file, struct sk_err *err) SK_CHECK;
 

@@ -92,7 +92,8 @@ static void refused(void **state)
           "--key-password-file" },
         { MODEL "-t cats:v1 -o %s/x.tar --base /nonexistent", 1, "base '/nonexistent'" },
         { MODEL "-t cats:v1 -o %s/x.tar --onnxruntime /nonexistent", 1, "/nonexistent" },
-        { MODEL "-t cats:v1 -o %s/x.tar --push --username me", 2, "--username needs --password-file" },
+        { MODEL "-t cats:v1 -o %s/x.tar --push --username me", 2,
+          "--username needs --password-file" },
     };
 
     (void)state;
