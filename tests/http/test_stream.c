@@ -1,5 +1,6 @@
 /* test_stream.c - bodies that are taken as they come: whole, refused, failed, abandoned, slow. */
 #include "base/clock.h"
+#include "base/thread.h"
 #include "client.h"
 #include "fixture.h"
 #include "http/http_priv.h"
@@ -535,6 +536,60 @@ static void drain_waits(void **state)
     stop(&f);
 }
 
+struct load {
+    pthread_t thread;
+    uint16_t port;
+    unsigned seed, wrong;
+};
+
+/* Uploads of all kinds; a third are cut somewhere. */
+static void *run_load(void *arg)
+{
+    static const char *const targets[] = { "/take", "/take?later=1", "/take?fail=3000",
+                                           "/take?fail=3000&later=1", "/refuse" };
+    static const int status[] = { 200, 200, 409, 409, 409 };
+    struct load *l = arg;
+    for (int i = 0; i < 40; i++) {
+        const unsigned which = (unsigned)rand_r(&l->seed) % 5;
+        const size_t len = 5000 + (unsigned)rand_r(&l->seed) % 200000;
+        const bool is_cut = rand_r(&l->seed) % 3 == 0;
+        struct client c;
+        struct answer a = { .status = 0 };
+        client_open(&c, l->port);
+        send_part(&c, targets[which], "", len, is_cut ? (unsigned)rand_r(&l->seed) % len : len,
+                  rand_r(&l->seed) % 2 ? 0 : 1000);
+        if (!is_cut)
+            client_read(&c, false, &a);
+        l->wrong += !is_cut && a.status != status[which];
+        client_close(&c);
+    }
+    return NULL;
+}
+
+/* [http-39] Whatever clients do: done once for each body that was taken, and nothing is left. */
+static void rude_clients(void **state)
+{
+    (void)state;
+    struct load loads[6];
+    struct fixture f;
+    struct sk_err err = SK_ERR_INIT;
+    atomic_store(&done_count, 0);
+    atomic_store(&handled_count, 0);
+    fixture_start(&f, (struct sk_http_options){ .routes = routes, .threads = 2 });
+    for (unsigned i = 0; i < 6; i++) {
+        loads[i] = (struct load){ .port = f.port, .seed = i + 1 };
+        if (sk_thread_start(&loads[i].thread, "client", run_load, &loads[i], &err) < 0)
+            fail_msg("%s", err.text);
+    }
+    for (unsigned i = 0; i < 6; i++) {
+        (void)pthread_join(loads[i].thread, NULL);
+        assert_int_equal(loads[i].wrong, 0);
+    }
+    stop(&f);
+    assert_int_equal(atomic_load(&done_count), atomic_load(&handled_count));
+    assert_true(atomic_load(&handled_count) > 100);
+}
+
 static int admit(struct sk_http_req *r, void *ctx)
 {
     (void)ctx;
@@ -634,8 +689,8 @@ int main(void)
         cmocka_unit_test(expect_continue), cmocka_unit_test(sink_fails),
         cmocka_unit_test(client_leaves),   cmocka_unit_test(deadline_moves),
         cmocka_unit_test(slow_sink),       cmocka_unit_test(stop_in_the_middle),
-        cmocka_unit_test(drain_waits),     cmocka_unit_test(admitted),
-        cmocka_unit_test(methods),
+        cmocka_unit_test(drain_waits),     cmocka_unit_test(rude_clients),
+        cmocka_unit_test(admitted),        cmocka_unit_test(methods),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
