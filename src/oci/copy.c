@@ -26,8 +26,8 @@ static int mount(const struct copy *c, const struct sk_oci_descriptor *d, struct
                               c->r->host, c->from, c->to);
 }
 
-static int copy_manifest(const struct copy *c, const char *reference, const char *new_reference,
-                         int depth, char digest[SK_OCI_DIGEST_TEXT], struct sk_err *err)
+static int copy_manifest(const struct copy *c, const char *reference, const char *tag, int depth,
+                         char digest[SK_OCI_DIGEST_TEXT], struct sk_err *err)
 {
     SK_AUTO(sk_oci_got_done) struct sk_oci_got g = { 0 };
     bool is_elsewhere = strcmp(c->from, c->to) != 0;
@@ -39,15 +39,14 @@ static int copy_manifest(const struct copy *c, const char *reference, const char
         return -1;
     for (size_t i = 0; is_elsewhere && i < g.m.count; i++) {
         const char *item = g.m.items[i].digest;
-        if ((g.m.is_index ? copy_manifest(c, item, item, depth + 1, inner, err)
+        if ((g.m.is_index ? copy_manifest(c, item, NULL, depth + 1, inner, err)
                           : mount(c, &g.m.items[i], err)) < 0)
             return -1;
     }
     if (is_elsewhere && !g.m.is_index && mount(c, &g.m.config, err) < 0)
         return -1;
     memcpy(digest, g.digest, SK_OCI_DIGEST_TEXT);
-    return sk_oci_put_manifest(c->r, c->to, new_reference ? new_reference : g.digest,
-                               g.m.media_type, g.bytes, g.len, err);
+    return sk_oci_put_named(c->r, c->to, tag, &g, err);
 }
 
 int sk_oci_copy(struct sk_oci_registry *r, const struct sk_oci_ref *from,

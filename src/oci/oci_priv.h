@@ -183,6 +183,10 @@ void sk_oci_got_done(struct sk_oci_got *g);
 /* SK_CORRUPT when the registry calls it something else than it is. */
 int sk_oci_get_parsed(struct sk_oci_registry *r, const char *repository, const char *reference,
                       struct sk_oci_got *out, struct sk_err *err) SK_CHECK;
+/* Puts a manifest under a tag, or under its digest when tag is NULL or "". A registry names by
+ * sha256 what it gets under a tag, so what has a digest of another kind is put under that, too. */
+int sk_oci_put_named(struct sk_oci_registry *r, const char *repository, const char *tag,
+                     const struct sk_oci_got *g, struct sk_err *err) SK_CHECK;
 /* Layers that a registry need not have (Windows' base layers): they have addresses of their own. */
 bool sk_oci_is_foreign(const char *media_type);
 

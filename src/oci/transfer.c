@@ -19,6 +19,18 @@ bool sk_oci_is_foreign(const char *media_type)
 
 /* ---- push ---- */
 
+int sk_oci_put_named(struct sk_oci_registry *r, const char *repository, const char *tag,
+                     const struct sk_oci_got *g, struct sk_err *err)
+{
+    bool has_tag = tag && tag[0];
+
+    if ((!has_tag || !sk_digest_is(g->digest, SK_SHA256)) &&
+        sk_oci_put_manifest(r, repository, g->digest, g->m.media_type, g->bytes, g->len, err) < 0)
+        return -1;
+    return has_tag ? sk_oci_put_manifest(r, repository, tag, g->m.media_type, g->bytes, g->len, err)
+                   : 0;
+}
+
 struct push {
     struct sk_oci_registry *r;
     const char *layout, *repository;
@@ -56,7 +68,7 @@ static int push_blob(const struct push *p, const struct sk_oci_descriptor *d, st
     return sk_oci_put_blob(p->r, p->repository, d->digest, d->size, path, p->r->mount_from, err);
 }
 
-static int push_manifest(const struct push *p, const char *digest, const char *reference, int depth,
+static int push_manifest(const struct push *p, const char *digest, const char *tag, int depth,
                          struct sk_err *err);
 
 static int push_contents(const struct push *p, const struct sk_oci_manifest *m, int depth,
@@ -66,24 +78,23 @@ static int push_contents(const struct push *p, const struct sk_oci_manifest *m, 
         return sk_fail(err, SK_LIMIT, "indexes lie more than %d deep", SK_OCI_DEPTH_MAX);
     for (size_t i = 0; i < m->count; i++) {
         const struct sk_oci_descriptor *d = &m->items[i];
-        if ((m->is_index ? push_manifest(p, d->digest, d->digest, depth + 1, err)
+        if ((m->is_index ? push_manifest(p, d->digest, NULL, depth + 1, err)
                          : push_blob(p, d, err)) < 0)
             return -1;
     }
     return m->is_index ? 0 : push_blob(p, &m->config, err);
 }
 
-static int push_manifest(const struct push *p, const char *digest, const char *reference, int depth,
+static int push_manifest(const struct push *p, const char *digest, const char *tag, int depth,
                          struct sk_err *err)
 {
-    SK_AUTO(sk_oci_manifest_done) struct sk_oci_manifest m = { 0 };
-    SK_OWN(free) char *bytes = NULL;
-    size_t len = 0;
+    SK_AUTO(sk_oci_got_done) struct sk_oci_got g = { 0 };
 
-    if (read_manifest(p->layout, digest, &bytes, &len, &m, err) < 0 ||
-        push_contents(p, &m, depth, err) < 0)
+    if (read_manifest(p->layout, digest, &g.bytes, &g.len, &g.m, err) < 0 ||
+        push_contents(p, &g.m, depth, err) < 0)
         return -1;
-    return sk_oci_put_manifest(p->r, p->repository, reference, m.media_type, bytes, len, err);
+    (void)snprintf(g.digest, sizeof g.digest, "%s", digest);
+    return sk_oci_put_named(p->r, p->repository, tag, &g, err);
 }
 
 int sk_oci_push(struct sk_oci_registry *r, const char *layout, const char *digest,
@@ -95,7 +106,7 @@ int sk_oci_push(struct sk_oci_registry *r, const char *layout, const char *diges
         return sk_fail(err, SK_INVALID, "'%.100s' is no digest", digest);
     if (to->digest[0] && strcmp(to->digest, digest) != 0)
         return sk_fail(err, SK_INVALID, "the image has the digest %s, not %s", digest, to->digest);
-    return push_manifest(&p, digest, to->tag[0] ? to->tag : digest, 0, err);
+    return push_manifest(&p, digest, to->tag, 0, err);
 }
 
 /* ---- which manifest ---- */

@@ -56,8 +56,8 @@ static int belong(struct sk_tx *tx, const char *digest, uint64_t size, void *ctx
     return sk_repository_add_blob(tx, ctx, digest, err);
 }
 
-void put_blob(struct fixture *f, const char *repository, const char *bytes,
-              char digest[SK_DIGEST_TEXT])
+static void upload(struct fixture *f, const char *repository, const char *bytes, const char *want,
+                   char digest[SK_DIGEST_TEXT])
 {
     SK_OWN(sk_upload_suspend) struct sk_upload *u = NULL;
     struct sk_err err = SK_ERR_INIT;
@@ -66,7 +66,24 @@ void put_blob(struct fixture *f, const char *repository, const char *bytes,
     (void)snprintf(name, sizeof name, "%s", repository);
     assert_ok(sk_upload_begin(f->store, "test", &u, &err), &err);
     assert_ok(sk_upload_write(u, bytes, strlen(bytes), &err), &err);
-    assert_ok(sk_upload_finish(&u, NULL, belong, name, digest, &err), &err);
+    assert_ok(sk_upload_finish(&u, want, belong, name, digest, &err), &err);
+}
+
+void put_blob(struct fixture *f, const char *repository, const char *bytes,
+              char digest[SK_DIGEST_TEXT])
+{
+    upload(f, repository, bytes, NULL, digest);
+}
+
+void put_blob_512(struct fixture *f, const char *repository, const char *bytes,
+                  char digest[SK_DIGEST_TEXT])
+{
+    struct sk_err err = SK_ERR_INIT;
+    char want[SK_DIGEST_TEXT];
+
+    assert_ok(sk_digest_of(SK_SHA512, bytes, strlen(bytes), want, &err), &err);
+    upload(f, repository, bytes, want, digest);
+    assert_string_equal(digest, want);
 }
 
 void descriptor_text(struct sk_buf *out, const char *type, const char *digest, size_t size)

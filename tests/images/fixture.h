@@ -20,6 +20,9 @@ int fixture_close(void **state);
 /* Uploads bytes to a repository. */
 void put_blob(struct fixture *f, const char *repository, const char *bytes,
               char digest[SK_DIGEST_TEXT]);
+/* The same, announced by its sha512. */
+void put_blob_512(struct fixture *f, const char *repository, const char *bytes,
+                  char digest[SK_DIGEST_TEXT]);
 /* The text of a manifest with that config and these layers (NULL: none); more is text to put
  * before the last brace, as ",\"subject\":{..}". */
 void manifest_text(struct sk_buf *out, const char *config, const char *layer, const char *more);

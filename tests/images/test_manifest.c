@@ -113,6 +113,49 @@ static void several_tags(void **state)
                   "MANIFEST_INVALID: ");
 }
 
+/* [hub-oci-19] Blobs, manifest and index named by sha512, beside those named by sha256. */
+static void other_digests(void **state)
+{
+    struct fixture *f = *state;
+    SK_AUTO(sk_buf_done) struct sk_buf text = SK_BUF_INIT(1 << 16), index = SK_BUF_INIT(1 << 16);
+    char config[SK_DIGEST_TEXT], layer[SK_DIGEST_TEXT], by_512[SK_DIGEST_TEXT];
+    static const char *const tags[] = { "t" };
+    struct sk_manifest_info info, found;
+    struct sk_err err = SK_ERR_INIT;
+
+    put_blob(f, "a", "{}", config);
+    put_blob_512(f, "a", "hello", layer);
+    manifest_text(&text, config, layer, NULL);
+    assert_ok(sk_digest_of(SK_SHA512, text.data, text.len, by_512, &err), &err);
+    const struct sk_manifest_put put = { .repository = "a",
+                                         .reference = by_512,
+                                         .tags = tags,
+                                         .tag_count = 1,
+                                         .bytes = text.data,
+                                         .len = text.len };
+    assert_ok(sk_manifest_put(f->store, &f->who, &put, &info, &err), &err);
+    assert_string_equal(info.digest, by_512);
+    assert_ok(sk_manifest_find(f->store, "a", "t", &found, &err), &err);
+    assert_string_equal(found.digest, by_512);
+
+    /* The same bytes by a tag are another manifest. */
+    assert_ok(put_manifest(f, "a", "v1", &text, &info, &err), &err);
+    assert_true(sk_digest_is(info.digest, SK_SHA256));
+    assert_int_equal(number_of(f, "SELECT count(*) FROM manifest"), 2);
+
+    sk_buf_str(&index, "{\"schemaVersion\":2,\"mediaType\":\"" INDEX "\",\"manifests\":[");
+    descriptor_text(&index, IMAGE, by_512, text.len);
+    sk_buf_str(&index, "]}");
+    assert_ok(put_manifest(f, "a", "all", &index, &info, &err), &err);
+    assert_failed(sk_manifest_delete(f->store, &f->who, "a", by_512, &err), &err, SK_DENIED,
+                  "DENIED: ");
+
+    sk_buf_str(&text, " "); /* other bytes */
+    assert_failed(put_manifest(f, "a", by_512, &text, &info, &err), &err, SK_INVALID,
+                  "DIGEST_INVALID: ");
+    assert_ok(sk_manifest_delete(f->store, &f->who, "a", "all", &err), &err);
+}
+
 /* What is refused, and that nothing is left of it. */
 static void refused(void **state)
 {
@@ -313,9 +356,9 @@ static void out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(put_and_find), ROW(what_is_not_there), ROW(tags_move),      ROW(several_tags),
-        ROW(refused),      ROW(generic_types),     ROW(foreign_layers), ROW(indexes),
-        ROW(deletes),      ROW(gc_keeps_images),   ROW(out_of_memory),
+        ROW(put_and_find),  ROW(what_is_not_there), ROW(tags_move),       ROW(several_tags),
+        ROW(other_digests), ROW(refused),           ROW(generic_types),   ROW(foreign_layers),
+        ROW(indexes),       ROW(deletes),           ROW(gc_keeps_images), ROW(out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,9 +16,9 @@
     "{\"schemaVersion\":2,\"mediaType\":\"application/"                                            \
     "vnd.oci.image.index.v1+json\",\"manifests\":[]}"
 
-/* A manifest that refers to SUBJECT, which need not be there. */
-static void refer(struct fixture *f, const char *repository, const char *more,
-                  struct sk_manifest_info *info)
+/* A manifest that refers to a subject, which need not be there. */
+static void refer_to(struct fixture *f, const char *repository, const char *digest,
+                     const char *more, struct sk_manifest_info *info)
 {
     SK_AUTO(sk_buf_done) struct sk_buf text = SK_BUF_INIT(8 << 20);
     SK_AUTO(sk_buf_done) struct sk_buf subject = SK_BUF_INIT(8 << 20);
@@ -27,12 +27,18 @@ static void refer(struct fixture *f, const char *repository, const char *more,
 
     put_blob(f, repository, "{}", config);
     sk_buf_str(&subject, ",\"subject\":");
-    descriptor_text(&subject, "application/vnd.oci.image.manifest.v1+json", SUBJECT, 17);
+    descriptor_text(&subject, "application/vnd.oci.image.manifest.v1+json", digest, 17);
     sk_buf_str(&subject, more);
     assert_true(sk_buf_ok(&subject));
     manifest_text(&text, config, NULL, subject.data);
     assert_ok(put_manifest(f, repository, "v", &text, info, &err), &err);
-    assert_string_equal(info->subject, SUBJECT);
+    assert_string_equal(info->subject, digest);
+}
+
+static void refer(struct fixture *f, const char *repository, const char *more,
+                  struct sk_manifest_info *info)
+{
+    refer_to(f, repository, SUBJECT, more, info);
 }
 
 /* The list, parsed; next receives where to go on. */
@@ -64,6 +70,22 @@ static void nothing_refers(void **state)
                   SK_INVALID, "DIGEST_INVALID: ");
     assert_failed(sk_referrers(f->store, "/", SUBJECT, NULL, NULL, &out, next, &err), &err,
                   SK_INVALID, "NAME_INVALID: ");
+}
+
+static void other_digests(void **state)
+{
+    struct fixture *f = *state;
+    SK_AUTO(sk_buf_done) struct sk_buf one = SK_BUF_INIT(1 << 16), none = SK_BUF_INIT(1 << 16);
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_manifest_info info;
+    char subject[SK_DIGEST_TEXT], next[SK_DIGEST_TEXT];
+
+    assert_ok(sk_digest_of(SK_SHA512, "x", 1, subject, &err), &err);
+    refer_to(f, "a", subject, "", &info);
+    assert_ok(sk_referrers(f->store, "a", subject, NULL, NULL, &one, next, &err), &err);
+    assert_non_null(strstr(one.data, info.digest));
+    assert_ok(sk_referrers(f->store, "a", SUBJECT, NULL, NULL, &none, next, &err), &err);
+    assert_string_equal(none.data, EMPTY);
 }
 
 static void descriptors(void **state)
@@ -150,10 +172,8 @@ static void pages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(nothing_refers),
-        ROW(descriptors),
-        ROW(index_as_referrer),
-        ROW(pages),
+        ROW(nothing_refers),    ROW(descriptors), ROW(other_digests),
+        ROW(index_as_referrer), ROW(pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@ import threading
 import time
 
 import pytest
+import requests
 
 from harness import oci, program
 
@@ -177,7 +178,16 @@ def test_addresses_and_methods(registry, repo):
         registry.ask("POST", f"{repo}/blobs/uploads/?mount={digest}", 400, "DIGEST_INVALID")
         registry.finish(registry.begin(repo), digest, b"x", status=400, code="DIGEST_INVALID")
     registry.ask("POST", f"{repo}/blobs/uploads/?digest-algorithm=sha384", 400, "UNSUPPORTED")
-    registry.ask("POST", f"{repo}/blobs/uploads/?digest-algorithm=sha256", 202)
+    for algorithm in ("sha256", "sha512"):
+        registry.ask("POST", f"{repo}/blobs/uploads/?digest-algorithm={algorithm}", 202)
+
+
+def test_other_digests_are_not_for_models(hub):
+    """[hub-oci-19] /api/v1 knows sha256 only."""
+    for method, path in (("GET", "blobs/sha512:" + "0" * 128), ("PUT", "uploads/" + "0" * 32 + "?digest=sha512:" + "0" * 128)):
+        answer = requests.request(method, f"{hub.url}/api/v1/{path}", verify=hub.ca, timeout=60,
+                                  headers={"Authorization": "Bearer " + hub.tokens["publisher"]})
+        assert answer.status_code == 400, answer.text
 
 
 # ---- manifests: [hub-oci-5] to [hub-oci-7] ----

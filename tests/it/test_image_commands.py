@@ -1,5 +1,6 @@
 """`skerry push`, `pull`, `image list|tag|delete|inspect` (docs/spec/oci.md), against the hub and docker-registry."""
 
+import hashlib
 import io
 import json
 import os
@@ -9,7 +10,7 @@ import tarfile
 
 import pytest
 
-from harness import models
+from harness import models, oci
 from harness.registry import Authority, CuttingProxy, DockerRegistry, Layout, blobs_of, digest, needs_docker_registry
 
 needs_registry = pytest.mark.skipif(not all(needs_docker_registry),
@@ -307,6 +308,42 @@ def test_the_hubs_token_stays_with_the_hub(run, hub, layout, tmp_path):
         run("push", layout.path, f"{r.host}/a:v1", fails="wants a login")
         with open(r.log.name) as f:
             assert hub.tokens["publisher"] not in f.read()
+
+
+def test_an_image_named_by_sha512(run, hub, repo, tmp_path):
+    """Layers, configuration and manifest are checked by what names them, on the way to a layout and back."""
+    def by_512(data):
+        return "sha512:" + hashlib.sha512(data).hexdigest()
+
+    def there(path, name):
+        with open(os.path.join(path, "blobs", *name.split(":")), "rb") as f:
+            return f.read()
+
+    registry = oci.Registry(hub)
+    config, layers = oci.config(), (secrets.token_bytes(300_000), b"x")
+    image = json.loads(oci.manifest(config, layers))
+    for part, data in zip([image["config"], image["layers"][0]], [config, layers[0]], strict=True):
+        part["digest"] = by_512(data)
+    data = json.dumps(image).encode()
+    for blob in (config, layers[0]):
+        registry.finish(registry.begin(repo), by_512(blob), blob)
+    registry.put_blob(repo, layers[1])
+    registry.put_manifest(repo, f"{by_512(data)}?tag=v1", data)
+    for n, reference in enumerate((f"{repo}:v1", f"{repo}@{by_512(data)}")):
+        out = tmp_path / f"out{n}"
+        assert run("pull", reference, "-o", out, "--platform", "linux/amd64", "--json", role="reader")["digest"] == by_512(data)
+        assert there(out, by_512(data)) == data and there(out, by_512(config)) == config
+        assert there(out, by_512(layers[0])) == layers[0] and there(out, digest(layers[1])) == layers[1]
+    assert run("push", tmp_path / "out0", f"{repo}/copy:v2", "--json")["digest"] == by_512(data)
+    run("image", "tag", f"{repo}:v1", "stable")
+    assert run("image", "inspect", f"{repo}:stable", "--json")["manifest"] == image
+    seen = run("image", "inspect", f"{repo}/copy@{by_512(data)}", "--json")
+    assert seen["manifest"] == image and seen["config"]
+    with open(tmp_path / "out1" / "blobs" / "sha512" / by_512(layers[0])[7:], "r+b") as f:
+        f.write(b"spoiled")
+    run("push", tmp_path / "out1", f"{repo}/spoiled:v1", fails="DIGEST_INVALID")
+    run("pull", f"{repo}:v1", "-o", tmp_path / "out1", "--platform", "linux/amd64")
+    assert there(tmp_path / "out1", by_512(layers[0])) == layers[0]
 
 
 # ---- bad input at the hub, through our own client ----

@@ -75,14 +75,23 @@ const char *oci_file(const char *folder, const char *name, const char *text)
     return path;
 }
 
-const char *oci_digest(const char *text)
+static const char *digest_by(enum sk_hash_kind kind, const char *text)
 {
     static char digests[4][SK_OCI_DIGEST_TEXT];
     static unsigned next;
     struct sk_err err = SK_ERR_INIT;
     char *out = digests[next++ % 4];
 
-    memcpy(out, "sha256:", 7);
-    assert_int_equal(sk_sha256_hex(text, strlen(text), out + 7, &err), 0);
+    assert_int_equal(sk_digest_of(kind, text, strlen(text), out, &err), 0);
     return out;
+}
+
+const char *oci_digest(const char *text)
+{
+    return digest_by(SK_SHA256, text);
+}
+
+const char *oci_digest_512(const char *text)
+{
+    return digest_by(SK_SHA512, text);
 }

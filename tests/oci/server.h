@@ -30,5 +30,7 @@ void oci_server_done(struct oci_server *o);
 const char *oci_file(const char *folder, const char *name, const char *text);
 /* sha256: of a text; a static buffer of the last four. */
 const char *oci_digest(const char *text);
+/* sha512: likewise. */
+const char *oci_digest_512(const char *text);
 
 #endif

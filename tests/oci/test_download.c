@@ -98,6 +98,26 @@ static void downloads(void **state)
         run_row(&rows[i], *state);
 }
 
+/* The parts that came are hashed by what the digest says. */
+static void other_digests(void **state)
+{
+    static const char *const replies[] = { SHORT("0123"), PART("4", "456789"), NULL };
+    SK_OWN(free) char *path = sk_path_join(*state, "blob-512");
+    struct oci_server o;
+    struct sk_err err = SK_ERR_INIT;
+
+    oci_server_start(&o, replies, NULL);
+    if (sk_oci_get_blob(o.r, "a", oci_digest_512(DATA), strlen(DATA), path, &err) < 0)
+        fail_msg("%s", err.text);
+    oci_server_done(&o);
+    (void)unlink(path);
+    oci_server_start(&o, replies, NULL);
+    assert_int_equal(
+        sk_oci_get_blob(o.r, "a", oci_digest_512("0123456780"), strlen(DATA), path, &err), -1);
+    assert_int_equal(err.code, SK_CORRUPT);
+    oci_server_done(&o);
+}
+
 /* Attempts that bring nothing end. */
 static void nothing_comes(void **state)
 {
@@ -136,6 +156,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(downloads, oci_surround, oci_unsurround),
+        cmocka_unit_test_setup_teardown(other_digests, oci_surround, oci_unsurround),
         cmocka_unit_test_setup_teardown(nothing_comes, oci_surround, oci_unsurround),
         cmocka_unit_test_setup_teardown(two_at_once, oci_surround, oci_unsurround),
     };
