@@ -25,12 +25,13 @@ LOGS = os.path.join(BUILD, "test-logs")
 ONNXRUNTIME = os.path.join(BUILD, "lib", "libonnxruntime.so.1")
 TAIL_LINES = 60
 
-# variant: compiler, Meson options. -Werror belongs to the plain builds: sanitizers add false warnings. AddressSanitizer
+# variant: compiler, Meson options. Clang compiles for its warnings and its view of the tests; the fuzzers' corpora are replayed
+# under AddressSanitizer. -Werror belongs to the plain builds: sanitizers add false warnings. AddressSanitizer
 # looks for __cxa_throw when a program starts; without the C++ library, which ONNX Runtime brings later, it stops at the
 # first exception.
 VARIANTS = {
-    "gcc": ("gcc", ["-Dwerror=true"]),
-    "clang": ("clang", ["-Dwerror=true"]),
+    "gcc": ("gcc", ["-Dwerror=true", "-Dfuzz=off"]),
+    "clang": ("clang", ["-Dwerror=true", "-Dfuzz=off", "-Doptimization=1", "-Ddebug=false"]),
     "asan": ("clang", ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1",
                        "-Db_asneeded=false", "-Dc_link_args=-lstdc++",
                        "-Dc_args=-fno-sanitize-recover=all -fno-omit-frame-pointer"]),

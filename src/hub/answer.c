@@ -32,6 +32,7 @@ static const struct wording wordings[] = {
     { SK_UNAUTHENTICATED, 0, "UNAUTHENTICATED", "UNAUTHORIZED" },
     { SK_UNSUPPORTED, 0, "NOT_IMPLEMENTED", "UNSUPPORTED" },
     { SK_BUSY, 0, "TEMPORARILY_UNAVAILABLE", "TOOMANYREQUESTS" },
+    { SK_TIMEOUT, 0, "TEMPORARILY_UNAVAILABLE", "UNKNOWN" },
 };
 
 static const struct wording *wording_of(enum sk_code code)

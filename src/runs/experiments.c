@@ -266,5 +266,6 @@ int sk_experiments_search(struct sk_store *s, const struct sk_search *q, enum sk
     };
     if (sk_db_begin(sk_store_db(s), SK_DB_READ, &tx, err) < 0)
         return -1;
+    sk_tx_limit(tx, SK_QUERY_TIME_MS);
     return sk_runs_write_page(tx, &page, out, err);
 }

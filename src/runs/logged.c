@@ -423,5 +423,6 @@ int sk_logged_models_search(struct sk_store *s, const char *const *experiment_id
     };
     if (sk_db_begin(sk_store_db(s), SK_DB_READ, &tx, err) < 0)
         return -1;
+    sk_tx_limit(tx, SK_QUERY_TIME_MS);
     return sk_runs_write_page(tx, &page, out, err);
 }

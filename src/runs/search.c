@@ -102,5 +102,6 @@ int sk_runs_search(struct sk_store *s, const char *const *experiment_ids, size_t
     };
     if (sk_db_begin(sk_store_db(s), SK_DB_READ, &tx, err) < 0)
         return -1;
+    sk_tx_limit(tx, SK_QUERY_TIME_MS);
     return sk_runs_write_page(tx, &page, out, err);
 }
