@@ -71,8 +71,9 @@ struct sk_upload;
 /* `scope` is what may continue it ("repo/name", "artifacts"): opening asks for the same one. */
 int sk_upload_begin(struct sk_store *s, const char *scope, struct sk_upload **out,
                     struct sk_err *err) SK_CHECK;
-/* Continues after a break, also one of the process: what is on disk is hashed again (1 GB/s).
- * SK_NOT_FOUND: unknown, finished, or another scope; SK_BUSY: open elsewhere. */
+/* Continues after a break, also one of the process; what is on disk is then hashed by the finish
+ * (1 GB/s); opening reads nothing. SK_NOT_FOUND: unknown, finished, or another scope; SK_BUSY: open
+ * elsewhere. */
 int sk_upload_open(struct sk_store *s, const char *id, const char *scope, struct sk_upload **out,
                    struct sk_err *err) SK_CHECK;
 const char *sk_upload_id(const struct sk_upload *u);

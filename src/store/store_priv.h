@@ -46,7 +46,7 @@ struct sk_upload {
     char name[SK_UPLOAD_NAME]; /* below uploads/ */
     int fd;
     uint64_t size, flushed;
-    struct sk_hash *sha;         /* NULL: it is whole */
+    struct sk_hash *sha;         /* of all that came; NULL: the finish reads the file */
     char digest[SK_DIGEST_TEXT]; /* that a finish has found last, or "" */
     bool is_whole;               /* a finish has begun: no bytes may be added */
     bool is_lost;                /* a sync failed: what was written may not be there */

@@ -4,8 +4,9 @@
  * An upload is a file uploads/<id>-<16 hex of the scope's SHA-256>: asking for it with another
  * scope finds nothing, and beginning one costs no transaction. Who has it open holds flock on it;
  * gc takes only what it can lock. What was written goes to the disk in the background as it comes,
- * so that the sync at the end is short. The hash of a suspended upload is kept for a while, so a
- * client that sends its blob in many requests does not cost a rehash with each.
+ * so that the sync at the end is short. The hash of a suspended upload is kept for a while; one
+ * whose hash is gone (another process, many others since) is read and hashed by its finish, which
+ * may take its time. Opening and writing never read, for they run on event loops.
  *
  * Finishing links the file to its blob's name and commits (blob.c); only then the upload's own name
  * goes. A commit that fails leaves an upload with two names, which can be finished again but not
@@ -150,29 +151,6 @@ static void remember(struct sk_upload *u)
     place->sha = SK_TAKE(u->sha);
 }
 
-static int hash_again(struct sk_upload *u, struct sk_err *err)
-{
-    SK_OWN(free) char *piece = malloc(SK_STORE_PIECE);
-
-    if (!piece)
-        return sk_nomem(err);
-    if (sk_hash_new(SK_SHA256, &u->sha, err) < 0)
-        return -1;
-    for (uint64_t at = 0; at < u->size;) {
-        uint64_t left = u->size - at;
-        size_t want = left < SK_STORE_PIECE ? (size_t)left : SK_STORE_PIECE;
-        ssize_t n = pread(u->fd, piece, want, (off_t)at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return sk_store_fail(err, "upload '%s'", u->id);
-        if (sk_hash_add(u->sha, piece, (size_t)n, err) < 0)
-            return -1;
-        at += (uint64_t)n;
-    }
-    return 0;
-}
-
 int sk_upload_open(struct sk_store *s, const char *id, const char *scope, struct sk_upload **out,
                    struct sk_err *err)
 {
@@ -190,7 +168,7 @@ int sk_upload_open(struct sk_store *s, const char *id, const char *scope, struct
     u->size = u->flushed = (uint64_t)st.st_size;
     u->is_whole = st.st_nlink > 1;
     recall(u, &st);
-    if (!u->sha && hash_again(u, err) < 0)
+    if (!u->sha && u->size == 0 && sk_hash_new(SK_SHA256, &u->sha, err) < 0)
         return -1;
     if (lseek(u->fd, 0, SEEK_END) < 0)
         return sk_store_fail(err, "upload '%s'", id);
@@ -243,7 +221,7 @@ int sk_upload_write(struct sk_upload *u, const void *bytes, size_t len, struct s
             u->is_lost = true;
         return -1;
     }
-    if (sk_hash_add(u->sha, bytes, len, err) < 0) {
+    if (u->sha && sk_hash_add(u->sha, bytes, len, err) < 0) {
         u->is_lost = true;
         return -1;
     }

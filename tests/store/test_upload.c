@@ -1,6 +1,9 @@
 /* test_upload.c - what comes in pieces, breaks, goes on, and becomes a blob or not. */
 #include "store/store_util.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 static void test_pieces(void **state)
 {
     struct place *p = *state;
@@ -24,7 +27,7 @@ static void test_pieces(void **state)
     sk_upload_suspend(SK_TAKE(u));
     sk_store_close(p->store);
     DONE(sk_store_open(p->dir, &p->store, &err));
-    DONE(sk_upload_open(p->store, id, "repo/a", &u, &err)); /* hashed again */
+    DONE(sk_upload_open(p->store, id, "repo/a", &u, &err)); /* hashed by the finish */
     assert_int_equal(sk_upload_size(u), 8);
     DONE(sk_upload_write(u, "three", 5, &err));
     DONE(sk_upload_finish(&u, digest_of("one two three"), NULL, NULL, digest, &err));
@@ -34,6 +37,30 @@ static void test_pieces(void **state)
     assert_int_equal(count_files(p, "uploads"), 0);
     FAILS(sk_upload_open(p->store, id, "repo/a", &u, &err), SK_NOT_FOUND);
     FAILS(sk_upload_stat(p->store, id, "repo/a", &size, &err), SK_NOT_FOUND);
+}
+
+/* An upload goes on without its bytes being read, which would hold up an event loop: what was
+ * written by an earlier process is hashed by the finish, as it lies on the disk then. */
+static void test_open_reads_nothing(void **state)
+{
+    struct place *p = *state;
+    struct sk_err err = SK_ERR_INIT;
+    SK_OWN(sk_upload_suspend) struct sk_upload *u = NULL;
+    char id[SK_UPLOAD_ID_TEXT], digest[SK_DIGEST_TEXT], path[700];
+
+    DONE(sk_upload_begin(p->store, "s", &u, &err));
+    (void)snprintf(id, sizeof id, "%s", sk_upload_id(u));
+    (void)snprintf(path, sizeof path, "%s/uploads/%s", p->dir, u->name);
+    DONE(sk_upload_write(u, "one ", 4, &err));
+    sk_upload_suspend(SK_TAKE(u));
+    sk_store_close(p->store);
+    DONE(sk_store_open(p->dir, &p->store, &err));
+    DONE(sk_upload_open(p->store, id, "s", &u, &err));
+    DONE(sk_upload_write(u, "two", 3, &err));
+    SK_AUTO(sk_close) int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0 && pwrite(fd, "ONE", 3, 0) == 3);
+    FAILS(sk_upload_finish(&u, digest_of("one two"), NULL, NULL, digest, &err), SK_INVALID);
+    assert_int_equal(count_files(p, "blobs"), 0);
 }
 
 static void test_wrong_digest(void **state)
@@ -340,6 +367,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_pieces, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_open_reads_nothing, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_wrong_digest, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_names, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_other_digest, place_set_up, place_tear_down),
