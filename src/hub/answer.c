@@ -23,7 +23,6 @@ static const struct wording wordings[] = {
     { SK_INVALID, 0, "INVALID_PARAMETER_VALUE", "UNSUPPORTED" },
     { SK_USAGE, 0, "INVALID_PARAMETER_VALUE", "UNSUPPORTED" },
     { SK_LIMIT, 0, "INVALID_PARAMETER_VALUE", "UNSUPPORTED" },
-    { SK_CORRUPT, 0, "INVALID_PARAMETER_VALUE", "UNSUPPORTED" },
     { SK_TOO_LARGE, 0, "INVALID_PARAMETER_VALUE", "SIZE_INVALID" },
     { SK_NOT_FOUND, 0, "RESOURCE_DOES_NOT_EXIST", "NAME_UNKNOWN" },
     { SK_METHOD, 0, "ENDPOINT_NOT_FOUND", "UNSUPPORTED" },
@@ -34,6 +33,12 @@ static const struct wording wordings[] = {
     { SK_BUSY, 0, "TEMPORARILY_UNAVAILABLE", "TOOMANYREQUESTS" },
     { SK_TIMEOUT, 0, "TEMPORARILY_UNAVAILABLE", "UNKNOWN" },
 };
+
+/* What is corrupt here is the hub's own: its database, a blob's file. Requests are SK_INVALID. */
+static int status_of(enum sk_code code)
+{
+    return code == SK_CORRUPT ? 500 : sk_code_http(code);
+}
 
 static const struct wording *wording_of(enum sk_code code)
 {
@@ -89,7 +94,7 @@ void sk_hub_fail(struct sk_hub_call *call, const struct sk_err *err)
 {
     const struct wording *w = wording_of(err->code);
     bool is_mlflow = call->route->style == SK_HUB_MLFLOW;
-    int status = is_mlflow && w->mlflow_status ? w->mlflow_status : sk_code_http(err->code);
+    int status = is_mlflow && w->mlflow_status ? w->mlflow_status : status_of(err->code);
     fail(call, status, is_mlflow ? w->mlflow : w->oci, err->text);
 }
 

@@ -16,7 +16,7 @@ static const struct row rows[] = {
     { SK_TOO_LARGE, 413, 413, "INVALID_PARAMETER_VALUE", "SIZE_INVALID" },
     { SK_BUSY, 503, 503, "TEMPORARILY_UNAVAILABLE", "TOOMANYREQUESTS" },
     { SK_IO, 500, 500, "INTERNAL_ERROR", "UNKNOWN" },
-    { SK_CORRUPT, 400, 400, "INVALID_PARAMETER_VALUE", "UNSUPPORTED" },
+    { SK_CORRUPT, 500, 500, "INTERNAL_ERROR", "UNKNOWN" },
 };
 
 /* The server of one route, whose handler fails as the test says. */
