@@ -80,7 +80,9 @@ struct sk_oci_options {
     const char *ca_file;             /* NULL: the system's */
     const char *username, *password; /* NULL: of ~/.docker/config.json, or none */
     const char *token;               /* sent as bearer at once; NULL: none */
-    bool plain_http; /* http; without it only for localhost and 127.0.0.0/8 when https is refused */
+    /* http; without it only for localhost and 127.0.0.0/8 when https is refused, and no token given
+     */
+    bool plain_http;
     unsigned retries;
     const char *mount_from; /* a repository of the same registry that sk_oci_push may mount from */
     uint64_t chunk_bytes;   /* of an upload in pieces; 0: 64 MiB */

@@ -60,14 +60,15 @@ static int probe(struct sk_oci_registry *r, struct sk_err *err)
 }
 
 /* On this machine a registry without TLS is found by asking: https first, and http only when there
- * is no https, and a registry answers. A certificate that does not fit stays an error. */
-static int find_scheme(struct sk_oci_registry *r, struct sk_err *err)
+ * is no https, and a registry answers. A certificate that does not fit stays an error. A caller
+ * with a token knows what it is for: nobody else who listens there is to get it. */
+static int find_scheme(struct sk_oci_registry *r, bool has_token, struct sk_err *err)
 {
     struct sk_err why = SK_ERR_INIT, other = SK_ERR_INIT;
 
     if (set_base(r, "https", err) < 0)
         return -1;
-    if (!sk_oci_is_loopback(r->host) || probe(r, &why) != 0)
+    if (has_token || !sk_oci_is_loopback(r->host) || probe(r, &why) != 0)
         return 0;
     if (why.code != SK_IO && why.code != SK_TIMEOUT) {
         *err = why;
@@ -120,7 +121,8 @@ int sk_oci_registry_new(const struct sk_oci_options *opts, struct sk_oci_registr
     f.retries = opts->retries;
     if (sk_fetch_new(&f, &r->client, err) < 0)
         return -1;
-    if ((opts->plain_http ? set_base(r, "http", err) : find_scheme(r, err)) < 0)
+    if ((opts->plain_http ? set_base(r, "http", err) : find_scheme(r, opts->token != NULL, err)) <
+        0)
         return -1;
     *out = SK_TAKE(r);
     return 0;

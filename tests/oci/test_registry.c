@@ -200,6 +200,30 @@ static int whole_request(void *ctx, struct sk_err *err)
     return sk_oci_call(r, &q, &a, err);
 }
 
+/* A token of the caller's is for https unless plain_http says otherwise: who listens on this
+ * machine while the hub is away must not be given it. */
+static void token_stays_secret(void **state)
+{
+    static const char *const replies[] = { OK, OK, OK, NULL };
+    SK_OWN(sk_oci_registry_free) struct sk_oci_registry *r = NULL;
+    SK_AUTO(sk_fetch_answer_done) struct sk_fetch_answer a = { 0 };
+    SK_OWN(free) char *url = NULL;
+    struct oci_server o;
+    struct sk_err err = SK_ERR_INIT;
+
+    (void)state;
+    oci_server_start(&o, replies, NULL);
+    const struct sk_oci_options opts = { .host = o.host, .token = "secret" };
+    assert_int_equal(sk_oci_registry_new(&opts, &r, &err), 0);
+    assert_int_equal(sk_oci_url(r, "a", "x", &url, &err), 0);
+    const struct sk_oci_request q = { .url = url };
+    assert_int_equal(sk_oci_call(r, &q, &a, &err), -1);
+    oci_server_stop(&o);
+    for (unsigned i = 0; i < o.s->count; i++)
+        assert_null(strstr(o.s->requests[i], "secret"));
+    oci_server_done(&o);
+}
+
 static void out_of_memory(void **state)
 {
     static const char *const replies[] = { OK, NULL };
@@ -221,6 +245,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(stopping, oci_surround, oci_unsurround),
         cmocka_unit_test_setup_teardown(hosts, oci_surround, oci_unsurround),
         cmocka_unit_test_setup_teardown(nothing_there, oci_surround, oci_unsurround),
+        cmocka_unit_test_setup_teardown(token_stays_secret, oci_surround, oci_unsurround),
         cmocka_unit_test_setup_teardown(out_of_memory, oci_surround, oci_unsurround),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
