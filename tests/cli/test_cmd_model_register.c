@@ -37,7 +37,7 @@ static const struct hub_row rows[] = {
       "m@sha256:0000000000000000000000000000000000000000000000000000000000000000 -o %s/m99",
       1, "", "has no version with sha256:" },
     { "skerry model download m --hub http://127.0.0.1:1 -o %s/m99", 1, "", "127.0.0.1:1" },
-    { "skerry model download m --hub nosuch -o %s/m99", 1, "", "there is no context 'nosuch'" },
+    { "skerry model download m --hub nosuch -o %s/m99", 1, "", "no context 'nosuch'" },
 };
 
 static void same_bytes(const char *dir, const char *name, const char *source)
