@@ -1,59 +1,21 @@
-/*
- * names.c - what a repository, a tag and a digest may be called, and which row a name is.
- *
- *     repository  part ("/" part)*        part: run (("." | "_" | "__" | "-"+) run)*
- *                                         run:  [a-z0-9]+                        255 bytes at most
- *     tag         [A-Za-z0-9_] [A-Za-z0-9._-]{0,127}
- *
- * Nothing that a path could climb with fits: no empty part, no "." or "..", no backslash, no
- * control character, no byte beyond ASCII.
- */
+/* names.c - what a repository, a tag and a digest may be called, and which row a name is. */
 #include "images/images.h"
 #include "images/images_priv.h"
 
 #include "base/clock.h"
+#include "base/str.h"
+#include "oci/oci.h"
 
 #include <string.h>
 
-static bool in_run(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
-
-/* Length of the separator at s, 0 when there is none. */
-static size_t separator(const char *s)
-{
-    if (*s == '.')
-        return 1;
-    if (*s == '_')
-        return s[1] == '_' ? 2 : 1;
-    return strspn(s, "-");
-}
-
 bool sk_repository_valid(const char *name)
 {
-    if (strlen(name) >= SK_REPOSITORY_TEXT)
-        return false;
-    for (const char *s = name;;) {
-        if (!in_run(*s))
-            return false;
-        while (in_run(*s))
-            s++;
-        if (*s == '\0')
-            return true;
-        size_t n = *s == '/' ? 1 : separator(s);
-        if (n == 0)
-            return false;
-        s += n;
-    }
+    return sk_oci_is_repository(sk_view_of(name));
 }
 
 bool sk_tag_valid(const char *tag)
 {
-    static const char WORD[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
-
-    size_t len = strlen(tag);
-    return len > 0 && len < SK_TAG_TEXT && strspn(tag, WORD) == len && *tag != '.' && *tag != '-';
+    return sk_oci_is_tag(sk_view_of(tag));
 }
 
 int sk_images_check_name(const char *repository, struct sk_err *err)

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/str.h"
 #include "crypto/crypto.h"
 
 #include <stdbool.h>
@@ -31,6 +32,11 @@ enum {
 #define SK_OCI_CONFIG     "application/vnd.oci.image.config.v1+json"
 #define SK_OCI_LAYER      "application/vnd.oci.image.layer.v1.tar"
 #define SK_OCI_LAYER_GZIP "application/vnd.oci.image.layer.v1.tar+gzip"
+
+/* ---- names: the grammar of the distribution specification ---- */
+/* At most 255 bytes. Neither can leave its place in a path. */
+bool sk_oci_is_repository(struct sk_view v);
+bool sk_oci_is_tag(struct sk_view v); /* at most 128 bytes */
 
 /* ---- references: [HOST[:PORT]/]NAME[:TAG][@DIGEST] ---- */
 struct sk_oci_ref {

@@ -30,8 +30,6 @@ enum {
 
 /* ---- names.c ---- */
 
-bool sk_oci_is_repository(struct sk_view v);
-bool sk_oci_is_tag(struct sk_view v);
 /* One of crypto.h. */
 bool sk_oci_is_digest(struct sk_view v);
 /* NAME, NAME:PORT, IPv4, [IPv6]:PORT */
