@@ -29,6 +29,10 @@ static void writes_as_cosign_does(void **state)
                         TEXT("docker-manifest-digest", DIGEST, "cosign container image signature"));
     sk_sign_tag(DIGEST, tag);
     assert_string_equal(tag, "sha256-" HEX ".sig");
+    struct sk_err err = SK_ERR_INIT;
+    assert_int_equal(sk_sign_check(DIGEST, &err), 0);
+    assert_int_equal(sk_sign_check("sha512:" HEX HEX, &err), -1);
+    assert_int_equal(err.code, SK_UNSUPPORTED);
 }
 
 static void checked(void **state)

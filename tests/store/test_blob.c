@@ -25,7 +25,7 @@ static void test_put_and_read(void **state)
     assert_int_equal(count_files(p, "uploads"), 0);
 }
 
-/* The same bytes under either digest are two blobs, each with its own file and row. */
+/* [store-24] The same bytes under either digest are two blobs, each with its own file and row. */
 static void test_two_kinds(void **state)
 {
     struct place *p = *state;
