@@ -136,14 +136,16 @@ int sk_repository_keep(struct sk_store *s, const char *repository, uint64_t fres
 /* Whether `from`, or any repository, shows the blob. */
 static int find_anywhere(struct sk_tx *tx, const char *from, const char *digest, struct sk_err *err)
 {
+    SK_OWN(sk_stmt_end) struct sk_stmt *q = NULL;
     uint64_t size;
-    int64_t touched_ms, one;
+    int64_t touched_ms;
 
     if (from)
         return find(tx, from, digest, &size, &touched_ms, err);
-    int there = sk_images_number(
-        tx, &one, err, "SELECT 1 FROM repository_blob WHERE digest = ?2 AND ?1 = 0 LIMIT 1", 0,
-        digest);
+    if (sk_tx_query(tx, &q, err, "SELECT 1 FROM repository_blob WHERE digest = ?1 LIMIT 1", "s",
+                    digest) < 0)
+        return -1;
+    int there = sk_stmt_next(q, err);
     if (there == 0)
         return sk_fail(err, SK_NOT_FOUND, "BLOB_UNKNOWN: no repository has a blob %s", digest);
     return there < 0 ? -1 : 0;
