@@ -10,19 +10,29 @@
  *
  * A piece goes to disk as it comes. A connection that is cut leaves what came; the client asks for
  * the size and goes on there.
+ *
+ * A version names all of its files when the last is there, which may be hours after the first: what
+ * came lately is kept from gc while more comes, and what a publisher asks for by HEAD as well.
  */
 #include "hub/api_native_priv.h"
+
+#include "base/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static const char SCOPE[] = "api";
 
+enum {
+    KEEP_MS = 1000 /* between two writes for an upload, however short gc's grace is */
+};
+
 /* One PATCH or PUT; lives in the request's arena. */
 struct piece {
     struct sk_hub_call *call;
     struct sk_upload *upload;
     const char *digest; /* of PUT; NULL: PATCH */
+    uint64_t kept_ms;   /* when what came before was kept from gc last */
 };
 
 static void reply_size(struct sk_hub_call *call, int status, uint64_t size)
@@ -70,6 +80,30 @@ void sk_hub_upload_abort(struct sk_hub_call *call)
 
 /* ---- pieces ---- */
 
+static int keep_others(struct sk_tx *tx, const char *digest, uint64_t size, void *ctx,
+                       struct sk_err *err)
+{
+    const struct piece *p = ctx;
+
+    (void)digest, (void)size;
+    return sk_blob_keep_recent(tx, sk_hub_opts(p->call->hub)->gc_grace_ms, err);
+}
+
+/* In the midst of a long one. */
+static void keep_now_and_then(struct piece *p)
+{
+    SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+    struct sk_err ignored = SK_ERR_INIT;
+    uint64_t now_ms = sk_now_ms(), each_ms = sk_hub_opts(p->call->hub)->gc_grace_ms / 4;
+
+    if (now_ms - p->kept_ms < (each_ms > KEEP_MS ? each_ms : KEEP_MS))
+        return;
+    p->kept_ms = now_ms;
+    if (sk_db_begin(sk_store_db(sk_hub_store(p->call->hub)), SK_DB_WRITE, &tx, &ignored) == 0 &&
+        keep_others(tx, NULL, 0, p, &ignored) == 0)
+        (void)!sk_tx_commit(&tx, &ignored); /* the next time comes */
+}
+
 static int write_piece(void *ctx, const void *bytes, size_t len, struct sk_err *err)
 {
     struct piece *p = ctx;
@@ -78,6 +112,7 @@ static int write_piece(void *ctx, const void *bytes, size_t len, struct sk_err *
     if (most > 0 && sk_upload_size(p->upload) + len > most)
         return sk_fail(err, SK_TOO_LARGE, "more than %llu bytes (hub run --max-blob-size)",
                        (unsigned long long)most);
+    keep_now_and_then(p);
     return sk_upload_write(p->upload, bytes, len, err);
 }
 
@@ -88,7 +123,7 @@ static void finish(struct sk_hub_call *call)
     struct sk_err err = SK_ERR_INIT;
     char digest[SK_DIGEST_TEXT];
     uint64_t size = sk_upload_size(p->upload);
-    int rc = sk_upload_finish(&p->upload, p->digest, NULL, NULL, digest, &err);
+    int rc = sk_upload_finish(&p->upload, p->digest, keep_others, p, digest, &err);
 
     sk_upload_suspend(p->upload);
     if (rc < 0) {
@@ -153,7 +188,9 @@ static void take(struct sk_hub_call *call, const char *digest)
     }
     if (!fits(call, u))
         return;
-    *p = (struct piece){ .call = call, .upload = SK_TAKE(u), .digest = digest };
+    *p = (struct piece){
+        .call = call, .upload = SK_TAKE(u), .digest = digest, .kept_ms = sk_now_ms()
+    };
     call->state = p;
     sk_http_take_body(call->req, write_piece, piece_came, p);
 }
@@ -179,15 +216,20 @@ void sk_hub_upload_finish(struct sk_hub_call *call)
 void sk_hub_blob_get(struct sk_hub_call *call)
 {
     SK_AUTO(sk_close) int fd = -1;
+    struct sk_store *store = sk_hub_store(call->hub);
     struct sk_err err = SK_ERR_INIT;
     uint64_t size = 0;
+    bool keeps = strcmp(sk_http_method(call->req), "HEAD") == 0 &&
+                 sk_role_allows(call->who.role, SK_ROLE_PUBLISHER);
 
     if (!sk_digest_is(call->rest, SK_SHA256)) {
         sk_hub_fail_as(call, 400, "invalid_argument",
                        "a blob's name is sha256: and 64 lower-case hex digits");
         return;
     }
-    if (sk_blob_open(sk_hub_store(call->hub), call->rest, &fd, &size, &err) < 0) {
+    if ((keeps &&
+         sk_blob_keep(store, call->rest, sk_hub_opts(call->hub)->gc_grace_ms / 4, &err) < 0) ||
+        sk_blob_open(store, call->rest, &fd, &size, &err) < 0) {
         sk_hub_fail(call, &err);
         return;
     }

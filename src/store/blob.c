@@ -75,6 +75,40 @@ int sk_blob_touch(struct sk_tx *tx, const char *digest, struct sk_err *err)
     return 0;
 }
 
+int sk_blob_keep(struct sk_store *s, const char *digest, uint64_t fresh_ms, struct sk_err *err)
+{
+    int64_t since = (int64_t)sk_wall_ms() - (int64_t)fresh_ms, touched_ms = 0;
+    {
+        SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+        SK_OWN(sk_stmt_end) struct sk_stmt *q = NULL;
+        if (sk_blob_check_digest(digest, err) < 0 || sk_db_begin(s->db, SK_DB_READ, &tx, err) < 0 ||
+            sk_tx_query(tx, &q, err, "SELECT touched_ms FROM blob WHERE digest = ?1", "s", digest) <
+                0)
+            return -1;
+        int there = sk_stmt_next(q, err);
+        if (there == 0)
+            return sk_fail(err, SK_NOT_FOUND, "blob %s is not here", digest);
+        if (there < 0)
+            return -1;
+        touched_ms = sk_stmt_int(q, 0);
+    }
+    if (touched_ms >= since)
+        return 0;
+    SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+    if (sk_db_begin(s->db, SK_DB_WRITE, &tx, err) < 0 || sk_blob_touch(tx, digest, err) < 0)
+        return -1;
+    return sk_tx_commit(&tx, err);
+}
+
+int sk_blob_keep_recent(struct sk_tx *tx, uint64_t grace_ms, struct sk_err *err)
+{
+    int64_t now = (int64_t)sk_wall_ms();
+
+    return sk_tx_run(tx, err,
+                     "UPDATE blob SET touched_ms = ?1 WHERE touched_ms >= ?2 AND touched_ms < ?3",
+                     "iii", now, now - (int64_t)grace_ms, now - (int64_t)(grace_ms / 4));
+}
+
 int sk_blob_insert(struct sk_tx *tx, const char *digest, uint64_t size, struct sk_err *err)
 {
     return sk_tx_run(tx, err,

@@ -53,6 +53,12 @@ int sk_blob_size(struct sk_tx *tx, const char *digest, uint64_t *size, struct sk
 /* In a write transaction: keeps the blob from gc for a grace period, as an upload of it would.
  * SK_NOT_FOUND. */
 int sk_blob_touch(struct sk_tx *tx, const char *digest, struct sk_err *err) SK_CHECK;
+/* The same in a transaction of its own, unless it was touched within fresh_ms. SK_NOT_FOUND. */
+int sk_blob_keep(struct sk_store *s, const char *digest, uint64_t fresh_ms,
+                 struct sk_err *err) SK_CHECK;
+/* In a write transaction: touches every blob that was touched within grace_ms, but for the last
+ * quarter of it. For those who bring many, which are named together when the last is there. */
+int sk_blob_keep_recent(struct sk_tx *tx, uint64_t grace_ms, struct sk_err *err) SK_CHECK;
 /* A descriptor for reading; the file lives as long as it is open, even past a gc. */
 int sk_blob_open(struct sk_store *s, const char *digest, int *fd, uint64_t *size,
                  struct sk_err *err) SK_CHECK;

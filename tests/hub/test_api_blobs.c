@@ -1,6 +1,9 @@
 /* test_api_blobs.c - files by digest: pieces, cuts, the wrong digest, ranges. */
 #include "hub_util.h"
 
+#include "base/clock.h"
+#include "hub/hub_priv.h"
+
 /* printf abcdef | sha256sum */
 #define DIGEST "sha256:bef57ec7f53a6d40beb640a780a639c83bc29ac8a9816f1fc6c5c6dcd93c4721"
 
@@ -80,6 +83,57 @@ static void ranges(void **state)
     hub_expect(&a, 206, "ef");
     assert_string_equal(answer_header(&a, "Content-Range"), "bytes 4-5/6");
     assert_string_equal(answer_header(&a, "ETag"), "\"" DIGEST "\"");
+}
+
+/* How long ago the blob was touched, in minutes, after it was made `older` ones older. */
+static int64_t minutes(struct hub_fixture *f, int64_t older)
+{
+    struct sk_err err = SK_ERR_INIT;
+    SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+    SK_OWN(sk_stmt_end) struct sk_stmt *s = NULL;
+
+    assert_int_equal(sk_db_begin(sk_store_db(sk_hub_store(f->hub)), SK_DB_WRITE, &tx, &err), 0);
+    assert_int_equal(sk_tx_run(tx, &err,
+                               "UPDATE blob SET touched_ms = touched_ms - ?1 WHERE digest = ?2",
+                               "is", older * 60000, DIGEST),
+                     0);
+    assert_int_equal(
+        sk_tx_query(tx, &s, &err, "SELECT touched_ms FROM blob WHERE digest = ?1", "s", DIGEST), 0);
+    assert_int_equal(sk_stmt_next(s, &err), 1);
+    int64_t ago = ((int64_t)sk_wall_ms() - sk_stmt_int(s, 0)) / 60000;
+    assert_int_equal(sk_tx_commit(&tx, &err), 0);
+    return ago;
+}
+
+/* [hub-20] The first file of a version is there when the last has come, hours later; and one that a
+ * publisher has asked for, so as not to send it again. */
+static void kept_for_a_version(void **state)
+{
+    static const char
+        other[] = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"; /* abc
+                                                                                              */
+    char reader[SK_TOKEN_TEXT], query[128];
+    struct hub_fixture *f = *state;
+    struct id id = begin(f);
+    struct answer a;
+
+    send_piece(f, "PUT", &id, "?digest=" DIGEST, "0", "abcdef", &a);
+    hub_expect(&a, 201, DIGEST);
+    assert_int_equal(minutes(f, 50), 50);
+    id = begin(f);
+    (void)snprintf(query, sizeof(query), "?digest=%s", other);
+    send_piece(f, "PUT", &id, query, "0", "abc", &a);
+    hub_expect(&a, 201, other);
+    assert_int_equal(minutes(f, 0), 0);
+
+    assert_int_equal(minutes(f, 100), 100);
+    hub_token(f, SK_ROLE_READER, reader);
+    hub_ask(f, "HEAD", "/api/v1/blobs/" DIGEST, reader, NULL, &a);
+    hub_expect(&a, 200, "");
+    assert_int_equal(minutes(f, 0), 100);
+    hub_ask(f, "HEAD", "/api/v1/blobs/" DIGEST, f->made.owner_token, NULL, &a);
+    hub_expect(&a, 200, "");
+    assert_int_equal(minutes(f, 0), 0);
 }
 
 /* The wrong digest ends the upload, and nothing is there. */
@@ -171,6 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(in_pieces, hub_running, hub_gone),
         cmocka_unit_test_setup_teardown(ranges, hub_running, hub_gone),
+        cmocka_unit_test_setup_teardown(kept_for_a_version, hub_running, hub_gone),
         cmocka_unit_test_setup_teardown(wrong_digest, hub_running, hub_gone),
         cmocka_unit_test_setup_teardown(cut, hub_running, hub_gone),
         cmocka_unit_test_setup_teardown(refused, hub_running, hub_gone),

@@ -135,6 +135,39 @@ static void test_open_file(void **state)
     assert_string_equal(text, "going");
 }
 
+/* What was touched lately is kept on, what was not is left to gc. */
+static void test_keep(void **state)
+{
+    struct place *p = *state;
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_store_report report;
+    const char *old = put_blob(p->store, "old");
+
+    age_blobs(p->store, 20000);
+    const char *recent = put_blob(p->store, "recent");
+    age_blobs(p->store, 9000);
+    DONE(sk_blob_keep(p->store, recent, 10000, &err)); /* fresh enough */
+    {
+        SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+        DONE(sk_db_begin(sk_store_db(p->store), SK_DB_WRITE, &tx, &err));
+        DONE(sk_blob_keep_recent(tx, 10000, &err));
+        assert_int_equal(sk_tx_changes(tx), 1);
+        DONE(sk_blob_keep_recent(tx, 10000, &err)); /* it is fresh now */
+        assert_int_equal(sk_tx_changes(tx), 0);
+        DONE(sk_tx_commit(&tx, &err));
+    }
+    DONE(sk_store_gc(p->store, 5000, 5000, false, &report, &err));
+    assert_false(has_blob(p->store, old));
+    assert_true(has_blob(p->store, recent));
+
+    age_blobs(p->store, 20000);
+    DONE(sk_blob_keep(p->store, recent, 10000, &err));
+    DONE(sk_store_gc(p->store, 5000, 5000, false, &report, &err));
+    assert_true(has_blob(p->store, recent));
+    FAILS(sk_blob_keep(p->store, old, 10000, &err), SK_NOT_FOUND);
+    FAILS(sk_blob_keep(p->store, "sha256:1", 10000, &err), SK_INVALID);
+}
+
 static int put_once(void *ctx, struct sk_err *err)
 {
     struct place *p = ctx;
@@ -167,6 +200,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rollback, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_mending, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_open_file, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_keep, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_allocations, place_set_up, place_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
