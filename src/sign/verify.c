@@ -82,6 +82,23 @@ static int read_manifest(struct search *s, const char *reference, struct sk_oci_
     return sk_oci_manifest_parse(bytes, len, out, err);
 }
 
+/* What is wrong with this one signature only: others may hold. Returns 0 then, -1 for the rest. */
+static int pass_over(struct search *s, const struct sk_err *why, struct sk_err *err)
+{
+    switch (why->code) {
+    case SK_CORRUPT:
+    case SK_INVALID:
+    case SK_LIMIT:
+    case SK_NOT_FOUND:
+    case SK_UNSUPPORTED:
+        s->last = *why;
+        return 0;
+    default:
+        *err = *why;
+        return -1;
+    }
+}
+
 static char *signature_of(const struct sk_oci_descriptor *d)
 {
     SK_OWN(sk_json_free) struct sk_json *doc = NULL;
@@ -100,6 +117,7 @@ static int try_layer(struct search *s, const struct sk_oci_descriptor *d, struct
 {
     SK_OWN(free) char *signature = NULL;
     SK_OWN(free) char *payload = NULL;
+    struct sk_err why = SK_ERR_INIT;
     size_t len = 0;
 
     if (strcmp(d->media_type, SK_SIGN_LAYER_TYPE) != 0)
@@ -108,8 +126,8 @@ static int try_layer(struct search *s, const struct sk_oci_descriptor *d, struct
     if (!signature)
         return 0;
     s->seen++;
-    if (fetch(s, d, &payload, &len, err) < 0)
-        return -1;
+    if (fetch(s, d, &payload, &len, &why) < 0)
+        return pass_over(s, &why, err);
     if (sk_verifier_check(s->verifier, payload, len, signature, &s->last) < 0)
         return 0;
     return sk_payload_check(payload, len, s->digest, &s->last) == 0;
@@ -118,12 +136,13 @@ static int try_layer(struct search *s, const struct sk_oci_descriptor *d, struct
 static int try_tag(struct search *s, struct sk_err *err)
 {
     SK_AUTO(sk_oci_manifest_done) struct sk_oci_manifest m = { .count = 0 };
+    struct sk_err why = SK_ERR_INIT;
     char tag[80];
     int rc = 0;
 
     sk_sign_tag(s->digest, tag);
-    if (read_manifest(s, tag, &m, err) < 0)
-        return sk_wrap(err, "%s", tag);
+    if (read_manifest(s, tag, &m, &why) < 0)
+        return pass_over(s, &why, err) < 0 ? sk_wrap(err, "%s", tag) : 0;
     for (size_t i = 0; i < m.count && i < SK_SIGN_LAYERS_MAX && rc == 0 && !m.is_index; i++)
         rc = try_layer(s, &m.items[i], err);
     return rc;
@@ -134,15 +153,16 @@ static int try_bundle(struct search *s, const char *manifest_digest, const char 
 {
     SK_AUTO(sk_oci_manifest_done) struct sk_oci_manifest m = { .count = 0 };
     SK_OWN(free) char *json = NULL;
+    struct sk_err why = SK_ERR_INIT;
     size_t len = 0;
 
-    if (read_manifest(s, manifest_digest, &m, err) < 0)
-        return -1;
+    if (read_manifest(s, manifest_digest, &m, &why) < 0)
+        return pass_over(s, &why, err);
     if (m.is_index || m.count == 0 || strcmp(m.items[0].media_type, SK_SIGN_BUNDLE_TYPE) != 0)
         return 0;
     s->seen++;
-    if (fetch(s, &m.items[0], &json, &len, err) < 0)
-        return -1;
+    if (fetch(s, &m.items[0], &json, &len, &why) < 0)
+        return pass_over(s, &why, err);
     return sk_sigstore_check(s->verifier, json, len, s->digest, image, image_len, &s->last) == 0;
 }
 

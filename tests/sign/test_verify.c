@@ -21,7 +21,8 @@
     "{\"schemaVersion\":2,\"manifests\":[]}  "
 
 enum {
-    REPLY = 2048,
+    TEXT = 2048, /* of a body */
+    REPLY = 4096,
     REPLIES = 6
 };
 
@@ -94,7 +95,7 @@ static void say_signature(struct script *s, const struct sk_key *key, const char
                           bool is_changed)
 {
     SK_AUTO(sk_buf_done) struct sk_buf payload = SK_BUF_INIT(1024);
-    char manifest[REPLY], signature[256], digest[SK_OCI_DIGEST_TEXT];
+    char manifest[TEXT], signature[256], digest[SK_OCI_DIGEST_TEXT];
 
     sk_payload_write("h/r", about, &payload);
     sign_text(key, payload.data, signature, sizeof(signature));
@@ -115,7 +116,7 @@ static void say_signature(struct script *s, const struct sk_key *key, const char
 /* A bundle behind the referrers. */
 static void say_bundle(struct script *s, const struct sk_key *key)
 {
-    char bundle[512], manifest[REPLY], index[REPLY], signature[256], digest[SK_OCI_DIGEST_TEXT];
+    char bundle[512], manifest[TEXT], index[TEXT], signature[256], digest[SK_OCI_DIGEST_TEXT];
 
     sign_text(key, IMAGE, signature, sizeof(signature));
     (void)snprintf(bundle, sizeof(bundle), "{\"messageSignature\":{\"signature\":\"%s\"}}",
@@ -182,7 +183,8 @@ static void at_the_tag(void **state)
     say(&image, NO_REFERRERS);
     check("another image", &image, -1, SK_DENIED, "another image");
     say_signature(&changed, verifier.keys[0], image_digest, true);
-    check("a payload that does not fit its digest", &changed, -1, SK_CORRUPT, "sha256:");
+    say(&changed, NO_REFERRERS);
+    check("a payload that does not fit its digest", &changed, -1, SK_DENIED, "the last: ");
 }
 
 static void behind_referrers(void **state)
@@ -194,6 +196,28 @@ static void behind_referrers(void **state)
     check("good", &good, 0, SK_OK, "");
     say_bundle(&other, stranger);
     check("another key", &other, -1, SK_DENIED, "1 signature, none accepted");
+}
+
+/* Whatever lies at the tag, or among the referrers, does not spoil a signature that holds. */
+static void beside_broken_ones(void **state)
+{
+    static const char unknown[] = "{\"schemaVersion\":2,\"mediaType\":\"application/x.y+json\"}";
+    struct script tag = { .count = 0 }, layer = { .count = 0 }, both = { .count = 0 };
+
+    (void)state;
+    say_bundle(&tag, verifier.keys[0]);
+    tag.count = 0;
+    say_body(&tag, "application/x.y+json", unknown);
+    tag.count = 5;
+    check("an unknown manifest at the tag", &tag, 0, SK_OK, "");
+
+    say_signature(&layer, verifier.keys[0], image_digest, true);
+    say(&layer, NO_REFERRERS);
+    check("a broken one alone is no signature", &layer, -1, SK_DENIED, "none accepted");
+
+    say_body(&both, "application/x.y+json", unknown);
+    say(&both, NO_REFERRERS);
+    check("nothing that could be one", &both, -1, SK_DENIED, "is not signed");
 }
 
 static void none(void **state)
@@ -213,6 +237,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(at_the_tag),
         cmocka_unit_test(behind_referrers),
+        cmocka_unit_test(beside_broken_ones),
         cmocka_unit_test(none),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
