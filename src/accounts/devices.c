@@ -97,14 +97,18 @@ int sk_device_put(struct sk_accounts *a, const struct sk_who *who, const char *i
                        id, SK_DEVICE_ID_MAX);
     if (choose_key(primary_key, key, err) < 0 ||
         (thumbprint && read_thumbprint(thumbprint, print, err) < 0) ||
-        sk_db_begin(a->db, SK_DB_WRITE, &tx, err) < 0 ||
-        sk_tx_run(tx, err,
+        sk_db_begin(a->db, SK_DB_WRITE, &tx, err) < 0)
+        return -1;
+    if (sk_tx_run(tx, err,
                   "INSERT INTO device(id, primary_key, thumbprint, created_ms) "
                   "VALUES(?1, ?2, ?3, ?4) ON CONFLICT(id) DO UPDATE SET "
                   "primary_key = excluded.primary_key, secondary_key = '', "
                   "thumbprint = excluded.thumbprint",
-                  "sssi", id, key, thumbprint ? print : NULL, (int64_t)sk_wall_ms()) < 0 ||
-        sk_audit(tx, who, "device.put", id, thumbprint ? print : NULL, err) < 0 ||
+                  "sssi", id, key, thumbprint ? print : NULL, (int64_t)sk_wall_ms()) < 0)
+        return err->code == SK_EXISTS
+                   ? sk_fail(err, SK_EXISTS, "another device has the certificate %s", print)
+                   : -1;
+    if (sk_audit(tx, who, "device.put", id, thumbprint ? print : NULL, err) < 0 ||
         sk_tx_commit(&tx, err) < 0)
         return -1;
     memcpy(key_out, key, sizeof key);

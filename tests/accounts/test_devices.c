@@ -30,6 +30,7 @@ static void put_and_read(void **state)
     /* a thumbprint belongs to one device */
     assert_int_equal(sk_device_put(f->accounts, &f->owner, "cam-2", NULL, print, key, &err), -1);
     assert_int_equal(err.code, SK_EXISTS);
+    assert_non_null(strstr(err.text, "another device has the certificate"));
     assert_int_equal(number(f, "SELECT count(*) FROM device"), 1);
 }
 
