@@ -7,46 +7,34 @@
  */
 #include "archive/archive_priv.h"
 
+#include "base/dl.h"
 #include "base/thread.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
 
 static const char *const NAMES[] = { "libarchive.so.13", "libarchive.so", NULL };
 
-static void close_library(void **handle)
-{
-    if (*handle)
-        (void)dlclose(*handle);
-}
-
-/* dlsym gives an object pointer for a function; POSIX makes the copy work. */
-static bool find(void *library, const char *name, void *slot, size_t size)
-{
-    void *symbol = dlsym(library, name);
-
-    memcpy(slot, &symbol, size);
-    return symbol != NULL;
-}
+static const struct sk_dl_symbol SYMBOLS[] = {
+#define SYMBOL(name) { #name, offsetof(struct sk_archive_api, name) },
+    SK_ARCHIVE_TABLE(SYMBOL)
+#undef SYMBOL
+};
 
 int sk_archive_load(const char *const *names, struct sk_archive_api *out, struct sk_err *err)
 {
-    SK_AUTO(close_library) void *library = NULL;
+    SK_OWN(sk_dl_close) void *library = sk_dl_open_first(names, err);
     struct sk_archive_api api = { 0 };
+    const char *missing;
 
-    for (size_t i = 0; names[i] && !library; i++)
-        library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
     if (!library)
         return sk_fail(err, SK_UNSUPPORTED,
                        "archives need libarchive, and '%s' cannot be loaded: install libarchive13 "
                        "(Debian, Ubuntu) or libarchive (Fedora)",
                        names[0]);
-#define FIND(name)                                                                                 \
-    if (!find(library, #name, &api.name, sizeof api.name))                                         \
-        return sk_fail(err, SK_UNSUPPORTED, "libarchive has no %s: it is too old", #name);
-    SK_ARCHIVE_TABLE(FIND)
-#undef FIND
+    missing = sk_dl_fill(library, SYMBOLS, sizeof SYMBOLS / sizeof SYMBOLS[0], &api);
+    if (missing)
+        return sk_fail(err, SK_UNSUPPORTED, "libarchive has no %s: it is too old", missing);
     library = NULL;
     *out = api;
     return 0;

@@ -9,6 +9,7 @@
 #include "comm/comm.h"
 
 #include "base/cleanup.h"
+#include "base/dl.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "comm/comm_priv.h"
@@ -82,7 +83,7 @@ static const struct sk_comm_plugin *load_plugin(struct sk_err *err)
     SK_AUTO(free_cleanup) char *path = NULL;
     const struct sk_comm_plugin *plugin;
     sk_comm_plugin_fn *get;
-    void *handle, *symbol;
+    void *handle;
 
     if (find_plugin(&path, err) < 0)
         return NULL;
@@ -92,13 +93,11 @@ static const struct sk_comm_plugin *load_plugin(struct sk_err *err)
                       INSTALL_HINT);
         return NULL;
     }
-    symbol = dlsym(handle, SK_COMM_PLUGIN_SYMBOL);
-    if (!symbol) {
+    if (!sk_dl_find(handle, SK_COMM_PLUGIN_SYMBOL, &get)) {
         (void)sk_fail(err, SK_UNSUPPORTED, "%s is not a plugin of skerry: it has no %s", path,
                       SK_COMM_PLUGIN_SYMBOL);
         return NULL;
     }
-    memcpy(&get, &symbol, sizeof(symbol)); /* dlsym gives an object pointer for a function */
     plugin = get();
     if (plugin->version != SK_COMM_PLUGIN_VERSION) {
         (void)sk_fail(err, SK_UNSUPPORTED,

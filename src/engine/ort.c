@@ -10,6 +10,7 @@
  * Its telemetry is switched off before its environment exists; its log goes to ours at debug.
  */
 #include "base/buf.h"
+#include "base/dl.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -100,14 +101,10 @@ static int find_in_folder(const char *folder, char **out, struct sk_err *err)
 static void *try_library(const char *path, struct sk_err *err)
 {
     SK_AUTO(free_cleanup) char *inside = NULL;
-    void *handle;
 
     if (sk_is_dir(path) && find_in_folder(path, &inside, err) < 0)
         return NULL;
-    handle = dlopen(inside ? inside : path, RTLD_NOW | RTLD_LOCAL);
-    if (!handle)
-        (void)sk_fail(err, SK_NOT_FOUND, "%s", dlerror());
-    return handle;
+    return sk_dl_open(inside ? inside : path, err);
 }
 
 /* Our own folder's ../lib; NULL when memory is out or the place is unknown, which is no error. */
@@ -202,22 +199,19 @@ int sk_engine_library(const char *named, char **out, struct sk_err *err)
     return 0;
 }
 
-/* dlsym gives an object pointer for a function; POSIX makes the copy below work. */
 static int copy_api(void *handle, struct sk_ort_engine *e, struct sk_err *err)
 {
-    void *symbol = dlsym(handle, "OrtGetApiBase");
     const struct sk_ort_api_base *(*get_base)(void);
     const struct sk_ort_api_base *base;
     const sk_ort_slot *table;
     struct link_map *map = NULL;
 
-    if (!symbol) {
+    if (!sk_dl_find(handle, "OrtGetApiBase", &get_base)) {
         if (dlinfo(handle, RTLD_DI_LINKMAP, &map) != 0)
             map = NULL;
         return sk_fail(err, SK_UNSUPPORTED, "'%s' is not ONNX Runtime: it has no OrtGetApiBase",
                        map ? map->l_name : "the library");
     }
-    memcpy(&get_base, &symbol, sizeof(symbol));
     base = get_base();
     (void)snprintf(e->name, sizeof(e->name), "onnxruntime %s", base->GetVersionString());
     table = base->GetApi(SK_ORT_API_VERSION);

@@ -8,9 +8,8 @@
  * has its own reason.
  */
 #include "base/buf.h"
+#include "base/dl.h"
 #include "engine/ort_priv.h"
-
-#include <dlfcn.h>
 
 #define CUDA_PROVIDER "CUDAExecutionProvider"
 
@@ -47,21 +46,16 @@ static int check_provider(const struct sk_ort_engine *e, struct sk_err *err)
 /* The driver's own interface: cuInit(0), cuDeviceGetCount(&n); 0 is success. */
 static int check_gpu(struct sk_err *err)
 {
-    void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL); /* stays loaded, as CUDA wants it
-                                                                   */
-    void *init_symbol, *count_symbol;
+    struct sk_err why = SK_ERR_INIT;
+    void *driver = sk_dl_open("libcuda.so.1", &why); /* stays loaded, as CUDA wants it */
     int (*init)(unsigned flags);
     int (*get_count)(int *count);
     int count = 0, rc;
 
     if (!driver)
         return sk_fail(err, SK_UNSUPPORTED, "no NVIDIA driver is installed (libcuda.so.1)");
-    init_symbol = dlsym(driver, "cuInit");
-    count_symbol = dlsym(driver, "cuDeviceGetCount");
-    if (!init_symbol || !count_symbol)
+    if (!sk_dl_find(driver, "cuInit", &init) || !sk_dl_find(driver, "cuDeviceGetCount", &get_count))
         return sk_fail(err, SK_UNSUPPORTED, "libcuda.so.1 is not NVIDIA's driver");
-    memcpy(&init, &init_symbol, sizeof(init));
-    memcpy(&get_count, &count_symbol, sizeof(get_count));
     rc = init(0);
     if (rc == 0)
         rc = get_count(&count);

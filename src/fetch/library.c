@@ -7,46 +7,33 @@
  */
 #include "fetch/curl_priv.h"
 
+#include "base/dl.h"
 #include "base/thread.h"
-
-#include <dlfcn.h>
 
 /* OpenSSL's and GnuTLS's build have one interface. */
 static const char *const NAMES[] = { "libcurl.so.4", "libcurl-gnutls.so.4", NULL };
 
-static void close_library(void **handle)
-{
-    if (*handle)
-        (void)dlclose(*handle);
-}
-
-/* dlsym gives an object pointer for a function; POSIX makes the copy work. */
-static bool find(void *library, const char *name, void *slot, size_t size)
-{
-    void *symbol = dlsym(library, name);
-
-    memcpy(slot, &symbol, size);
-    return symbol != NULL;
-}
+static const struct sk_dl_symbol SYMBOLS[] = {
+#define SYMBOL(name) { #name, offsetof(struct sk_curl_api, name) },
+    SK_CURL_TABLE(SYMBOL)
+#undef SYMBOL
+};
 
 int sk_curl_load(const char *const *names, struct sk_curl_api *out, struct sk_err *err)
 {
-    SK_AUTO(close_library) void *library = NULL;
+    SK_OWN(sk_dl_close) void *library = sk_dl_open_first(names, err);
     struct sk_curl_api api = { 0 };
+    const char *missing;
 
-    for (size_t i = 0; names[i] && !library; i++)
-        library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
     if (!library)
         return sk_fail(
             err, SK_UNSUPPORTED,
             "downloads need libcurl, and '%s' cannot be loaded: install libcurl4 (Debian, "
             "Ubuntu) or libcurl (Fedora)",
             names[0]);
-#define FIND(name)                                                                                 \
-    if (!find(library, #name, &api.name, sizeof api.name))                                         \
-        return sk_fail(err, SK_UNSUPPORTED, "libcurl has no %s: it is too old", #name);
-    SK_CURL_TABLE(FIND)
-#undef FIND
+    missing = sk_dl_fill(library, SYMBOLS, sizeof SYMBOLS / sizeof SYMBOLS[0], &api);
+    if (missing)
+        return sk_fail(err, SK_UNSUPPORTED, "libcurl has no %s: it is too old", missing);
     if (api.curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return sk_fail(err, SK_UNSUPPORTED, "libcurl cannot start");
     library = NULL;

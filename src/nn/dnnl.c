@@ -12,9 +12,8 @@
  */
 #include "nn/dnnl_link_priv.h"
 
+#include "base/dl.h"
 #include "base/thread.h"
-
-#include <dlfcn.h>
 
 #define TEXT2(x) #x
 #define TEXT(x)  TEXT2(x)
@@ -64,35 +63,28 @@ int sk_dn_check(dnnl_status_t status, const char *what, struct sk_err *err)
 
 /* ---- loading ---- */
 
-static int find(void *handle, const char *symbol, void *slot, struct sk_err *err)
-{
-    void *found = dlsym(handle, symbol);
-
-    if (!found)
-        return sk_fail(err, SK_UNSUPPORTED, "%s has no function %s", SONAME, symbol);
-    memcpy(slot, &found, sizeof(found));
-    return 0;
-}
+static const struct sk_dl_symbol symbols[] = {
+#define SYMBOL(call) { "dnnl_" #call, offsetof(struct sk_dn_lib, call) },
+    SK_DN_CALLS(SYMBOL)
+#undef SYMBOL
+};
 
 static int link_library(void *handle, struct sk_err *err)
 {
-    struct sk_err none = SK_ERR_INIT;
+    const char *missing = sk_dl_fill(handle, symbols, sizeof(symbols) / sizeof(symbols[0]), &sk_dn);
     const dnnl_version_t *version;
 
-#define FIND(call)                                                                                 \
-    if (find(handle, "dnnl_" #call, &sk_dn.call, err) < 0)                                         \
-        return -1;
-    SK_DN_CALLS(FIND)
-#undef FIND
+    if (missing)
+        return sk_fail(err, SK_UNSUPPORTED, "%s has no function %s", SONAME, missing);
     version = sk_dn.version();
     if (version->major != DNNL_VERSION_MAJOR)
         return sk_fail(err, SK_UNSUPPORTED, "oneDNN %d.%d is loaded, this build is for %d.x",
                        version->major, version->minor, DNNL_VERSION_MAJOR);
-    if (find(handle, "GOMP_parallel", &omp.parallel, &none) < 0 ||
-        find(handle, "omp_get_thread_num", &omp.thread_num, &none) < 0 ||
-        find(handle, "omp_get_num_threads", &omp.num_threads, &none) < 0)
+    if (!sk_dl_find(handle, "GOMP_parallel", &omp.parallel) ||
+        !sk_dl_find(handle, "omp_get_thread_num", &omp.thread_num) ||
+        !sk_dl_find(handle, "omp_get_num_threads", &omp.num_threads))
         omp.parallel = NULL;
-    if (find(handle, "omp_set_num_threads", &omp.set_threads, &none) < 0)
+    if (!sk_dl_find(handle, "omp_set_num_threads", &omp.set_threads))
         omp.set_threads = NULL;
     return 0;
 }
@@ -121,28 +113,27 @@ static const char *isa_name(void)
     return "generic";
 }
 
-static void *open_library(void)
+static void *open_library(struct sk_err *err)
 {
+    static const char *const names[] = { SK_ONEDNN_PREFIX "/lib/" SONAME, SONAME, NULL };
     const char *named = getenv("SKERRY_ONEDNN");
-    void *handle = NULL;
 
     if (named && named[0])
-        return dlopen(named, RTLD_NOW | RTLD_LOCAL);
-    if (SK_ONEDNN_PREFIX[0])
-        handle = dlopen(SK_ONEDNN_PREFIX "/lib/" SONAME, RTLD_NOW | RTLD_LOCAL);
-    return handle ? handle : dlopen(SONAME, RTLD_NOW | RTLD_LOCAL);
+        return sk_dl_open(named, err);
+    return sk_dl_open_first(SK_ONEDNN_PREFIX[0] ? names : names + 1, err);
 }
 
 static int start(struct sk_err *err)
 {
+    struct sk_err why = SK_ERR_INIT;
     const dnnl_version_t *version;
     void *handle;
 
     (void)setenv("OMP_WAIT_POLICY", "passive", 0);
     (void)setenv("GOMP_SPINCOUNT", "5000", 0);
-    handle = open_library();
+    handle = open_library(&why);
     if (!handle)
-        return sk_fail(err, SK_UNSUPPORTED, "%s; %s", dlerror(), INSTALL_HINT);
+        return sk_fail(err, SK_UNSUPPORTED, "%s; %s", why.text, INSTALL_HINT);
     if (link_library(handle, err) < 0)
         return -1;
     if (sk_dn_check(sk_dn.engine_create(&sk_dn.engine, dnnl_cpu, 0), "engine", err) < 0 ||
