@@ -57,7 +57,7 @@ static char *make_hub(const char *top)
 static void test_rows(void **state)
 {
     char *top = sk_test_dir();
-    SK_OWN(free) char *dir = make_hub(top);
+    free(make_hub(top));
 
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -84,7 +84,7 @@ static void run_ok(const char *line, const char *top, const char *out)
 static void test_round_trip(void **state)
 {
     char *top = sk_test_dir();
-    SK_OWN(free) char *dir = make_hub(top);
+    free(make_hub(top));
     struct sk_err err = SK_ERR_INIT;
     SK_OWN(free) char *again = sk_path_join(top, "again");
     char digest[SK_DIGEST_TEXT];
