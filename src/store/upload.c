@@ -22,7 +22,8 @@
 #include <sys/file.h>
 
 enum {
-    FLUSH_BYTES = 8 << 20 /* given to the disk at once */
+    FLUSH_BYTES = 8 << 20, /* given to the disk at once */
+    MAKE_TRIES = 100       /* against a gc that takes uploads of no age */
 };
 
 static bool is_id(const char *id)
@@ -64,16 +65,24 @@ int sk_upload_lock(int fd, const char *id, struct stat *st, struct sk_err *err)
 
 int sk_upload_make(struct sk_store *s, const char *name, int *out, struct sk_err *err)
 {
-    SK_AUTO(sk_close)
-    int fd = openat(s->uploads_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    struct stat st;
-
-    if (fd < 0)
-        return sk_store_fail(err, "upload");
-    if (sk_upload_lock(fd, name, &st, err) < 0)
-        return -1;
-    *out = sk_take_fd(&fd);
-    return 0;
+    for (int tries = 0; tries < MAKE_TRIES; tries++) {
+        SK_AUTO(sk_close)
+        int fd = openat(s->uploads_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        struct stat st;
+        if (fd < 0)
+            return sk_store_fail(err, "upload");
+        /* Nobody but gc can have it; that takes it at once, if ever. */
+        while (flock(fd, LOCK_EX) < 0)
+            if (errno != EINTR)
+                return sk_store_fail(err, "upload '%s'", name);
+        if (fstat(fd, &st) < 0)
+            return sk_store_fail(err, "upload '%s'", name);
+        if (st.st_nlink > 0) {
+            *out = sk_take_fd(&fd);
+            return 0;
+        }
+    }
+    return sk_fail(err, SK_BUSY, "upload '%s': gc takes new ones away; try again", name);
 }
 
 static struct sk_upload *upload_new(struct sk_store *s, struct sk_err *err)
