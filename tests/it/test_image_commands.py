@@ -251,6 +251,19 @@ def test_a_packaged_model_serves_after_pull(run, repo, serve, tmp_path, hub):
 # ---- signatures ----
 
 
+def test_a_machine_that_takes_signed_images_only(run, cli, repo, layout, tmp_path):
+    """[sign-8] The file that SKERRY_CONFIG names stands for /etc/skerry/pull.json."""
+    layout.image([layout.blob(model_layer({"model.onnx": b"x"}))], "v1")
+    run("push", layout.path, f"{repo}:v1")
+    assert cli("image", "keygen", tmp_path / "k", env={"COSIGN_PASSWORD": "p"}).returncode == 0
+    (tmp_path / "pull.json").write_text(json.dumps({"verify": str(tmp_path / "k.pub")}))
+    policy = {"SKERRY_CONFIG": str(tmp_path / "pull.json")}
+    run("pull", f"{repo}:v1", "-o", tmp_path / "out", env=policy, fails="is not signed")
+    assert not (tmp_path / "out").exists()
+    run("image", "sign", f"{repo}:v1", "--key", tmp_path / "k.key", env={"COSIGN_PASSWORD": "p"})
+    assert "signature verified" in run("pull", f"{repo}:v1", "-o", tmp_path / "out", env=policy)
+
+
 @pytest.mark.parametrize("model_only", [False, True])
 def test_verify_then_pull(run, cli, repo, layout, tmp_path, model_only):
     words = ["--model-only"] if model_only else []
