@@ -22,10 +22,13 @@ int sk_remote_new(const struct sk_context *c, struct sk_remote **out, struct sk_
     r->context.token = c->token ? strdup(c->token) : NULL;
     if ((c->ca_file && !r->context.ca_file) || (c->token && !r->context.token))
         return sk_nomem(err);
-    const struct sk_fetch_options o = { .ca_file = r->context.ca_file,
-                                        .stall_ms = SK_REMOTE_STALL_MS,
-                                        .retries = SK_REMOTE_RETRIES };
+    struct sk_fetch_options o = { .ca_file = r->context.ca_file,
+                                  .stall_ms = SK_REMOTE_STALL_MS,
+                                  .retries = SK_REMOTE_RETRIES };
     if (sk_fetch_new(&o, &r->fetch, err) < 0)
+        return -1;
+    o.stall_ms = SK_REMOTE_ASK_MS;
+    if (sk_fetch_new(&o, &r->asking, err) < 0)
         return -1;
     *out = SK_TAKE(r);
     return 0;
@@ -36,6 +39,7 @@ void sk_remote_free(struct sk_remote *r)
     if (!r)
         return;
     sk_fetch_free(r->fetch);
+    sk_fetch_free(r->asking);
     sk_context_done(&r->context);
     free(r);
 }
@@ -116,14 +120,26 @@ static int explain(const struct sk_remote *r, const struct sk_fetch_answer *a, s
     return -1;
 }
 
-int sk_remote_do(struct sk_remote *r, struct sk_fetch_request *q, struct sk_fetch_answer *a,
-                 struct sk_err *err)
+static int request(struct sk_remote *r, struct sk_fetch *by, struct sk_fetch_request *q,
+                   struct sk_fetch_answer *a, struct sk_err *err)
 {
     q->bearer = r->context.token;
     q->stay = true;
-    if (sk_fetch_do(r->fetch, q, a, err) < 0)
+    if (sk_fetch_do(by, q, a, err) < 0)
         return explain(r, a, err);
     return 0;
+}
+
+int sk_remote_do(struct sk_remote *r, struct sk_fetch_request *q, struct sk_fetch_answer *a,
+                 struct sk_err *err)
+{
+    return request(r, r->fetch, q, a, err);
+}
+
+int sk_remote_ask_it(struct sk_remote *r, struct sk_fetch_request *q, struct sk_fetch_answer *a,
+                     struct sk_err *err)
+{
+    return request(r, r->asking, q, a, err);
 }
 
 /* ---- calls ---- */
@@ -145,7 +161,8 @@ int sk_remote_call(struct sk_remote *r, const char *method, const char *path, co
                                   .body_len = body ? strlen(body) : 0,
                                   .progress = r->go_on,
                                   .ctx = r->go_on_ctx };
-    if (sk_remote_do(r, &q, &a, err) < 0)
+    bool is_question = strcmp(method, "GET") == 0;
+    if ((is_question ? sk_remote_ask_it : sk_remote_do)(r, &q, &a, err) < 0)
         return -1;
     if (!out)
         return 0;
@@ -200,7 +217,7 @@ int sk_remote_has(struct sk_remote *r, const char *digest, struct sk_err *err)
         return sk_buf_fail(&url, err);
     struct sk_fetch_request q = { .method = "HEAD", .url = url.data };
     struct sk_err why = SK_ERR_INIT;
-    if (sk_remote_do(r, &q, &a, &why) == 0)
+    if (sk_remote_ask_it(r, &q, &a, &why) == 0)
         return 0;
     if (a.status == 404)
         return 1;

@@ -10,6 +10,7 @@ enum {
     SK_REMOTE_CA_BYTES = 64 << 10, /* of a CA's */
     SK_REMOTE_RETRIES = 3,         /* of a call */
     SK_REMOTE_STALL_MS = 120000,   /* the hub syncs gigabytes before it answers */
+    SK_REMOTE_ASK_MS = 30000,      /* but not when it is only asked something */
     SK_REMOTE_TRIES = 5,           /* of a transfer in a row that moves nothing */
     SK_REMOTE_PAUSE_MS = 500,      /* before the second, then twice as long each time */
     SK_REMOTE_PEEK_MS = 10000
@@ -17,7 +18,7 @@ enum {
 
 struct sk_remote {
     struct sk_context context;
-    struct sk_fetch *fetch;
+    struct sk_fetch *fetch, *asking; /* the second for GET and HEAD without a large answer */
     bool (*go_on)(void *ctx, uint64_t done, uint64_t total); /* of calls and puts */
     void *go_on_ctx;
 };
@@ -38,6 +39,9 @@ int sk_remote_url(const struct sk_remote *r, const char *path, struct sk_buf *ou
 /* A request as r's user; a failure has the hub's words and their code. */
 int sk_remote_do(struct sk_remote *r, struct sk_fetch_request *q, struct sk_fetch_answer *a,
                  struct sk_err *err) SK_CHECK;
+/* The same for a question with a small answer: a hub that hangs is given up sooner. */
+int sk_remote_ask_it(struct sk_remote *r, struct sk_fetch_request *q, struct sk_fetch_answer *a,
+                     struct sk_err *err) SK_CHECK;
 /* 0: the hub has it (size or UINT64_MAX: any), 1: it has not. */
 int sk_remote_has(struct sk_remote *r, const char *digest, struct sk_err *err) SK_CHECK;
 /* Whether a transfer that failed so may be gone on with. */
