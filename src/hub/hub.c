@@ -14,6 +14,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "runs/runs.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -67,6 +68,8 @@ static void collect(struct sk_hub *h)
     struct sk_err err = SK_ERR_INIT;
     struct sk_store_report report = { 0 };
     uint64_t start_ms = sk_now_ms();
+    if (sk_parts_expire(h->store, &err) < 0) /* a full disk, say, which gc can help */
+        sk_log(SK_WARN, "parts_kept", "error=\"%s\" next=\"gc goes on\"", err.text);
     if (sk_store_gc(h->store, h->opts.gc_grace_ms, h->opts.max_upload_idle_ms, false, &report,
                     &err) < 0)
         sk_log(SK_WARN, "gc_failed", "error=\"%s\" next_ms=%llu", err.text,

@@ -42,6 +42,15 @@ static int forget_idle(struct sk_tx *tx, struct sk_err *err)
     return sk_tx_run(tx, err, "DELETE FROM parts WHERE touched_ms < ?1", "i", before);
 }
 
+int sk_parts_expire(struct sk_store *s, struct sk_err *err)
+{
+    SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+
+    if (sk_db_begin(sk_store_db(s), SK_DB_WRITE, &tx, err) < 0 || forget_idle(tx, err) < 0)
+        return -1;
+    return sk_tx_commit(&tx, err);
+}
+
 int sk_parts_begin(struct sk_store *s, const char *path, unsigned count, char id[SK_PARTS_ID_TEXT],
                    char secret[SK_PARTS_SECRET_TEXT], struct sk_err *err)
 {

@@ -184,6 +184,8 @@ int sk_parts_put(struct sk_tx *tx, const char *id, unsigned number, const char *
  * one. Copies through a small buffer; the parts are forgotten when the artifact is there. */
 int sk_parts_join(struct sk_store *s, const struct sk_who *who, const char *id, const char *path,
                   const char *const *digests, size_t count, struct sk_err *err) SK_CHECK;
+/* Forgets the uploads that got no part for a day; before each gc, which takes what they had. */
+int sk_parts_expire(struct sk_store *s, struct sk_err *err) SK_CHECK;
 /* An unknown id is fine. */
 int sk_parts_abort(struct sk_store *s, const char *id, const char *path,
                    struct sk_err *err) SK_CHECK;

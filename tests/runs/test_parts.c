@@ -130,6 +130,29 @@ static void idle_ones_go(void **state)
     sk_tx_end(tx);
 }
 
+/* [runs-53] And without another one, when the hub looks after its folder. */
+static void expire(void **state)
+{
+    struct fixture *f = *state;
+    struct parts old, new;
+    char digest[SK_DIGEST_TEXT];
+    struct sk_tx *tx = NULL;
+
+    begin(f, &old, 2);
+    begin(f, &new, 1);
+    put_part(f, &old, 1, "one", digest);
+    assert_ok(sk_db_begin(sk_store_db(f->store), SK_DB_WRITE, &tx, &f->err), &f->err);
+    assert_ok(sk_tx_run(tx, &f->err,
+                        "UPDATE parts SET touched_ms = touched_ms - 90000000 WHERE id = ?1", "s",
+                        old.id),
+              &f->err);
+    assert_ok(sk_tx_commit(&tx, &f->err), &f->err);
+    assert_ok(sk_parts_expire(f->store, &f->err), &f->err);
+    assert_int_equal(sql_number(f, "SELECT count(*) FROM parts"), 1);
+    assert_int_equal(sql_number(f, "SELECT count(*) FROM part"), 0);
+    assert_ok(sk_parts_check(f->store, new.id, new.secret, 1, &f->err), &f->err);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +160,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(wrong_ones, fixture_open, fixture_close),
         cmocka_unit_test_setup_teardown(limits, fixture_open, fixture_close),
         cmocka_unit_test_setup_teardown(idle_ones_go, fixture_open, fixture_close),
+        cmocka_unit_test_setup_teardown(expire, fixture_open, fixture_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
