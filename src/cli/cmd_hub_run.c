@@ -130,7 +130,8 @@ const struct sk_cmd sk_cli_hub_run = {
     .details =
         "One server for the MLflow REST interface, the OCI distribution interface and our own, on "
         "the folder that hub init made. Every request needs a token, as bearer or as the password "
-        "of basic authentication. The server's certificate is renewed at start when less than a "
+        "of basic authentication. The server's certificate is renewed at start and once a day when "
+        "less than a "
         "third of its life is left.\n\n"
         "SIGTERM stops accepting and answers what was accepted.\n\n"
         "TIME is a number with ms, s, m or h; a bare number is seconds.",
