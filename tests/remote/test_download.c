@@ -108,9 +108,10 @@ static void faults(void **state)
 
 /* ---- connections that break: the replies of a server that hangs up behind each ---- */
 
-#define TEXT        "abcdefghijklmnopqrstuvwxyz"
-#define ALL(body)   "HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\n" body
-#define REST(body)  "HTTP/1.1 206 Partial\r\nContent-Length: 16\r\n\r\n" body
+#define TEXT      "abcdefghijklmnopqrstuvwxyz"
+#define ALL(body) "HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\n" body
+#define REST(body)                                                                                 \
+    "HTTP/1.1 206 Partial\r\nContent-Range: bytes 10-25/26\r\nContent-Length: 16\r\n\r\n" body
 #define BUSY        "HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n"
 #define ENDS_BEFORE "HTTP/1.1 200 OK\r\nContent-Le"
 
