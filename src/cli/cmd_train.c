@@ -317,7 +317,10 @@ const struct sk_cmd sk_cli_train = {
                "--track HUB makes a run at a hub (skerry login): settings as "
                "parameters, the figures of each epoch as it ends, and the bundle's files at the "
                "end. Training never waits for "
-               "the hub; what it missed while it was away is sent when it is back.",
+               "the hub: of what it missed while it was away, up to 4,096 epochs are kept and sent "
+               "when it is back before the training ends or within --track-wait after that. Then "
+               "it is given up, nothing is sent later, and the run is ended at the hub, if it can "
+               "be reached at all, as FAILED or KILLED with the tag skerry.incomplete.",
     .examples =
         "skerry train --data-path images/ --epochs 50 --output-dir out  # fine-tune ResNet-18 at "
         "224 x 224\n"

@@ -10,11 +10,14 @@
  *
  * Failures: what may pass (no connection, time-outs, 5xx) is tried again after 1, 2, 4 ... 30 s,
  * and at the end for last_ms since the last success; what will not pass by itself (token,
- * role, 4xx) ends the tracking. Either way training goes on.
+ * role, 4xx) ends the tracking. Either way training goes on, and at its end one more try, of at
+ * most SK_TRACK_CLOSE_MS, ends the run at the hub: nothing stays RUNNING there that nobody sends
+ * to.
  */
 #include "cli/track_priv.h"
 
 #include "base/clock.h"
+#include "base/str.h"
 #include "base/thread.h"
 #include "crypto/crypto.h"
 
@@ -117,6 +120,7 @@ static bool may_pass(const struct sk_err *err)
     case SK_NOT_FOUND:
     case SK_INVALID:
     case SK_UNSUPPORTED:
+    case SK_EXISTS:
     case SK_LIMIT:
         return false;
     default:
@@ -130,17 +134,55 @@ static bool may_lack(enum work work)
     return work == SETTINGS || work == RESULT || work == FILES;
 }
 
-static void say_failure(struct sk_track *t, enum work work, const struct sk_err *why)
+/* In words; a call that go_on ended has none. */
+static void keep_reason(struct sk_track *t, const struct sk_err *why)
 {
-    char text[SK_TRACK_NOTE_TEXT];
-    const char *then = "what this training reports is kept and sent when the hub answers";
+    if (why->code == SK_CANCELLED && sk_ends_with(why->text, "stopped"))
+        (void)snprintf(t->reason, sizeof(t->reason), "it does not answer");
+    else
+        (void)snprintf(t->reason, sizeof(t->reason), "%s", why->text);
+}
+
+/* What follows of a failure, for its note; false: nothing to say now. */
+static bool say_then(struct sk_track *t, enum work work, const struct sk_err *why, char *out,
+                     size_t cap)
+{
+    SK_LOCK(&t->lock);
+    uint64_t waited_ms = t->has_ended ? sk_now_ms() - t->last_success_ms : 0;
 
     if (!may_pass(why))
-        then = may_lack(work) ? "that is left out" : "tracking ends, training goes on";
-    else if (t->failures > 0)
-        return; /* once is enough */
-    (void)snprintf(text, sizeof(text), "tracking: %.450s; %s", why->text, then);
+        (void)snprintf(out, cap, "%s",
+                       may_lack(work)  ? "that is left out"
+                       : !t->has_ended ? "tracking ends, training goes on"
+                                       : "tracking ends");
+    else if (t->failures > 0 || waited_ms >= t->o.last_ms) /* once is enough; say_end has it */
+        return false;
+    else if (t->has_ended)
+        (void)snprintf(out, cap, "trying for %.3g s more (--track-wait)",
+                       (double)(t->o.last_ms - waited_ms) / 1000);
+    else
+        (void)snprintf(out, cap,
+                       "while it trains, up to %d epochs are kept and sent when the hub answers",
+                       SK_TRACK_QUEUE);
+    return true;
+}
+
+static void say_failure(struct sk_track *t, enum work work, const struct sk_err *why)
+{
+    char text[SK_TRACK_NOTE_TEXT], then[120];
+
+    keep_reason(t, why);
+    if (!say_then(t, work, why, then, sizeof(then)))
+        return;
+    (void)snprintf(text, sizeof(text), "tracking: %.450s; %s", t->reason, then);
     say(t, text);
+}
+
+static void leave_out(struct sk_track *t, enum work work)
+{
+    t->lacks_settings |= work == SETTINGS;
+    t->lacks_result |= work == RESULT;
+    t->lacks_files |= work == FILES;
 }
 
 /* Waits before the next try. False: no more tries. */
@@ -181,7 +223,7 @@ static bool work_on(struct sk_track *t, enum work next, enum work *done)
         }
         if (!may_lack(next))
             return false;
-        t->lacks = true;
+        leave_out(t, next);
         t->has_settings = true;
     } else if (t->failures > 0) {
         say(t, "tracking: the hub answers again");
@@ -191,6 +233,32 @@ static bool work_on(struct sk_track *t, enum work next, enum work *done)
     if (next >= RESULT)
         *done = next;
     return true;
+}
+
+/* It was given up: what is missing is written down, and the run ended at the hub, if that works
+ * now. `done` as in choose. */
+static void close_run(struct sk_track *t, enum work done)
+{
+    struct sk_err err = SK_ERR_INIT;
+
+    {
+        SK_LOCK(&t->lock);
+        while (!t->has_ended)
+            (void)sk_cond_wait_until(&t->wake, &t->lock, UINT64_MAX);
+    }
+
+    if (t->o.last_ms > SK_TRACK_CLOSE_MS)
+        t->o.last_ms = SK_TRACK_CLOSE_MS;
+    sk_track_succeed(t);
+    if (!t->has_settings)
+        leave_out(t, SETTINGS);
+    if (done < RESULT && (t->failed || t->result.has_figures))
+        leave_out(t, RESULT);
+    if (done < FILES && !t->failed)
+        leave_out(t, FILES);
+    if (!*t->run_id && (!t->tried || sk_track_find_run(t, &err) < 0 || !*t->run_id))
+        return;
+    t->is_over = sk_track_send_status(t, &err) == 0;
 }
 
 static void *run(void *arg)
@@ -203,10 +271,12 @@ static void *run(void *arg)
 
         if (next == OVER)
             break;
-        if (next == NOTHING)
+        if (next == NOTHING) {
             wait_for_work(t);
-        else if (!work_on(t, next, &done))
-            break;
+        } else if (!work_on(t, next, &done)) {
+            close_run(t, done);
+            return NULL;
+        }
     }
     t->is_over = done == STATUS;
     return NULL;
@@ -329,32 +399,29 @@ struct sk_train_watch sk_track_watch(struct sk_track *t)
                                     .ctx = t };
 }
 
-/* The thread has ended: what it did not get to. */
+/* The thread has ended: what it did not get to, why, and where that is. */
 static void say_end(struct sk_track *t, bool is_first)
 {
-    char text[SK_TRACK_NOTE_TEXT];
-    size_t epochs = t->count + t->dropped;
+    char text[SK_TRACK_NOTE_TEXT], lacks[SK_TRACK_LACKS_TEXT];
     const char *url = t->context.url;
 
     if (!is_first)
         return;
     if (t->start_ms == 0)
         (void)snprintf(text, sizeof(text), "not tracked: nothing was trained");
-    else if (t->is_over && epochs == 0)
-        (void)snprintf(text, sizeof(text), "tracked%s: run %s at %s", t->lacks ? " in part" : "",
-                       t->run_id, url);
-    else if (t->is_over)
-        (void)snprintf(text, sizeof(text), "tracked: run %s at %s, without %zu epochs", t->run_id,
-                       url, epochs);
     else if (!*t->run_id)
         (void)snprintf(text, sizeof(text),
-                       "not tracked: %s got nothing of this run (%zu epochs, the bundle)", url,
-                       epochs);
+                       "not tracked: %.100s got nothing of this run (%zu epochs, the bundle), and "
+                       "nothing is sent later: %.300s",
+                       url, t->count + t->dropped, t->reason);
+    else if (!sk_track_lacks(t, lacks) && t->is_over)
+        (void)snprintf(text, sizeof(text), "tracked: run %s at %s", t->run_id, url);
     else
-        (void)snprintf(text, sizeof(text),
-                       "tracked in part: run %s at %s lacks its status, files of the bundle, and "
-                       "%zu epochs",
-                       t->run_id, url, epochs);
+        (void)snprintf(text, sizeof(text), "tracked in part: run %.40s at %.100s %s%.100s%s%.200s",
+                       t->run_id, url, *lacks ? "lacks " : "is whole", lacks,
+                       t->is_over ? ", and says so (tag skerry.incomplete): "
+                                  : ", and could not be ended, so it is RUNNING there: ",
+                       *t->reason ? t->reason : "the hub was away for too long");
     t->o.shown.note(t->o.shown.ctx, text);
 }
 

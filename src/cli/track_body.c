@@ -201,6 +201,13 @@ void sk_track_write_failure(const char *why, const char *run_id, struct sk_buf *
     sk_buf_str(out, "]}");
 }
 
+void sk_track_write_lacks(const char *what, const char *run_id, struct sk_buf *out)
+{
+    begin(out, run_id, "tags");
+    pair(out, "skerry.incomplete", what);
+    sk_buf_str(out, "]}");
+}
+
 const char *sk_track_status(const struct sk_train_result *r)
 {
     if (!r)

@@ -93,8 +93,7 @@ static int keep_run(struct sk_track *t, const struct sk_json *run, struct sk_err
     return copy_text(info, "run_id", t->run_id, sizeof(t->run_id), err);
 }
 
-/* The run that an earlier try made without our hearing of it. */
-static int find_run(struct sk_track *t, struct sk_err *err)
+int sk_track_find_run(struct sk_track *t, struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf body = SK_BUF_INIT(BODY_MAX);
     SK_OWN(sk_json_free) struct sk_json *answer = NULL;
@@ -110,14 +109,27 @@ static int find_run(struct sk_track *t, struct sk_err *err)
     return sk_json_count(runs) > 0 ? keep_run(t, sk_json_at(runs, 0), err) : 0;
 }
 
+/* A deleted experiment is not written to; there are others. */
+static int point_elsewhere(const struct sk_track *t, struct sk_err *err)
+{
+    const struct sk_err why = *err;
+
+    if (why.code != SK_INVALID && why.code != SK_NOT_FOUND && why.code != SK_EXISTS)
+        return -1;
+    return sk_fail(err, why.code, "%.380s, or name another one: --experiment NAME%s", why.text,
+                   t->o.experiment ? "" : " (without it: Default)");
+}
+
 int sk_track_make_run(struct sk_track *t, struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf body = SK_BUF_INIT(BODY_MAX);
     SK_OWN(sk_json_free) struct sk_json *answer = NULL;
     int64_t start_ms = 0;
 
-    if (find_experiment(t, err) < 0 || (t->tried && find_run(t, err) < 0))
-        return sk_wrap(err, "experiment '%s'", t->o.experiment ? t->o.experiment : "Default");
+    if (find_experiment(t, err) < 0 || (t->tried && sk_track_find_run(t, err) < 0)) {
+        (void)sk_wrap(err, "experiment '%.100s'", t->o.experiment ? t->o.experiment : "Default");
+        return point_elsewhere(t, err);
+    }
     if (*t->run_id)
         return 0;
     {
@@ -127,7 +139,7 @@ int sk_track_make_run(struct sk_track *t, struct sk_err *err)
     t->tried = true;
     sk_track_write_run(&t->o, t->experiment_id, t->tracking_id, start_ms, &body);
     if (post(t, API "runs/create", &body, &answer, err) < 0)
-        return -1;
+        return point_elsewhere(t, err);
     return keep_run(t, sk_json_get(answer, "run"), err);
 }
 
@@ -229,11 +241,37 @@ int sk_track_send_files(struct sk_track *t, struct sk_err *err)
     return 0;
 }
 
+bool sk_track_lacks(struct sk_track *t, char out[SK_TRACK_LACKS_TEXT])
+{
+    char epochs[40] = "";
+    SK_LOCK(&t->lock);
+    size_t missing = t->count + t->dropped;
+
+    if (missing > 0)
+        (void)snprintf(epochs, sizeof(epochs), ", %zu epochs", missing);
+    (void)snprintf(out, SK_TRACK_LACKS_TEXT, "%s%s%s%s", t->lacks_settings ? ", settings" : "",
+                   epochs, t->lacks_result ? ", result" : "",
+                   t->lacks_files ? ", files of the bundle" : "");
+    if (!*out)
+        return false;
+    (void)memmove(out, out + 2, strlen(out + 2) + 1);
+    return true;
+}
+
 int sk_track_send_status(struct sk_track *t, struct sk_err *err)
 {
+    SK_AUTO(sk_buf_done) struct sk_buf tag = SK_BUF_INIT(BODY_MAX);
     SK_AUTO(sk_buf_done) struct sk_buf body = SK_BUF_INIT(BODY_MAX);
-    const char *status = sk_track_status(t->failed ? NULL : &t->result);
+    char lacks[SK_TRACK_LACKS_TEXT];
+    bool is_whole = !sk_track_lacks(t, lacks);
+    bool is_good = !t->failed && (is_whole || t->result.interrupted);
+    const char *status = sk_track_status(is_good ? &t->result : NULL);
 
+    if (!is_whole) {
+        sk_track_write_lacks(lacks, t->run_id, &tag);
+        if (post(t, API "runs/log-batch", &tag, NULL, err) < 0)
+            return -1;
+    }
     sk_buf_fmt(&body, "{\"run_id\":\"%s\",\"status\":\"%s\",\"end_time\":%" PRId64 "}", t->run_id,
                status, t->end_ms);
     return post(t, API "runs/update", &body, NULL, err);

@@ -4,7 +4,8 @@
  * The training's thread puts what happens into a bounded queue and never waits; a thread of its own
  * talks to the hub. A hub that is away is said once, what happened meanwhile is sent when it is
  * back. At the end the files of the bundle and the status follow; that too has a bound, and what
- * could not be sent is said.
+ * could not be sent is said, at the hub too: the run is ended there as FAILED or KILLED with the
+ * tag skerry.incomplete, if the hub can be reached then.
  */
 #ifndef SK_CLI_TRACK_PRIV_H
 #define SK_CLI_TRACK_PRIV_H
@@ -24,6 +25,8 @@ enum {
     SK_TRACK_QUEUE = 4096,     /* epochs that wait for the hub; the oldest go first */
     SK_TRACK_EPOCHS = 100,     /* of one message: a batch of MLflow has at most 1,000 metrics */
     SK_TRACK_PAUSE_MS = 30000, /* the longest between two tries */
+    SK_TRACK_CLOSE_MS = 5000,  /* after giving up: to end the run at the hub */
+    SK_TRACK_LACKS_TEXT = 160,
     SK_TRACK_ID_TEXT = 33,
     SK_TRACK_NOTES = 4,
     SK_TRACK_NOTE_TEXT = 600
@@ -46,8 +49,8 @@ int sk_track_start(const struct sk_track_options *opts, struct sk_track **out,
 /* Passes everything on to opts->shown and reports it; the first batch makes the run. */
 struct sk_train_watch sk_track_watch(struct sk_track *t);
 /* Sends what is left: figures, files of the bundle (not of a training that failed), status
- * FINISHED, KILLED or FAILED. Says what could not be sent. failed NULL: result is valid. Ends the
- * thread; t is gone afterwards. A NULL t is fine. */
+ * FINISHED, KILLED or FAILED (that too when something is missing). Says what could not be sent.
+ * failed NULL: result is valid. Ends the thread; t is gone afterwards. A NULL t is fine. */
 void sk_track_end(struct sk_track *t, const struct sk_train_result *result,
                   const struct sk_err *failed);
 
@@ -78,7 +81,8 @@ struct sk_track {
     char run_id[64], artifacts[256], experiment_id[32];
     char tracking_id[SK_TRACK_ID_TEXT];
     bool tried, has_settings, is_over;
-    bool lacks; /* settings or files that the hub refused */
+    bool lacks_settings, lacks_result, lacks_files; /* refused, or given up */
+    char reason[SK_ERR_TEXT];                       /* of the last failure */
     unsigned last_epoch;
     unsigned failures; /* in a row */
     uint64_t moved;    /* of the body under way */
@@ -91,7 +95,12 @@ int sk_track_send_settings(struct sk_track *t, struct sk_err *err) SK_CHECK;
 int sk_track_send_points(struct sk_track *t, struct sk_err *err) SK_CHECK;
 int sk_track_send_result(struct sk_track *t, struct sk_err *err) SK_CHECK;
 int sk_track_send_files(struct sk_track *t, struct sk_err *err) SK_CHECK;
+/* With the tag skerry.incomplete before it when sk_track_lacks. */
 int sk_track_send_status(struct sk_track *t, struct sk_err *err) SK_CHECK;
+/* Whether the run at the hub is not whole, and what it is without: "settings, 3 epochs". */
+bool sk_track_lacks(struct sk_track *t, char out[SK_TRACK_LACKS_TEXT]);
+/* The run that an earlier try made without our hearing of it, if there is one. */
+int sk_track_find_run(struct sk_track *t, struct sk_err *err) SK_CHECK;
 /* Something was sent just now. */
 void sk_track_succeed(struct sk_track *t);
 
@@ -106,6 +115,7 @@ void sk_track_write_points(const struct sk_track_point *points, size_t count, co
 void sk_track_write_result(const struct sk_train_result *r, unsigned epoch, int64_t at_ms,
                            const char *run_id, struct sk_buf *out);
 void sk_track_write_failure(const char *why, const char *run_id, struct sk_buf *out);
+void sk_track_write_lacks(const char *what, const char *run_id, struct sk_buf *out);
 const char *sk_track_status(const struct sk_train_result *r); /* NULL: FAILED */
 
 #endif

@@ -187,18 +187,24 @@ static int exchange(struct sk_fetch *f, const struct sk_fetch_request *r, const 
                              .has_body = s->has_body,
                              .opts = &f->opts,
                              .answer = a };
+    struct sk_err before = SK_ERR_INIT; /* of the last try that failed by itself */
     uint64_t pause_ms = 0;
 
     for (unsigned tries = 0;; tries++) {
         struct sk_err why = SK_ERR_INIT;
         int rc = sk_exchange(f->lib, f->handle, &x, &why);
-        if (!is_worth_repeating(f, &x, rc, tries, &pause_ms)) {
-            if (rc < 0)
-                *err = why;
-            return rc;
-        }
-        if (wait_for(r, pause_ms, err) < 0)
-            return -1;
+        bool again = is_worth_repeating(f, &x, rc, tries, &pause_ms);
+        if (rc < 0 && why.code != SK_CANCELLED)
+            before = why;
+        if (again)
+            rc = wait_for(r, pause_ms, &why);
+        if (again && rc == 0)
+            continue;
+        if (rc < 0)
+            *err = why;
+        if (rc < 0 && why.code == SK_CANCELLED && before.code != SK_OK)
+            (void)sk_fail(err, SK_CANCELLED, "%s", before.text); /* the better reason */
+        return rc;
     }
 }
 

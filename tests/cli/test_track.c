@@ -6,6 +6,7 @@
 #include "track_test.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct sk_track *start(const struct sk_track_options *o, struct sk_train_watch *watch)
@@ -92,9 +93,40 @@ static void bounded_queue(void **state)
     uint64_t ended = sk_now_ms() - begin;
 
     must_say(&shown, "not tracked: http://127.0.0.1:9 got nothing of this run (4106 epochs");
-    must_say(&shown, "kept and sent when the hub answers");
+    must_say(&shown, "nothing is sent later: ");
+    must_say(&shown, "connect");
     if (trained > 2000 || ended > 20000)
         fail_msg("%llu and %llu ms", (unsigned long long)trained, (unsigned long long)ended);
+}
+
+/* What the hub refused: the rest arrives, and the run says that it is not whole. */
+static void refused_file(void **state)
+{
+    const struct sk_train_result result = { .is_first = true, .has_figures = true };
+    struct hub_test h;
+    struct shown shown;
+    struct sk_train_watch watch;
+    (void)state;
+
+    hub_test_start(&h);
+    struct sk_track_options o = track_options(NULL, "part", h.dir, &shown);
+    struct sk_train_options train = *o.train;
+    train.onnx_name = "report.html/../model.onnx"; /* not a name for an artifact */
+    o.train = &train;
+    write_text(h.dir, "model.onnx", "a model");
+    SK_OWN(free) char *folder = sk_path_join(h.dir, "report.html");
+    assert_int_equal(mkdir(folder, 0700), 0);
+    struct sk_track *t = start(&o, &watch);
+    epochs(&watch, 1, 2);
+    sk_track_end(t, &result, NULL);
+    must_say(&shown, "that is left out");
+    must_say(&shown, "lacks files of the bundle, and says so (tag skerry.incomplete)");
+    SK_OWN(sk_json_free) struct sk_json *found = runs_of("part");
+    const struct sk_json *run = sk_json_at(sk_json_get(found, "runs"), 0);
+    assert_string_equal(sk_json_text(sk_json_get(sk_json_get(run, "info"), "status"), ""),
+                        "FAILED");
+    assert_int_equal(points(found), 2);
+    hub_test_stop(&h);
 }
 
 static void nothing_trained(void **state)
@@ -145,9 +177,8 @@ static void failed_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_arrive),
-        cmocka_unit_test(nothing_trained),
-        cmocka_unit_test(failed_one),
+        cmocka_unit_test(all_arrive),      cmocka_unit_test(refused_file),
+        cmocka_unit_test(nothing_trained), cmocka_unit_test(failed_one),
         cmocka_unit_test(bounded_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

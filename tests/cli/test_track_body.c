@@ -134,6 +134,10 @@ static void ends(void **state)
     assert_string_equal(sk_json_text(value_of(sk_json_get(doc, "tags"), "skerry.evaluated_on"), ""),
                         "validation");
     sk_buf_clear(&text);
+    sk_track_write_lacks("3 epochs", "r", &text);
+    assert_string_equal(text.data, "{\"run_id\":\"r\",\"tags\":[{\"key\":\"skerry.incomplete\","
+                                   "\"value\":\"3 epochs\"}]}");
+    sk_buf_clear(&text);
     sk_track_write_failure("it \"broke\"", "r", &text);
     SK_OWN(sk_json_free) struct sk_json *why = parse(&text);
     assert_string_equal(sk_json_text(value_of(sk_json_get(why, "tags"), "skerry.error"), ""),
