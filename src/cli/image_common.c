@@ -1,15 +1,18 @@
 /*
  * image_common.c - which registry a command talks to, and as whom.
  *
- * A name without a host is the hub's, when one is logged in to, else docker.io's. The hub's
- * registry gets the context's token and is checked with its CA; other registries get what
- * --username or docker's configuration say, and never the hub's token.
+ * A name without a host is the hub's, when one is logged in to, else docker.io's. A hub's registry
+ * gets the token of the context that has its host and is checked with its CA, whether that context
+ * is the current one or not; other registries get what --username or docker's configuration say,
+ * and never a hub's token.
  */
 #include "cli/image_priv.h"
 
 #include "base/file.h"
 #include "base/str.h"
 #include "cli/cli_priv.h"
+
+#include <strings.h>
 
 enum {
     PASSWORD_BYTES = 64 << 10,
@@ -36,6 +39,26 @@ static int find_context(const char *hub, struct sk_context *out, struct sk_err *
     return 0;
 }
 
+/* A host that is not c's may be that of another hub that was logged in to; then c becomes that. */
+static int find_other(const char *host, struct sk_context *c, struct sk_err *err)
+{
+    SK_AUTO(sk_context_done) struct sk_context other = { 0 };
+    struct sk_err why = SK_ERR_INIT;
+
+    if (strcasecmp(c->host, host) == 0)
+        return 0;
+    if (sk_context_of_host(host, &other, &why) < 0) {
+        if (why.code != SK_NOMEM)
+            return 0; /* a registry as others are */
+        *err = why;
+        return -1;
+    }
+    sk_context_done(c);
+    *c = other;
+    other = (struct sk_context){ 0 };
+    return 0;
+}
+
 /* Without the line's end. */
 static int read_password(const char *path, char **out, struct sk_err *err)
 {
@@ -50,18 +73,19 @@ static int read_password(const char *path, char **out, struct sk_err *err)
     return 0;
 }
 
-static int open_registry(const struct sk_cli_registry *opts, const struct sk_context *c,
+static int open_registry(const struct sk_cli_registry *opts, struct sk_context *c,
                          const char *mount_from, struct sk_cli_image *out, struct sk_err *err)
 {
     SK_OWN(free) char *password = NULL;
-    bool is_hub = c->host[0] && strcmp(c->host, out->ref.host) == 0;
-
     if (opts->username && !opts->password_file)
         return sk_fail(err, SK_USAGE, "--username needs --password-file");
     if (opts->password_file && !opts->username)
         return sk_fail(err, SK_USAGE, "--password-file needs --username");
-    if (read_password(opts->password_file, &password, err) < 0)
+    if (read_password(opts->password_file, &password, err) < 0 ||
+        find_other(out->ref.host, c, err) < 0)
         return -1;
+
+    bool is_hub = strcasecmp(c->host, out->ref.host) == 0;
     const struct sk_oci_options o = {
         .host = out->ref.host,
         .ca_file = opts->ca_file ? opts->ca_file

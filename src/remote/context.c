@@ -17,6 +17,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 static const char NO_HUB[] = "no hub: run 'skerry login HUB', or set SKERRY_HUB";
@@ -183,16 +184,17 @@ void sk_context_done(struct sk_context *c)
 /* ---- finding ---- */
 
 struct search {
-    const char *url;
+    const char *url, *host; /* either */
     char name[64];
 };
 
-static int compare_url(void *ctx, const struct sk_context *c, bool is_current, struct sk_err *err)
+static int compare(void *ctx, const struct sk_context *c, bool is_current, struct sk_err *err)
 {
     struct search *s = ctx;
 
     (void)err;
-    if (strcmp(c->url, s->url) == 0 && (is_current || !s->name[0]))
+    bool is_it = s->url ? strcmp(c->url, s->url) == 0 : strcasecmp(c->host, s->host) == 0;
+    if (is_it && (is_current || !s->name[0]))
         memcpy(s->name, c->name, sizeof s->name);
     return 0;
 }
@@ -206,12 +208,23 @@ static int find_url(const char *url, struct sk_context *out, struct sk_err *err)
     if (sk_context_set_url(&c, url, err) < 0)
         return -1;
     s.url = c.url;
-    if (sk_context_list(compare_url, &s, err) < 0)
+    if (sk_context_list(compare, &s, err) < 0)
         return -1;
     if (s.name[0])
         return read_context(s.name, out, err);
     *out = c;
     return 0;
+}
+
+int sk_context_of_host(const char *host, struct sk_context *out, struct sk_err *err)
+{
+    struct search s = { .host = host };
+
+    if (sk_context_list(compare, &s, err) < 0)
+        return -1;
+    if (!s.name[0])
+        return sk_fail(err, SK_NOT_FOUND, "no context has the hub %s", host);
+    return read_context(s.name, out, err);
 }
 
 /* Replaces *field by the variable's value, if it has one. */

@@ -41,6 +41,9 @@ void sk_context_name_of(const char *host, char out[64]);
 /* name: a context, or a URL (then the context that has it, if there is one); NULL: SKERRY_HUB, else
  * the current one. SK_NOT_FOUND when there is none. *out: sk_context_done. */
 int sk_context_load(const char *name, struct sk_context *out, struct sk_err *err) SK_CHECK;
+/* The stored context of "HOST:PORT", the current one before others, with SKERRY_TOKEN and
+ * SKERRY_CA_FILE left alone: they belong to the hub that is current. SK_NOT_FOUND. */
+int sk_context_of_host(const char *host, struct sk_context *out, struct sk_err *err) SK_CHECK;
 void sk_context_done(struct sk_context *c);
 /* Saves under its name and makes it current. ca_pem NULL: the system's certificates. */
 int sk_context_save(const struct sk_context *c, const char *ca_pem, size_t ca_len,

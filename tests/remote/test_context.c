@@ -71,6 +71,20 @@ static void same_hub_twice(void **state)
     assert_string_equal(load("hub:8443"), "b https://hub:8443 b's user token-b -");
     assert_int_equal(sk_context_use("a", &err), 0);
     assert_string_equal(load("hub:8443"), "a https://hub:8443 a's user token-a -");
+
+    SK_AUTO(sk_context_done) struct sk_context c = { .name = "" };
+    save("other", "other:99", "token-c", CA);
+    assert_int_equal(sk_context_of_host("HUB:8443", &c, &err), 0); /* names have no case */
+    assert_string_equal(c.name, "a");
+    sk_context_done(&c);
+    assert_int_equal(sk_context_use("b", &err), 0);
+    assert_int_equal(sk_context_of_host("hub:8443", &c, &err), 0);
+    assert_string_equal(c.token, "token-b");
+    sk_context_done(&c);
+    assert_int_equal(sk_context_of_host("other:99", &c, &err), 0);
+    assert_non_null(c.ca_file);
+    assert_int_equal(sk_context_of_host("hub:99", &c, &err), -1);
+    assert_int_equal(err.code, SK_NOT_FOUND);
 }
 
 static void modes(void **state)
