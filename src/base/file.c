@@ -206,8 +206,13 @@ int sk_file_write(const char *path, const void *bytes, size_t len, unsigned mode
 
 static int make_one(const char *path, unsigned mode, struct sk_err *err)
 {
-    if (mkdir(path, (mode_t)mode) == 0 || sk_is_dir(path))
+    if (mkdir(path, (mode_t)mode) == 0)
         return 0;
+
+    int why = errno; /* not that of the look below */
+    if (sk_is_dir(path))
+        return 0;
+    errno = why;
     return sk_fail_errno(err, "folder '%s'", path);
 }
 
@@ -391,12 +396,15 @@ int sk_cache_dir(char **out, struct sk_err *err)
     if (!path)
         return sk_fail(err, SK_NOT_FOUND, "no cache folder: set SKERRY_CACHE_DIR or HOME");
     if (sk_mkdirs(path, 0700, err) < 0)
-        return sk_wrap(err, "cache");
+        return sk_wrap(err, "cache (SKERRY_CACHE_DIR names another place)");
     if (stat(path, &st) < 0)
         return sk_fail_errno(err, "cache '%s'", path);
     /* What is cached is run later. */
     if ((st.st_uid != geteuid() && st.st_uid != 0) || (st.st_mode & S_IWOTH))
-        return sk_fail(err, SK_DENIED, "cache '%s' can be written by others", path);
+        return sk_fail(
+            err, SK_DENIED,
+            "cache '%s' can be written by others: take that right away, or set SKERRY_CACHE_DIR",
+            path);
     *out = SK_TAKE(path);
     return 0;
 }

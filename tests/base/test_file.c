@@ -195,6 +195,10 @@ static void test_folders(void **state)
     assert_string_equal(dir.names[4], "\xc3\xa4");
     sk_dir_done(&dir);
     assert_int_equal(sk_mkdirs(in(state, "x/a/b"), 0700, &err), -1); /* x/a is a file */
+    assert_non_null(strstr(err.text, "x/a': File exists"));
+    assert_int_equal(sk_mkdirs("/sys/nn/x", 0700, &err), -1); /* nobody may */
+    assert_non_null(strstr(err.text, "folder '/sys/nn': "));
+    assert_null(strstr(err.text, "No such file"));
     assert_int_equal(sk_dir_read(in(state, "none"), &dir, &err), -1);
     assert_int_equal(err.code, SK_NOT_FOUND);
 }
@@ -251,6 +255,10 @@ static void test_cache(void **state)
     free(path);
     assert_int_equal(sk_cache_dir(&path, &err), -1);
     assert_int_equal(err.code, SK_DENIED);
+    assert_non_null(strstr(err.text, "SKERRY_CACHE_DIR"));
+    assert_int_equal(setenv("SKERRY_CACHE_DIR", "/sys/nn", 1), 0);
+    assert_int_equal(sk_cache_dir(&path, &err), -1);
+    assert_non_null(strstr(err.text, "SKERRY_CACHE_DIR"));
     assert_int_equal(unsetenv("SKERRY_CACHE_DIR"), 0);
     assert_int_equal(setenv("XDG_CACHE_HOME", *state, 1), 0);
     assert_int_equal(sk_cache_dir(&path, &err), 0);
