@@ -106,6 +106,21 @@ static int set_list(const char *what, const char *text, struct sk_opt_list *list
     return 0;
 }
 
+/* An empty path would be the root folder, or this one, once something is joined to it. */
+static bool is_path(const struct sk_opt *o)
+{
+    return o->type == SK_OPT_TEXT && o->arg && is_choice("PATH|DIR|FILE", o->arg);
+}
+
+static int set_text(const struct sk_opt *o, const char *what, const char *text, const char **out,
+                    struct sk_err *err)
+{
+    if (!*text && is_path(o))
+        return sk_fail(err, SK_USAGE, "%s is empty: give a %s, or leave it out", what, o->arg);
+    *out = text;
+    return 0;
+}
+
 /* Puts the value of an option into its field. what names the source in errors. */
 static int set(const struct sk_opt *o, const char *what, const char *text, void *args,
                struct sk_err *err)
@@ -121,7 +136,7 @@ static int set(const struct sk_opt *o, const char *what, const char *text, void 
                  : sk_fail(err, SK_USAGE, "%s: '%s' is not true or false", what, text);
         break;
     case SK_OPT_TEXT:
-        *(const char **)field = text;
+        rc = set_text(o, what, text, field, err);
         break;
     case SK_OPT_U64:
         rc = sk_parse_u64(what, text, o->min, max, field, err);
@@ -244,7 +259,7 @@ static int set_from_elsewhere(const struct sk_opt *o, sk_opt_config_get *config_
 
     sk_opt_env_name(o, what, sizeof what);
     const char *value = getenv(what);
-    if (value)
+    if (value && (*value || !is_path(o)))
         return set(o, what, value, args, err);
     value = config_get ? config_get(config, o->name) : NULL;
     if (value) {

@@ -18,7 +18,8 @@
  * file), then the default.
  *
  * Forms: "--name=value", "--name value", "-n value", "-nvalue", "--no-name" for flags, "--" ends
- * the options; options may follow operands. A wrong word is named, with the nearest known one, and
+ * the options; options may follow operands. A path (PATH, DIR, FILE) that is empty is refused; an
+ * empty variable is none. A wrong word is named, with the nearest known one, and
  * gives SK_USAGE.
  */
 #ifndef SK_BASE_OPT_H
