@@ -23,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct sk_buf;
 struct sk_json;
 
 enum sk_activation {
@@ -76,6 +77,13 @@ int sk_bundle_digest(const struct sk_bundle *b, char *out, struct sk_err *err) S
 /* The same for a model that was inspected without a bundle. */
 int sk_bundle_digest_files(const char *model_path, const struct sk_onnx_info *onnx, char *out,
                            struct sk_err *err) SK_CHECK;
+
+/* Before a file is published: SK_INVALID when it has a private key (PEM) in its first 64 KiB. name:
+ * in messages. */
+int sk_bundle_check_file(const char *path, const char *name, struct sk_err *err) SK_CHECK;
+/* Files of a bundle's folder that no model needs: "core, notes.txt and 3 more"; nothing: none.
+ * Hidden ones do not count. */
+int sk_bundle_foreign(const struct sk_bundle *b, struct sk_buf *out, struct sk_err *err) SK_CHECK;
 
 /* A cheap signature of all files (name, size, inode, mtime), to notice changes. */
 uint64_t sk_bundle_signature(const char *path);
