@@ -62,6 +62,8 @@ struct sk_catalog_new {
  * preprocessing, training and evaluation (of training.json), lineage. */
 int sk_catalog_describe(const struct sk_catalog_new *n, struct sk_buf *out,
                         struct sk_err *err) SK_CHECK;
+/* A name that can be part of a URL: not "", "." or "..". What else the hub refuses, it says. */
+int sk_catalog_check_name(const char *name, struct sk_err *err) SK_CHECK;
 /* *out: the version; sk_json_free. */
 int sk_catalog_register(struct sk_remote *r, const struct sk_catalog_new *n,
                         sk_remote_progress *progress, void *ctx, struct sk_json **out,

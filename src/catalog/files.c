@@ -2,6 +2,7 @@
  * files.c - which files belong to a bundle, and their digests.
  */
 #include "base/file.h"
+#include "base/str.h"
 #include "bundle/bundle.h"
 #include "catalog/catalog.h"
 #include "crypto/crypto.h"
@@ -43,6 +44,11 @@ static int add(struct sk_catalog_files *f, const char *name, const char *path, u
         return sk_fail(err, SK_LIMIT, "more than %d files", FILES);
     if (strlen(name) > NAME_BYTES)
         return sk_fail(err, SK_LIMIT, "%s: a name of more than %d bytes", name, NAME_BYTES);
+
+    if (!sk_utf8_valid(name, strlen(name)))
+        return sk_fail(err, SK_INVALID, "'%s': the name is not UTF-8; rename the file", path);
+    if (sk_bundle_check_file(path, name, err) < 0)
+        return -1;
 
     struct sk_catalog_file *more = realloc(f->items, (f->count + 1) * sizeof(*more));
 

@@ -95,6 +95,15 @@ static int post(struct sk_remote *r, const char *path, const char *body, struct 
     return sk_remote_call(r, "POST", path, body, out, err);
 }
 
+int sk_catalog_check_name(const char *name, struct sk_err *err)
+{
+    if (!*name)
+        return sk_fail(err, SK_INVALID, "the name of a model is empty");
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return sk_fail(err, SK_INVALID, "'%s' is no name of a model", name);
+    return 0;
+}
+
 int sk_catalog_register(struct sk_remote *r, const struct sk_catalog_new *n,
                         sk_remote_progress *progress, void *ctx, struct sk_json **out,
                         struct sk_err *err)
@@ -105,7 +114,8 @@ int sk_catalog_register(struct sk_remote *r, const struct sk_catalog_new *n,
     SK_AUTO(sk_buf_done) struct sk_buf body = SK_BUF_INIT(BODY_BYTES);
     SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(4096);
 
-    if (sk_bundle_open(n->bundle, NULL, &b, err) < 0 ||
+    if ((n->name && sk_catalog_check_name(n->name, err) < 0) ||
+        sk_bundle_open(n->bundle, NULL, &b, err) < 0 ||
         sk_catalog_describe(n, &properties, err) < 0 ||
         sk_catalog_files_read(n->bundle, &files, err) < 0 ||
         make_body(n, &files, n->description ? n->description : b->description, properties.data,

@@ -103,6 +103,33 @@ static void links(void **state)
     assert_int_equal(err.code, SK_INVALID);
 }
 
+/* [catalog-8] [catalog-9] */
+static void not_published(void **state)
+{
+    static const struct {
+        const char *name, *text, *says;
+    } rows[] = {
+        { "sub/key.pem", "-----BEGIN PRIVATE KEY-----\n", "'sub/key.pem' has a private key" },
+        { "caf\xe9.txt", "x", "is not UTF-8" },
+        { "sub/\xff", "x", "is not UTF-8" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        SK_AUTO(folder_done) struct folder f;
+        SK_AUTO(sk_catalog_files_done) struct sk_catalog_files files = { 0 };
+        struct sk_err err = SK_ERR_INIT;
+
+        folder_make(&f);
+        folder_put_model(&f, "model.onnx");
+        folder_put(&f, rows[i].name, rows[i].text, strlen(rows[i].text));
+        assert_int_equal(sk_catalog_files_read(f.path, &files, &err), -1);
+        assert_int_equal(err.code, SK_INVALID);
+        if (!strstr(err.text, rows[i].says))
+            fail_msg("%s: %s", rows[i].name, err.text);
+    }
+}
+
 static void nothing(void **state)
 {
     SK_AUTO(folder_done) struct folder f;
@@ -123,6 +150,7 @@ int main(void)
         cmocka_unit_test(folder_of_a_training),
         cmocka_unit_test(lone_model),
         cmocka_unit_test(links),
+        cmocka_unit_test(not_published),
         cmocka_unit_test(nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
