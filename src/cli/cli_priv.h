@@ -80,6 +80,16 @@ int sk_cli_print(const struct sk_buf *out, struct sk_err *err) SK_CHECK;
 /* The bundle's warnings on standard error, a line each. */
 void sk_cli_report_warnings(const struct sk_bundle *b);
 
+/* Before a bundle is registered or packed: its warnings, labels that do not fit, files that no
+ * model needs, a line each on standard error. */
+int sk_cli_report_bundle(const struct sk_bundle *b, struct sk_err *err) SK_CHECK;
+
+/* Is --output a folder with nothing in it that would be mixed with what is written? A missing one
+ * is fine; takes_layouts: so is an OCI layout. */
+int sk_cli_output_check(const char *dir, bool takes_layouts, struct sk_err *err) SK_CHECK;
+/* A path as a shell takes it, quoted where it must be. */
+void sk_cli_path(struct sk_buf *out, const char *path);
+
 /*
  * The configuration file of a command: /etc/skerry/<command>.json, or what SKERRY_CONFIG names. An
  * object with option names as keys. A key that is no option of any command is an error that names

@@ -74,6 +74,8 @@ static int write_base(const struct args *a, const struct sk_pack_own *own, struc
     struct sk_pack_result r = { 0 };
     bool is_file = sk_ends_with(a->output, ".tar");
 
+    if (!is_file && sk_cli_output_check(a->output, true, err) < 0)
+        return -1;
     if (!is_file)
         layout = strdup(a->output);
     else if (sk_package_scratch(&scratch, "layout", &layout, err) < 0)
@@ -95,8 +97,10 @@ static int write_base(const struct args *a, const struct sk_pack_own *own, struc
         sk_cli_size(&out, r.base_bytes);
         sk_buf_str(&out, ", unpacked ");
         sk_cli_size(&out, r.base_unpacked_bytes);
-        sk_buf_fmt(&out, ": %s\nwritten to %s   next: skerry package MODEL --base %s ...\n",
-                   r.manifest, a->output, a->output);
+        sk_buf_fmt(&out, ": %s\nwritten to %s   next: skerry package MODEL --base ", r.manifest,
+                   a->output);
+        sk_cli_path(&out, a->output);
+        sk_buf_str(&out, " ...\n");
     }
     return sk_cli_print(&out, err);
 }

@@ -25,8 +25,8 @@ static const struct sk_opt register_options[] = {
     { "alias", 0, SK_OPT_LIST, "ALIAS", "name that points to this version from now on, such as champion", AT(aliases) },
     { "type", 0, SK_OPT_TEXT, "TYPE", "kind of model", .def = "custom_model", AT(type) },
     { "version", 0, SK_OPT_TEXT, "N", "auto: the next number; another one is refused unless it is just that", .def = "auto", AT(version) },
-    { "parent", 0, SK_OPT_TEXT, "NAME:N", "version that this one was trained from", AT(parent) },
-    { "run-id", 0, SK_OPT_TEXT, "ID", "run that made it", AT(run_id) },
+    { "parent", 0, SK_OPT_TEXT, "MODEL", "version of the hub that this one was trained from: NAME:N, NAME@alias", AT(parent) },
+    { "run-id", 0, SK_OPT_TEXT, "ID", "run of the hub that made it", AT(run_id) },
     { "json", 0, SK_OPT_FLAG, NULL, "print the version as JSON", AT(json) },
     SK_CLI_HUB_OPTION(struct register_args),
     { .name = NULL },
@@ -99,6 +99,31 @@ static int check_number(struct sk_remote *r, const char *name, const char *wante
     return 0;
 }
 
+/* What the version refers to must be at the hub; *parent becomes NAME:N, which an alias is not for
+ * long. */
+static int check_origin(struct sk_remote *r, const struct register_args *a, char parent[400],
+                        struct sk_err *err)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(8192);
+    SK_OWN(sk_json_free) struct sk_json *from = NULL;
+    SK_OWN(sk_json_free) struct sk_json *run = NULL;
+
+    if (a->parent) {
+        if (sk_catalog_resolve(r, a->parent, &from, err) < 0)
+            return sk_wrap(err, "--parent %.100s", a->parent);
+        (void)snprintf(parent, 400, "%s:%s", text_of(from, "name"), text_of(from, "version"));
+    }
+    if (a->run_id) {
+        sk_buf_str(&path, "/api/2.0/mlflow/runs/get?run_id=");
+        sk_url_escape(&path, a->run_id);
+        if (!sk_buf_ok(&path))
+            return sk_buf_fail(&path, err);
+        if (sk_remote_call(r, "GET", path.data, NULL, &run, err) < 0)
+            return sk_wrap(err, "--run-id %.100s", a->run_id);
+    }
+    return 0;
+}
+
 static int run_register(const void *args, char **operands, unsigned count, struct sk_err *err)
 {
     const struct register_args *a = args;
@@ -106,24 +131,28 @@ static int run_register(const void *args, char **operands, unsigned count, struc
     SK_OWN(sk_json_free) struct sk_json *version = NULL;
     SK_OWN(sk_bundle_free) struct sk_bundle *b = NULL;
     struct sk_transfer t = { .verb = "uploading" };
+    char parent[400];
     struct sk_catalog_new n = {
         .bundle = operands[0],
         .name = a->name,
         .description = a->description,
         .type = a->type,
-        .parent = a->parent,
         .run_id = a->run_id,
         .tags = a->tags.items,
         .tag_count = a->tags.count,
     };
 
     (void)count;
-    if (sk_bundle_open(operands[0], NULL, &b, err) < 0)
+    if ((a->name && sk_catalog_check_name(a->name, err) < 0) ||
+        sk_bundle_open(operands[0], NULL, &b, err) < 0)
         return -1;
-    sk_cli_report_warnings(b);
+    if (sk_cli_report_bundle(b, err) < 0)
+        return -1;
     if (sk_cli_remote(a->hub, &r, err) < 0 ||
-        check_number(r, a->name ? a->name : b->name, a->version, err) < 0)
+        check_number(r, a->name ? a->name : b->name, a->version, err) < 0 ||
+        check_origin(r, a, parent, err) < 0)
         return -1;
+    n.parent = a->parent ? parent : NULL;
 
     int rc = sk_catalog_register(r, &n, sk_transfer_progress, &t, &version, err);
 
@@ -212,8 +241,10 @@ static int run_download(const void *args, char **operands, unsigned count, struc
         return -1;
     if (a->json)
         return sk_cli_print_json(version, err);
-    sk_buf_fmt(&out, "%s:%s is in %s   next: skerry serve %s\n", text_of(version, "name"),
-               text_of(version, "version"), dir, dir);
+    sk_buf_fmt(&out, "%s:%s is in %s   next: skerry serve ", text_of(version, "name"),
+               text_of(version, "version"), dir);
+    sk_cli_path(&out, dir);
+    sk_buf_chr(&out, '\n');
     return sk_cli_print(&out, err);
 }
 

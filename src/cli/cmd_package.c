@@ -53,6 +53,10 @@ static const struct sk_opt options[] = {
 
 /* clang-format on */
 
+enum {
+    DESCRIPTION_BYTES = 1 << 20 /* as for a registered version */
+};
+
 enum form {
     NOWHERE,
     LAYOUT,
@@ -155,13 +159,28 @@ static int prepare(struct work *w, const char *model, struct sk_err *err)
         return sk_fail(err, SK_USAGE, "--tag '%s' has a digest: that is what comes out", a->tag);
     if (!a->base && sk_engine_library(a->onnxruntime, &w->onnxruntime, err) < 0)
         return -1;
-    if (sk_package_open(model, a->registry.hub, &w->source, err) < 0)
+    if (w->form == LAYOUT && sk_cli_output_check(a->output, true, err) < 0)
+        return -1;
+    if (sk_package_open(model, a->registry.hub, &w->source, err) < 0 ||
+        sk_package_check_output(&w->source, a->output, err) < 0)
         return -1;
     if (w->form == LAYOUT) {
         w->layout = strdup(a->output);
         return w->layout ? 0 : sk_nomem(err);
     }
     return sk_package_scratch(&w->source, "layout", &w->layout, err);
+}
+
+/* What `model register` would say, too: it is one model. */
+static int check_bundle(const struct work *w, struct sk_err *err)
+{
+    SK_OWN(sk_bundle_free) struct sk_bundle *b = NULL;
+    SK_AUTO(sk_buf_done) struct sk_buf ignored = SK_BUF_INIT(DESCRIPTION_BYTES);
+    const struct sk_catalog_new n = { .bundle = w->source.bundle };
+
+    if (sk_bundle_open(w->source.bundle, NULL, &b, err) < 0 || sk_cli_report_bundle(b, err) < 0)
+        return -1;
+    return sk_is_dir(w->source.bundle) ? sk_catalog_describe(&n, &ignored, err) : 0;
 }
 
 /* The digest that registering this bundle gives, or has given. A bundle that cannot be registered
@@ -196,13 +215,15 @@ static int pack(struct work *w, struct sk_err *err)
 
     for (size_t i = 0; i < a->labels.count; i++)
         labels[i] = a->labels.items[i];
-    if (find_digest(w, err) < 0)
+    uint64_t signature = sk_bundle_signature(w->source.bundle);
+    if (check_bundle(w, err) < 0 || find_digest(w, err) < 0)
         return -1;
     const struct sk_pack_options o = {
         .bundle = w->source.bundle,
         .name = field(w, "name"),
         .version = a->version ? a->version : field(w, "version"),
         .digest = w->digest[0] ? w->digest : NULL,
+        .signature = signature,
         .title = a->title,
         .description = a->description ? a->description : field(w, "description"),
         .created = a->created      ? a->created
@@ -289,10 +310,13 @@ static void add_text(const struct work *w, const char *name, struct sk_buf *out)
     sk_buf_str(out, r->base_was_cached ? " (cached)\n  model     " : "\n  model     ");
     sk_cli_size(out, r->model_bytes);
     sk_buf_fmt(out, " at %s\n", r->model_path);
-    if (w->form == DOCKER_ARCHIVE)
-        sk_buf_fmt(out, "written to %s   next: docker load -i %s\n", output, output);
-    else if (w->form != NOWHERE)
-        sk_buf_fmt(out, "written to %s   next: skerry push %s REF\n", output, output);
+    if (w->form != NOWHERE) {
+        bool is_docker = w->form == DOCKER_ARCHIVE;
+        sk_buf_fmt(out, "written to %s   next: %s ", output,
+                   is_docker ? "docker load -i" : "skerry push");
+        sk_cli_path(out, output);
+        sk_buf_str(out, is_docker ? "\n" : " REF\n");
+    }
     if (w->args->push)
         sk_buf_fmt(out, "pushed %s\n", name);
 }

@@ -4,7 +4,6 @@
  * With --verify the manifest is found first, then its signature, and then everything is reached
  * through the digest that was verified: a tag that moves meanwhile changes nothing.
  */
-#include "base/file.h"
 #include "base/str.h"
 #include "cli/cli_priv.h"
 #include "cli/image_priv.h"
@@ -49,23 +48,6 @@ static int verify(const struct args *a, const struct sk_cli_image *i, struct sk_
     return sk_verify_image(v, i->registry, &i->ref, digest, err);
 }
 
-/* Is there nothing that would be mixed with a layout? */
-static int check_output(const char *dir, bool takes_layouts, struct sk_err *err)
-{
-    SK_OWN(free) char *marker = sk_path_join(dir, "oci-layout");
-    SK_AUTO(sk_dir_done) struct sk_dir names = { 0 };
-
-    if (!marker)
-        return sk_nomem(err);
-    if (!sk_is_dir(dir))
-        return sk_is_file(dir) ? sk_fail(err, SK_EXISTS, "'%s' is a file", dir) : 0;
-    if (sk_dir_read(dir, &names, err) < 0)
-        return -1;
-    if (names.count > 0 && !(takes_layouts && sk_is_file(marker)))
-        return sk_fail(err, SK_EXISTS, "'%s' has something else in it: give another --output", dir);
-    return 0;
-}
-
 static int report(const struct args *a, const struct sk_oci_ref *ref, const char *digest,
                   const char *output, struct sk_err *err)
 {
@@ -108,7 +90,7 @@ static int run(const void *args, char **operands, unsigned count, struct sk_err 
         const char *slash = strrchr(image.ref.repository, '/');
         output = slash ? slash + 1 : image.ref.repository;
     }
-    if (check_output(output, !a->model_only, err) < 0 || verify(a, &image, verifier, want, err) < 0)
+    if (sk_cli_output_check(output, !a->model_only, err) < 0 || verify(a, &image, verifier, want, err) < 0)
         return -1;
     const char *wanted = want[0] ? want : NULL;
     int rc = a->model_only ? sk_cli_pull_model(&image, a->platform, wanted, output, digest, err)

@@ -17,6 +17,9 @@ struct sk_package_source {
 int sk_package_open(const char *model, const char *hub, struct sk_package_source *out,
                     struct sk_err *err) SK_CHECK;
 void sk_package_done(struct sk_package_source *s);
+/* SK_INVALID when output (NULL: none) lies in the folder that is packed. */
+int sk_package_check_output(const struct sk_package_source *s, const char *output,
+                            struct sk_err *err) SK_CHECK;
 /* A path in its scratch folder, which is made by the first call. *out: free(). */
 int sk_package_scratch(struct sk_package_source *s, const char *name, char **out,
                        struct sk_err *err) SK_CHECK;

@@ -7,6 +7,8 @@
 #include "catalog/catalog.h"
 #include "cli/remote_priv.h"
 
+#include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 
 int sk_package_scratch(struct sk_package_source *s, const char *name, char **out,
@@ -57,6 +59,46 @@ int sk_package_open(const char *model, const char *hub, struct sk_package_source
     }
     *out = s;
     s = (struct sk_package_source){ 0 };
+    return 0;
+}
+
+/* The part of a path that is there, without links. *out NULL: none. */
+static int find_real(const char *path, char **out, struct sk_err *err)
+{
+    SK_OWN(free) char *at = strdup(path);
+
+    if (!at)
+        return sk_nomem(err);
+    while (!(*out = realpath(at, NULL))) {
+        char *slash = strrchr(at, '/');
+        if (errno == ENOMEM)
+            return sk_nomem(err);
+        if (strcmp(at, ".") == 0 || strcmp(at, "/") == 0 || !*at)
+            return 0;
+        if (slash)
+            slash[slash == at] = '\0';
+        else
+            memcpy(at, ".", 2);
+    }
+    return 0;
+}
+
+int sk_package_check_output(const struct sk_package_source *s, const char *output,
+                            struct sk_err *err)
+{
+    SK_OWN(free) char *folder = NULL;
+    SK_OWN(free) char *real = NULL;
+
+    if (!output || !sk_is_dir(s->bundle))
+        return 0;
+    if (find_real(s->bundle, &folder, err) < 0 || find_real(output, &real, err) < 0)
+        return -1;
+    size_t n = folder ? strlen(folder) : 0;
+    if (n > 0 && real && strncmp(real, folder, n) == 0 && (real[n] == '/' || !real[n]))
+        return sk_fail(err, SK_INVALID,
+                       "--output '%s' is in the bundle '%s': the next image would have this one in "
+                       "it; give another --output",
+                       output, s->bundle);
     return 0;
 }
 

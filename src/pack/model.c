@@ -82,6 +82,8 @@ static int add_file(struct walk *w, const char *path, const char *name, struct s
                        path, real);
     if (!sk_is_file(real))
         return sk_fail(err, SK_INVALID, "'%s' is not a regular file", path);
+    if (sk_bundle_check_file(real, name, err) < 0)
+        return -1;
     return append(w->out, name, &real, err);
 }
 

@@ -12,6 +12,7 @@
 #include "base/str.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #define OCI  "org.opencontainers.image."
 #define THEN "1970-01-01T00:00:00Z"
@@ -220,7 +221,14 @@ static int find_digest(struct job *j, char out[SK_OCI_DIGEST_TEXT], struct sk_er
     return sk_bundle_digest(j->bundle, out + 7, err);
 }
 
-int sk_pack(const struct sk_pack_options *opts, struct sk_pack_result *out, struct sk_err *err)
+/* A layout that is called after the lone file it is made of counts as one of its files. */
+static bool has_changed(const struct sk_pack_options *o)
+{
+    bool is_beside = sk_is_file(o->bundle) && sk_starts_with(o->layout, o->bundle);
+    return o->signature && !is_beside && sk_bundle_signature(o->bundle) != o->signature;
+}
+
+static int make(const struct sk_pack_options *opts, struct sk_pack_result *out, struct sk_err *err)
 {
     SK_AUTO(job_done) struct job j = { .opts = opts, .layer_count = 2 };
     char digest[SK_OCI_DIGEST_TEXT];
@@ -245,6 +253,10 @@ int sk_pack(const struct sk_pack_options *opts, struct sk_pack_result *out, stru
         .layer_count = j.layer_count,
         .port = opts->port ? opts->port : SK_PACK_PORT,
     };
+    if (has_changed(opts))
+        return sk_fail(err, SK_BUSY,
+                       "'%s' changed while it was packed: try again when nothing writes to it",
+                       opts->bundle);
     memcpy(j.result.model_digest, digest, sizeof digest);
     if (finish(&j, opts->layout, opts->tag, &image, err) < 0)
         return -1;
@@ -252,8 +264,30 @@ int sk_pack(const struct sk_pack_options *opts, struct sk_pack_result *out, stru
     return 0;
 }
 
-int sk_pack_base(const struct sk_pack_own *own, const char *layout, const char *tag,
-                 struct sk_pack_result *out, struct sk_err *err)
+/* A layout that this call made goes again when no image came into it. */
+static int end(const char *layout, bool was_there, int rc)
+{
+    struct sk_err ignored = SK_ERR_INIT;
+
+    if (rc < 0 && !was_there)
+        (void)!sk_remove_tree(layout, &ignored);
+    return rc;
+}
+
+static bool is_there(const char *layout)
+{
+    struct stat st;
+    return lstat(layout, &st) == 0;
+}
+
+int sk_pack(const struct sk_pack_options *opts, struct sk_pack_result *out, struct sk_err *err)
+{
+    bool was_there = is_there(opts->layout);
+    return end(opts->layout, was_there, make(opts, out, err));
+}
+
+static int make_base(const struct sk_pack_own *own, const char *layout, const char *tag,
+                     struct sk_pack_result *out, struct sk_err *err)
 {
     SK_AUTO(job_done) struct job j = { .layer_count = 1 };
     const struct sk_pack_options none = { 0 };
@@ -276,4 +310,11 @@ int sk_pack_base(const struct sk_pack_own *own, const char *layout, const char *
         return -1;
     *out = j.result;
     return 0;
+}
+
+int sk_pack_base(const struct sk_pack_own *own, const char *layout, const char *tag,
+                 struct sk_pack_result *out, struct sk_err *err)
+{
+    bool was_there = is_there(layout);
+    return end(layout, was_there, make_base(own, layout, tag, out, err));
 }

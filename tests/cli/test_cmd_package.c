@@ -5,6 +5,8 @@
 #include "harness/golden.h"
 #include "json/json.h"
 
+#include <unistd.h>
+
 static char *dir;
 
 static int make_dir(void **state)
@@ -106,6 +108,83 @@ static void refused(void **state)
     }
 }
 
+static unsigned count_in(const char *name)
+{
+    SK_OWN(free) char *path = sk_path_join(dir, name);
+    SK_AUTO(sk_dir_done) struct sk_dir names = { 0 };
+    struct sk_err err = SK_ERR_INIT;
+
+    return sk_dir_read(path, &names, &err) < 0 ? 0 : (unsigned)names.count;
+}
+
+/* A model as DIR/NAME/model.onnx. */
+static void put_bundle(const char *name)
+{
+    SK_OWN(free) char *folder = sk_path_join(dir, name);
+    SK_OWN(free) char *path = sk_path_join(folder, "model.onnx");
+    SK_OWN(free) char *bytes = NULL;
+    struct sk_err err = SK_ERR_INIT;
+    size_t len = 0;
+
+    if (sk_mkdirs(folder, 0755, &err) < 0 ||
+        sk_file_read(sk_source_path("tests/data/models/scores.onnx"), 1 << 20, &bytes, &len, &err) <
+            0 ||
+        sk_file_write(path, bytes, len, 0644, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+/* [package-46] Nothing is mixed with what is not an image, and the bundle least of all. */
+static void wrong_places(void **state)
+{
+    static const struct {
+        const char *line;
+        int status;
+        const char *text;
+    } rows[] = {
+        { MODEL "-t cats:v1 -o %s/full", 1, "full' has something else in it" },
+        { MODEL "-t cats:v1 -o %s/full/model.onnx -f oci", 1, "model.onnx' is a file" },
+        { "skerry package %s/full -t cats:v1 -o %s/full", 1, "has something else in it" },
+        { "skerry package %s/full -t cats:v1 -o %s/full/image", 1, "is in the bundle" },
+        { "skerry package %s/full -t cats:v1 -o %s/full/a/b/../image", 1, "is in the bundle" },
+        { "skerry package %s/full -t cats:v1 -o %s/full/x.tar", 1, "is in the bundle" },
+        { "skerry package %s/full -t cats:v1 -o %s/link/x.tar", 1, "is in the bundle" },
+        { "skerry image base -o %s/full", 1, "full' has something else in it" },
+        { MODEL "-t cats:v1 --output=", 2, "--output is empty" },
+        { "skerry image base --output=", 2, "--output is empty" },
+    };
+
+    SK_OWN(free) char *link = sk_path_join(dir, "link");
+
+    (void)state;
+    put_bundle("full");
+    assert_int_equal(symlink("full", link), 0);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        SK_AUTO(ran_done) struct ran r = run_words(rows[i].line, dir, NULL);
+        check_status(rows[i].line, &r, rows[i].status);
+        if (!strstr(r.err, rows[i].text))
+            fail_msg("%s: %s", rows[i].line, r.err);
+        assert_int_equal(count_in("full"), 1);
+    }
+    /* beside it, and into what is an image already */
+    for (int i = 0; i < 2; i++) {
+        SK_AUTO(ran_done)
+        struct ran r = run_words("skerry package %s/full -t cats:v1 -o %s/full.oci", dir, NULL);
+        check_status("full.oci", &r, 0);
+    }
+}
+
+/* [package-46] */
+static void nothing_is_left(void **state)
+{
+    (void)state;
+    SK_AUTO(ran_done)
+    struct ran r = run_words(MODEL "-t cats:v1 --platform linux/z80 -o %s/left", dir, NULL);
+    check_status("z80", &r, 1);
+    assert_non_null(strstr(r.err, "linux/z80"));
+    SK_OWN(free) char *path = sk_path_join(dir, "left");
+    assert_false(sk_is_dir(path));
+}
+
 static void times(void **state)
 {
     static const struct {
@@ -127,10 +206,9 @@ static void times(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(outputs),
-        cmocka_unit_test(as_json),
-        cmocka_unit_test(refused),
-        cmocka_unit_test(times),
+        cmocka_unit_test(outputs),         cmocka_unit_test(as_json),
+        cmocka_unit_test(refused),         cmocka_unit_test(wrong_places),
+        cmocka_unit_test(nothing_is_left), cmocka_unit_test(times),
     };
     return cmocka_run_group_tests_name("cmd_package", tests, make_dir, drop_dir);
 }

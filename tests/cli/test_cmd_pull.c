@@ -21,6 +21,7 @@ static const struct hub_row rows[] = {
     { "skerry pull m:v1 -o %s/model -m --json", 0, "\"model\":\"", "" },
     { "skerry pull m:v1 -o %s/model -m", 1, "", "has something else in it" },
     { "skerry pull m:v1 -o %s/x --verify %s/none.pub", 1, "", "none.pub" },
+    { "skerry pull m:v1 --output=", 2, "", "--output is empty" },
     { "skerry pull", 2, "", "REF" },
 };
 

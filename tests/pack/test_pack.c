@@ -215,6 +215,25 @@ static void refused(void **state)
     }
 }
 
+/* [package-33] The digest in the labels is that of the files in the layer. */
+static void a_bundle_that_changes(void **state)
+{
+    (void)state;
+    SK_AUTO(free_cleanup) char *folder = at("changing");
+    SK_AUTO(free_cleanup) char *layout = at("changed");
+    struct sk_pack_result r = { 0 };
+    struct sk_err err = SK_ERR_INIT;
+
+    put("changing/model.onnx", NULL);
+    const struct sk_pack_options o = { .signature = sk_bundle_signature(folder) };
+    assert_int_equal(pack(&o, "changing", "unchanged", &r, &err), 0);
+    put("changing/config.json", "{}");
+    assert_int_equal(pack(&o, "changing", "changed", &r, &err), -1);
+    assert_int_equal(err.code, SK_BUSY);
+    assert_non_null(strstr(err.text, "changed while it was packed"));
+    assert_false(sk_is_dir(layout)); /* [package-46] */
+}
+
 static void odd_names(void **state)
 {
     (void)state;
@@ -283,9 +302,13 @@ static void allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_image),        cmocka_unit_test(the_model_layer),
-        cmocka_unit_test(the_same_digest), cmocka_unit_test(another_base),
-        cmocka_unit_test(refused),         cmocka_unit_test(odd_names),
+        cmocka_unit_test(an_image),
+        cmocka_unit_test(the_model_layer),
+        cmocka_unit_test(the_same_digest),
+        cmocka_unit_test(another_base),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(odd_names),
+        cmocka_unit_test(a_bundle_that_changes),
         cmocka_unit_test(allocations),
     };
     return cmocka_run_group_tests(tests, make_root, drop_root);
