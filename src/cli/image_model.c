@@ -66,6 +66,57 @@ static int find_model(const char *tree, char **out, struct sk_err *err)
                            : sk_fail(err, SK_INVALID, "the model layer has no folder in /" MODELS);
 }
 
+/* ---- is it there already? ---- */
+
+static int same_file(const char *a, const char *b, bool *same, struct sk_err *err)
+{
+    SK_AUTO(sk_map_close) struct sk_map x = { 0 };
+    SK_AUTO(sk_map_close) struct sk_map y = { 0 };
+
+    if (sk_map_open(a, &x, err) < 0 || sk_map_open(b, &y, err) < 0)
+        return -1;
+    *same = x.len == y.len && (x.len == 0 || memcmp(x.ptr, y.ptr, x.len) == 0);
+    return 0;
+}
+
+/* Folders with the same names and the same bytes; how deep they go is what was unpacked within the
+ * archive's limits. */
+static int same_tree(const char *a, const char *b, bool *same, struct sk_err *err)
+{
+    SK_AUTO(sk_dir_done) struct sk_dir x = { 0 };
+    SK_AUTO(sk_dir_done) struct sk_dir y = { 0 };
+
+    if (sk_dir_read(a, &x, err) < 0 || sk_dir_read(b, &y, err) < 0)
+        return -1;
+    *same = x.count == y.count;
+    for (size_t i = 0; *same && i < x.count; i++) {
+        SK_OWN(free) char *left = sk_path_join(a, x.names[i]);
+        SK_OWN(free) char *right = sk_path_join(b, y.names[i]);
+        if (!left || !right)
+            return sk_nomem(err);
+        bool is_folder = sk_is_dir(left);
+        *same = strcmp(x.names[i], y.names[i]) == 0 && sk_is_dir(right) == is_folder &&
+                sk_is_file(right) != is_folder;
+        if (*same &&
+            (is_folder ? same_tree(left, right, same, err) : same_file(left, right, same, err)) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* The folder has something in it: fine when that is this very model. */
+static int check_same(const char *model, const char *output, struct sk_err *err)
+{
+    bool same = false;
+
+    if (same_tree(model, output, &same, err) < 0)
+        return -1;
+    return same ? 0
+                : sk_fail(err, SK_EXISTS,
+                          "'%s' has another model or something else in it: give another --output",
+                          output);
+}
+
 static int unpack(const char *layer, const char *tree, const char *output, struct sk_err *err)
 {
     SK_AUTO(sk_close) int fd = open(layer, O_RDONLY | O_CLOEXEC);
@@ -81,8 +132,7 @@ static int unpack(const char *layer, const char *tree, const char *output, struc
         return -1;
     if (rename(model, output) < 0) {
         if (errno == ENOTEMPTY || errno == EEXIST)
-            return sk_fail(err, SK_EXISTS, "'%s' has something in it: give another --output",
-                           output);
+            return check_same(model, output, err);
         return sk_fail_errno(err, "'%s'", output);
     }
     return 0;

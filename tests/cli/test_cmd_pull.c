@@ -4,6 +4,10 @@
 #include "hub_test.h"
 #include "image_test.h"
 
+#include "base/file.h"
+
+#include <stdlib.h>
+
 static const struct hub_row rows[] = {
     { "skerry push %s/layout m:v1 -i v1", 0, "", "" },
     { "skerry push %s/layout multi -i multi", 0, "", "" },
@@ -19,11 +23,30 @@ static const struct hub_row rows[] = {
     { "skerry push %s/all again", 0, "pushed ", "" },
     { "skerry pull multi -o %s/arm --platform linux/arm64 --model-only", 0, "model in ", "" },
     { "skerry pull m:v1 -o %s/model -m --json", 0, "\"model\":\"", "" },
-    { "skerry pull m:v1 -o %s/model -m", 1, "", "has something else in it" },
+    { "skerry pull m:v1 -o %s/model -m", 0, "model in ", "" },
+    { "skerry pull m:v1 -o %s/changed -m", 1, "", "has another model or something else in it" },
+    { "skerry pull m:v1 -o %s/more -m", 1, "", "has another model or something else in it" },
+    { "skerry pull m:v1 -o %s/full -m", 1, "", "has something else in it" },
     { "skerry pull m:v1 -o %s/x --verify %s/none.pub", 1, "", "none.pub" },
     { "skerry pull m:v1 --output=", 2, "", "--output is empty" },
     { "skerry pull", 2, "", "REF" },
 };
+
+/* The model of the image is model.onnx with "hello" in it. */
+static void make_folders(const char *dir)
+{
+    static const char *const folders[] = { "changed", "more", "full" };
+
+    for (size_t i = 0; i < COUNT(folders); i++) {
+        SK_OWN(free) char *path = sk_path_join(dir, folders[i]);
+        struct sk_err err = SK_ERR_INIT;
+        assert_int_equal(sk_mkdirs(path, 0755, &err), 0);
+    }
+    write_text(dir, "changed/model.onnx", "hallo");
+    write_text(dir, "more/model.onnx", "hello");
+    write_text(dir, "more/notes.txt", "x");
+    write_text(dir, "full/notes.txt", "x");
+}
 
 static void pulls(void **state)
 {
@@ -35,6 +58,7 @@ static void pulls(void **state)
     (void)state;
     hub_test_start(&t);
     write_text(t.dir, "file", "x");
+    make_folders(t.dir);
     image_test_add(t.dir, "v1", "amd64", layers, COUNT(layers), digest);
     image_test_index(t.dir, "multi", digest);
     hub_test_rows(&t, rows, COUNT(rows));
