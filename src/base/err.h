@@ -37,6 +37,7 @@
     X(SK_CANCELLED, "cancelled", 503, 1)                                                           \
     X(SK_REMOTE, "remote", 502, 1)                                                                 \
     X(SK_IO, "io", 500, 1)                                                                         \
+    X(SK_FULL, "disk_full", 507, 1)                                                                \
     X(SK_NOMEM, "out_of_memory", 500, 1)                                                           \
     X(SK_BUG, "internal", 500, 1)
 

@@ -81,6 +81,12 @@ void sk_db_close(struct sk_db *db)
     free(db);
 }
 
+void sk_db_ask_room(struct sk_db *db, sk_db_room *room, void *ctx)
+{
+    db->room = room;
+    db->room_ctx = ctx;
+}
+
 unsigned sk_db_version(const struct sk_db *db)
 {
     return db->version;
@@ -160,9 +166,11 @@ static int begin(struct sk_tx *tx, struct sk_err *err)
 int sk_db_begin(struct sk_db *db, enum sk_db_mode mode, struct sk_tx **out, struct sk_err *err)
 {
     uint64_t deadline_ns = sk_now_ns() + db->busy_ms * 1000000;
-    bool is_write = mode == SK_DB_WRITE;
+    bool is_write = mode != SK_DB_READ;
     struct conn *c = NULL;
 
+    if (is_write && db->room && db->room(db->room_ctx, mode, err) < 0)
+        return -1;
     if ((is_write ? borrow_writer : borrow_reader)(db, deadline_ns, &c, err) < 0)
         return -1;
     if (!c && sk_db_conn_open(db->path, db->busy_ms, false, &c, err) < 0) {

@@ -53,8 +53,13 @@ unsigned sk_db_version(const struct sk_db *db);
 
 enum sk_db_mode {
     SK_DB_READ,
-    SK_DB_WRITE /* BEGIN IMMEDIATE: no other writer, in any process, until the end */
+    SK_DB_WRITE, /* BEGIN IMMEDIATE: no other writer, in any process, until the end */
+    SK_DB_SHRINK /* the same, for what makes room: removes rows, or what lets others be removed */
 };
+
+/* Asked before each begin for writing; -1 refuses it. To be set before the first one. */
+typedef int sk_db_room(void *ctx, enum sk_db_mode mode, struct sk_err *err);
+void sk_db_ask_room(struct sk_db *db, sk_db_room *room, void *ctx);
 
 int sk_db_begin(struct sk_db *db, enum sk_db_mode mode, struct sk_tx **out,
                 struct sk_err *err) SK_CHECK;

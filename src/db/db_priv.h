@@ -55,6 +55,8 @@ struct sk_db {
     uint64_t busy_ms;
     unsigned version;
     struct conn *writer;
+    sk_db_room *room; /* NULL: there always is */
+    void *room_ctx;
 
     pthread_mutex_t mutex; /* guards all below */
     pthread_cond_t changed;

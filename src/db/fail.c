@@ -82,7 +82,7 @@ int sk_db_fail(sqlite3 *handle, int rc, const char *what, struct sk_err *err)
     char reason[128];
 
     if (is_full(rc, number))
-        return sk_fail(err, SK_IO, "%s: disk is full", what);
+        return sk_fail(err, SK_FULL, "%s: disk is full", what);
     enum sk_code code = code_of(rc);
     if (code == SK_NOMEM)
         return sk_nomem(err);

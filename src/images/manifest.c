@@ -320,7 +320,7 @@ int sk_manifest_delete(struct sk_store *s, const struct sk_who *who, const char 
     bool is_digest = strchr(reference, ':');
 
     if ((is_digest && sk_images_check_digest(reference, err) < 0) ||
-        sk_db_begin(sk_store_db(s), SK_DB_WRITE, &tx, err) < 0 ||
+        sk_db_begin(sk_store_db(s), SK_DB_SHRINK, &tx, err) < 0 ||
         sk_images_find(tx, repository, &repository_id, err) < 0 ||
         (is_digest ? delete_manifest(tx, who, repository, repository_id, reference, err)
                    : delete_tag(tx, who, repository, repository_id, reference, err)) < 0)

@@ -172,7 +172,7 @@ int sk_repository_delete_blob(struct sk_store *s, const struct sk_who *who, cons
     int64_t id = 0, one = 0;
 
     if (sk_images_check_digest(digest, err) < 0 ||
-        sk_db_begin(sk_store_db(s), SK_DB_WRITE, &tx, err) < 0 ||
+        sk_db_begin(sk_store_db(s), SK_DB_SHRINK, &tx, err) < 0 ||
         sk_images_find(tx, repository, &id, err) < 0)
         return -1;
     int named = sk_images_number(tx, &one, err,

@@ -220,7 +220,7 @@ int sk_model_delete(struct sk_store *s, const struct sk_who *who, const char *na
     int64_t id = 0;
 
     if (sk_model_name_check(name, "name", err) < 0 ||
-        sk_db_begin(sk_store_db(s), SK_DB_WRITE, &tx, err) < 0 ||
+        sk_db_begin(sk_store_db(s), SK_DB_SHRINK, &tx, err) < 0 ||
         sk_model_find(tx, name, &id, err) < 0)
         return -1;
     sk_model_folder(name, &folder);
@@ -386,7 +386,7 @@ int sk_version_delete(struct sk_store *s, const struct sk_who *who, const char *
     struct sk_version_ids ids = { 0 };
 
     if (sk_model_name_check(name, "name", err) < 0 ||
-        sk_db_begin(sk_store_db(s), SK_DB_WRITE, &tx, err) < 0 ||
+        sk_db_begin(sk_store_db(s), SK_DB_SHRINK, &tx, err) < 0 ||
         sk_version_find(tx, name, version, &ids, err) < 0)
         return -1;
     sk_version_folder(name, version, &folder);

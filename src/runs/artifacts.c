@@ -102,7 +102,7 @@ int sk_run_artifact_remove(struct sk_store *s, const struct sk_who *who, const c
     SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
 
     if (sk_run_artifact_may_write(s, path, true, err) < 0 ||
-        sk_db_begin(sk_store_db(s), SK_DB_WRITE, &tx, err) < 0 ||
+        sk_db_begin(sk_store_db(s), SK_DB_SHRINK, &tx, err) < 0 ||
         sk_artifact_remove(tx, path, err) < 0 ||
         sk_audit(tx, who, "artifact.delete", path, NULL, err) < 0)
         return -1;

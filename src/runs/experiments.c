@@ -163,7 +163,7 @@ int sk_experiment_set_deleted(struct sk_store *s, const struct sk_who *who, cons
     SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
     struct sk_experiment_ref found = { 0 };
 
-    if (sk_db_begin(sk_store_db(s), SK_DB_WRITE, &tx, err) < 0 ||
+    if (sk_db_begin(sk_store_db(s), SK_DB_SHRINK, &tx, err) < 0 ||
         sk_runs_experiment(tx, id, SK_RUNS_REVIVE, &found, err) < 0)
         return -1;
     if (found.deleted == deleted)

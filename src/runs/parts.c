@@ -46,7 +46,7 @@ int sk_parts_expire(struct sk_store *s, struct sk_err *err)
 {
     SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
 
-    if (sk_db_begin(sk_store_db(s), SK_DB_WRITE, &tx, err) < 0 || forget_idle(tx, err) < 0)
+    if (sk_db_begin(sk_store_db(s), SK_DB_SHRINK, &tx, err) < 0 || forget_idle(tx, err) < 0)
         return -1;
     return sk_tx_commit(&tx, err);
 }
@@ -235,7 +235,7 @@ int sk_parts_abort(struct sk_store *s, const char *id, const char *path, struct 
     SK_OWN(sk_stmt_end) struct sk_stmt *row = NULL;
 
     if (sk_run_artifact_may_write(s, path, false, err) < 0 ||
-        sk_db_begin(sk_store_db(s), SK_DB_WRITE, &tx, err) < 0)
+        sk_db_begin(sk_store_db(s), SK_DB_SHRINK, &tx, err) < 0)
         return -1;
 
     int got = find_parts(tx, id, &row, err);

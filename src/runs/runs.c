@@ -132,7 +132,7 @@ int sk_run_set_deleted(struct sk_store *s, const struct sk_who *who, const char 
     SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
     struct sk_run_ref run = { 0 };
 
-    if (sk_db_begin(sk_store_db(s), SK_DB_WRITE, &tx, err) < 0 ||
+    if (sk_db_begin(sk_store_db(s), SK_DB_SHRINK, &tx, err) < 0 ||
         sk_runs_run(tx, run_id, SK_RUNS_REVIVE, &run, err) < 0 ||
         sk_tx_run(tx, err, "UPDATE run SET deleted = ?2 WHERE n = ?1", "ii", run.n,
                   (int64_t)deleted) < 0 ||

@@ -9,6 +9,10 @@
  * gc is held off meanwhile, and nobody else removes blobs, so what the copy names stays there. Each
  * blob is hashed while it is written: a spoiled one must not be found when the backup is needed.
  * The file has mode 0600, for it holds the hub's keys; it is synced and takes its name at the end.
+ *
+ * Until then it is FILE.partial.XXXXXX, locked, with the copy of the database beside it as
+ * FILE.partial.XXXXXX-db: all that a backup writes is on the target's side. What a kill leaves of
+ * these is nobody's lock, and the next backup to the same name removes it.
  */
 #include "store/store_priv.h"
 
@@ -18,6 +22,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <sys/file.h>
 
 enum {
     FILES_DEPTH = 4 /* of folders beside the blobs */
@@ -125,7 +131,7 @@ static int find_total(struct backup *b, struct sk_db *copy, struct sk_err *err)
 
 static bool is_ours(const char *name)
 {
-    static const char *const names[] = { "blobs", "uploads", "trash", "care.lock" };
+    static const char *const names[] = { "blobs", "uploads", "trash", SK_STORE_RESERVE };
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0)
@@ -177,18 +183,76 @@ static int write_all(struct backup *b, const char *copy_path, struct sk_db *copy
     return sk_tar_finish(b->tar, err);
 }
 
-static int with_copy(struct backup *b, const char *copy_path, const char *file, struct sk_err *err)
+/* The copy and what SQLite makes beside it. */
+static void remove_copy(int dir_fd, const char *name)
+{
+    static const char *const endings[] = { "-db", "-db-wal", "-db-shm", "-db-journal", "-db.new" };
+    char path[PATH_MAX];
+
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++)
+        if (snprintf(path, sizeof path, "%s%s", name, endings[i]) < (int)sizeof path)
+            (void)unlinkat(dir_fd, path, 0);
+}
+
+/* Of backups to this name that were killed, as far as the folder lets us. */
+static void remove_leftovers(const char *partial)
+{
+    const char *slash = strrchr(partial, '/'), *base = slash ? slash + 1 : partial;
+    SK_OWN(free)
+    char *folder = slash ? strndup(partial, (size_t)(slash - partial) + 1) : strdup(".");
+    SK_AUTO(sk_dir_done) struct sk_dir dir = { 0 };
+    struct sk_err ignored = SK_ERR_INIT; /* whoever writes there says it better */
+
+    if (!folder || sk_dir_read(folder, &dir, &ignored) < 0)
+        return;
+    SK_AUTO(sk_close) int dir_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (size_t i = 0; dir_fd >= 0 && i < dir.count; i++) {
+        if (!sk_file_is_leftover(dir.names[i], base))
+            continue;
+        SK_AUTO(sk_close)
+        int fd = openat(dir_fd, dir.names[i], O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+            continue;
+        remove_copy(dir_fd, dir.names[i]); /* first: the file is what is found */
+        (void)unlinkat(dir_fd, dir.names[i], 0);
+    }
+}
+
+static int write_copy(struct backup *b, struct sk_file_out *f, struct sk_err *err)
 {
     SK_OWN(sk_db_close) struct sk_db *copy = NULL;
-    SK_AUTO(sk_file_out_done) struct sk_file_out f = SK_FILE_OUT_INIT;
+    SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(PATH_MAX);
 
-    if (sk_db_backup(b->store->db, copy_path, err) < 0 ||
-        sk_store_open_db_file(copy_path, false, &copy, err) < 0 ||
-        sk_file_begin(&f, file, err) < 0 ||
-        sk_tar_writer_new(SK_ARCHIVE_PLAIN, sink, &f, &b->tar, err) < 0)
+    sk_buf_fmt(&path, "%s-db", f->temp);
+    if (!sk_buf_ok(&path))
+        return sk_buf_fail(&path, err);
+    if (sk_db_backup(b->store->db, path.data, err) < 0)
+        return sk_wrap(err, "'%s'", path.data);
+    if (sk_store_open_db_file(path.data, false, &copy, err) < 0 ||
+        sk_tar_writer_new(SK_ARCHIVE_PLAIN, sink, f, &b->tar, err) < 0)
         return -1;
-    int rc = write_all(b, copy_path, copy, err);
+    int rc = write_all(b, path.data, copy, err);
     sk_tar_writer_free(SK_TAKE(b->tar));
+    return rc;
+}
+
+static int write_file(struct backup *b, const char *file, struct sk_err *err)
+{
+    SK_AUTO(sk_file_out_done) struct sk_file_out f = SK_FILE_OUT_INIT;
+    SK_AUTO(sk_buf_done) struct sk_buf partial = SK_BUF_INIT(PATH_MAX);
+    struct stat st;
+
+    sk_buf_fmt(&partial, "%s.partial", file);
+    if (!sk_buf_ok(&partial))
+        return sk_buf_fail(&partial, err);
+    remove_leftovers(partial.data);
+    if (sk_file_begin(&f, partial.data, err) < 0)
+        return -1;
+    f.path = file; /* the name that it takes */
+    if (flock(f.fd, LOCK_EX | LOCK_NB) < 0 || fstat(f.fd, &st) < 0 || st.st_nlink == 0)
+        return sk_fail(err, SK_BUSY, "'%s': another backup to this file has begun", file);
+    int rc = write_copy(b, &f, err);
+    remove_copy(AT_FDCWD, f.temp);
     return rc < 0 ? -1 : sk_file_end(&f, 0600, err);
 }
 
@@ -196,27 +260,13 @@ int sk_store_backup(struct sk_store *s, const char *file,
                     bool (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx,
                     struct sk_store_report *out, struct sk_err *err)
 {
-    static const char *const endings[] = { "", "-wal", "-shm", ".new", NULL };
-
     SK_AUTO(sk_close) int lock = -1;
     struct sk_store_report report = { 0 };
     struct backup b = { .store = s, .progress = progress, .ctx = ctx, .out = &report };
-    char id[SK_UPLOAD_ID_TEXT], name[SK_UPLOAD_ID_TEXT + 16];
 
-    if (sk_store_care_lock(s, false, SK_STORE_CARE_WAIT_MS, &lock, err) < 0 ||
-        sk_store_random(id, err) < 0)
+    if (sk_store_care_lock(s, false, SK_STORE_CARE_WAIT_MS, &lock, err) < 0)
         return -1;
-    /* Below uploads/, where gc takes what a kill leaves. */
-    SK_OWN(free) char *uploads = sk_path_join(s->dir, "uploads");
-    SK_OWN(free) char *copy_path = uploads ? sk_path_join(uploads, id) : NULL;
-    if (!copy_path)
-        return sk_nomem(err);
-    int rc = with_copy(&b, copy_path, file, err);
-    for (const char *const *e = endings; *e; e++) {
-        (void)snprintf(name, sizeof name, "%s%s", id, *e);
-        (void)unlinkat(s->uploads_fd, name, 0);
-    }
-    if (rc < 0)
+    if (write_file(&b, file, err) < 0)
         return sk_wrap(err, "backup");
     *out = report;
     return 0;

@@ -22,7 +22,7 @@ int sk_store_fail(struct sk_err *err, const char *fmt, ...)
     if (n < 0)
         scratch[0] = '\0';
     if (number == ENOSPC || number == EDQUOT || number == EFBIG)
-        return sk_fail(err, SK_IO, "%s: disk is full", scratch);
+        return sk_fail(err, SK_FULL, "%s: disk is full", scratch);
     errno = number;
     return sk_fail_errno(err, "%s", scratch);
 }

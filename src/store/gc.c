@@ -179,7 +179,7 @@ static int delete_rows(struct gc *g, struct slice *all, struct sk_err *err)
     sk_buf_fmt(&sql, "DELETE FROM blob WHERE digest = ?2 AND %s", g->unused.data);
     if (!sk_buf_ok(&sql))
         return sk_buf_fail(&sql, err);
-    if (sk_db_begin(g->store->db, SK_DB_WRITE, &tx, err) < 0)
+    if (sk_db_begin(g->store->db, SK_DB_SHRINK, &tx, err) < 0)
         return -1;
     for (size_t i = 0; i < all->count; i++) {
         /* Not what got a reference, or was touched, since it was found. */
@@ -210,7 +210,7 @@ static int move_files(struct gc *g, const struct slice *all, struct sk_err *err)
     SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
     char path[SK_BLOB_PATH];
 
-    if (sk_db_begin(s->db, SK_DB_WRITE, &tx, err) < 0)
+    if (sk_db_begin(s->db, SK_DB_SHRINK, &tx, err) < 0)
         return -1;
     for (size_t i = 0; i < all->count; i++) {
         int has = has_row(tx, all->digests[i], err);
@@ -261,7 +261,7 @@ static int write_care(struct gc *g, struct sk_err *err)
 {
     SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
 
-    if (sk_db_begin(g->store->db, SK_DB_WRITE, &tx, err) < 0 ||
+    if (sk_db_begin(g->store->db, SK_DB_SHRINK, &tx, err) < 0 ||
         sk_tx_run(tx, err, "UPDATE care SET gc_ms = ?1", "i", (int64_t)sk_wall_ms()) < 0)
         return -1;
     return sk_tx_commit(&tx, err);
@@ -292,7 +292,7 @@ static int take_stray(struct gc *g, int dir_fd, const char *name, struct sk_err 
         return 0;
     if (!g->dry_run) {
         SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
-        int has = look_for(g, SK_DB_WRITE, digest, &tx, err);
+        int has = look_for(g, SK_DB_SHRINK, digest, &tx, err);
         if (has != 0)
             return has < 0 ? -1 : 0;
         if (renameat(dir_fd, name, g->store->trash_fd, name) < 0)
@@ -349,6 +349,7 @@ int sk_store_gc(struct sk_store *s, uint64_t grace_ms, uint64_t upload_ms, bool 
                  ? -1
                  : 0;
     sk_buf_done(&g.unused);
+    sk_reserve_fill(s);
     if (rc == 0)
         *out = report;
     return rc;

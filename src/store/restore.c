@@ -4,7 +4,8 @@
  * The archive comes from outside: only names of the format are taken, each blob must have the
  * digest that its name says, and the database must be one of ours, whole, with a file for every
  * blob that it names. All of it goes into a folder beside the target, is synced, and takes the
- * target's name in the end; a restore that stops leaves nothing.
+ * target's name in the end; a restore that stops leaves nothing. What one leaves that was killed is
+ * locked by nobody, and the next restore to the same name removes it.
  */
 #include "store/store_priv.h"
 
@@ -15,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/file.h>
 
 struct restore {
     const char *dir; /* that which is filled */
@@ -237,7 +239,7 @@ static int fill(struct restore *r, struct sk_err *err)
     struct stat st;
 
     r->dir_fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (r->dir_fd < 0)
+    if (r->dir_fd < 0 || flock(r->dir_fd, LOCK_EX | LOCK_NB) < 0)
         return sk_store_fail(err, "'%s'", r->dir);
     if (sk_blob_make_folders(r->dir_fd, err) < 0)
         return sk_wrap(err, "'%s'", r->dir);
@@ -275,6 +277,31 @@ static int take_name(const char *temp, const char *dir, struct sk_err *err)
     return sk_store_sync_dir(AT_FDCWD, up, err);
 }
 
+/* Folders DIR.restore-XXXXXX of restores that were killed. */
+static int remove_leftovers(const char *start, struct sk_err *err)
+{
+    const char *slash = strrchr(start, '/'), *base = slash ? slash + 1 : start;
+    SK_OWN(free) char *up = slash ? strndup(start, (size_t)(slash - start) + 1) : strdup(".");
+    SK_AUTO(sk_dir_done) struct sk_dir dir = { 0 };
+    const size_t random = 6;
+
+    if (!up)
+        return sk_nomem(err);
+    if (sk_dir_read(up, &dir, err) < 0)
+        return -1;
+    for (size_t i = 0; i < dir.count; i++) {
+        if (!sk_starts_with(dir.names[i], base) || strlen(dir.names[i]) != strlen(base) + random)
+            continue;
+        SK_OWN(free) char *path = sk_path_join(up, dir.names[i]);
+        if (!path)
+            return sk_nomem(err);
+        SK_AUTO(sk_close) int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && sk_remove_tree(path, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* A folder beside the target. */
 static int make_temp(const char *dir, struct sk_buf *temp, struct sk_err *err)
 {
@@ -293,7 +320,12 @@ static int make_temp(const char *dir, struct sk_buf *temp, struct sk_err *err)
         if (sk_mkdirs(up, 0700, err) < 0)
             return -1;
     }
-    sk_buf_str(temp, ".restore-XXXXXX");
+    sk_buf_str(temp, ".restore-");
+    if (!sk_buf_ok(temp))
+        return sk_buf_fail(temp, err);
+    if (remove_leftovers(temp->data, err) < 0)
+        return -1;
+    sk_buf_str(temp, "XXXXXX");
     if (!sk_buf_ok(temp))
         return sk_buf_fail(temp, err);
     return mkdtemp(temp->data) ? 0 : sk_store_fail(err, "'%s'", temp->data);
@@ -319,11 +351,11 @@ int sk_store_restore(const char *file, const char *dir,
                          .file_fd = file_fd,
                          .out = &report };
     int rc = fill(&r, err);
-    sk_close(&r.dir_fd);
     if (rc < 0)
         (void)sk_wrap(err, "'%s'", file);
     else
         rc = take_name(temp.data, dir, err);
+    sk_close(&r.dir_fd); /* the lock as well */
     if (rc < 0) {
         if (sk_remove_tree(temp.data, &second) < 0)
             return sk_wrap(err, "%s", second.text);

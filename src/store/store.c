@@ -89,6 +89,9 @@ static int open_parts(struct sk_store *s, struct sk_err *err)
         sk_store_open_dir(s->dir_fd, "uploads", true, &s->uploads_fd, err) < 0 ||
         sk_store_open_dir(s->dir_fd, "trash", true, &s->trash_fd, err) < 0)
         return sk_wrap(err, "'%s'", s->dir);
+    if (sk_reserve_open(s, err) < 0)
+        return -1;
+    sk_db_ask_room(s->db, sk_reserve_room, s);
     return 0;
 }
 
@@ -98,7 +101,7 @@ int sk_store_open(const char *dir, struct sk_store **out, struct sk_err *err)
 
     if (!s)
         return sk_nomem(err);
-    s->dir_fd = s->blobs_fd = s->uploads_fd = s->trash_fd = -1;
+    s->dir_fd = s->blobs_fd = s->uploads_fd = s->trash_fd = s->reserve_fd = -1;
     s->dir = strdup(dir);
     s->has_mutex = pthread_mutex_init(&s->mutex, NULL) == 0;
     if (!s->dir || !s->has_mutex)
@@ -116,6 +119,7 @@ void sk_store_close(struct sk_store *s)
     for (size_t i = 0; i < SK_STORE_HASHES; i++)
         sk_hash_free(s->hashes[i].sha);
     sk_db_close(s->db);
+    sk_close(&s->reserve_fd);
     sk_close(&s->trash_fd);
     sk_close(&s->uploads_fd);
     sk_close(&s->blobs_fd);

@@ -6,6 +6,7 @@
  *     blobs/sha512/ab/abcd...
  *     uploads/<id>-<scope>           what has come of an upload
  *     trash/                         what gc is about to unlink
+ *     reserve                        room for deletions on a full disk
  *     tls/, owner.token              made by hub
  *
  * Invariant: a row of `blob` stands for a whole, synced file of that digest and size. A blob's file
@@ -17,7 +18,8 @@
  * Digests are texts of crypto.h, of any of its algorithms; bytes that came under two of them are
  * two blobs. Errors: those of db.h; SK_NOT_FOUND; SK_CORRUPT (a blob whose bytes do not fit its
  * name); SK_INVALID (a digest that is none, content that does not have the digest it was announced
- * with). Threads: all but struct sk_upload may be shared.
+ * with); SK_FULL (the disk; removing works all the same). Threads: all but struct sk_upload may be
+ * shared.
  */
 #ifndef SK_STORE_STORE_H
 #define SK_STORE_STORE_H
@@ -87,8 +89,8 @@ uint64_t sk_upload_size(const struct sk_upload *u);
 /* Size without opening (GET of an upload's status). */
 int sk_upload_stat(struct sk_store *s, const char *id, const char *scope, uint64_t *size,
                    struct sk_err *err) SK_CHECK;
-/* SK_IO "disk is full" takes back what was written of this piece. SK_INVALID: a finish was tried.
- */
+/* SK_FULL: the upload is of no use any more, and what it has on the disk is given back. SK_INVALID:
+ * a finish was tried. */
 int sk_upload_write(struct sk_upload *u, const void *bytes, size_t len,
                     struct sk_err *err) SK_CHECK;
 /* Closes and keeps what came, to go on later. */
@@ -98,8 +100,8 @@ SK_DEFINE_OWN(struct sk_upload, sk_upload_suspend);
  * SK_INVALID and the upload is gone. For one of another kind the file is read and hashed again.
  * `also` (may be NULL) runs in the same write transaction. *u is NULL when the upload is gone: on
  * success, and when want is wrong. Else it is kept and still the caller's: it can be finished
- * again, but takes no more bytes. After an error of the disk's own (a sync that failed) it is of no
- * use and goes with sk_upload_suspend. */
+ * again, but takes no more bytes. After an error of the disk's own (SK_FULL, a sync that failed) it
+ * is of no use and goes with sk_upload_suspend. */
 int sk_upload_finish(struct sk_upload **u, const char *want,
                      int (*also)(struct sk_tx *tx, const char *digest, uint64_t size, void *ctx,
                                  struct sk_err *err),

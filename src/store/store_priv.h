@@ -11,6 +11,7 @@
 
 #define SK_STORE_APP      0x534b4859u /* "SKHY": application_id of registry.db */
 #define SK_STORE_DATABASE "registry.db"
+#define SK_STORE_RESERVE  "reserve"
 
 enum {
     SK_STORE_PIECE = 1 << 18, /* what is read or hashed at once */
@@ -20,7 +21,9 @@ enum {
     SK_STORE_SLICE = 64,               /* blobs that gc takes in one transaction */
     SK_STORE_SLICE_GAP_MS = 4,         /* and how long others may write before the next */
     SK_STORE_STRAY_MS = 60000,         /* age of a stray file that gc takes */
-    SK_STORE_CARE_WAIT_MS = 60000
+    SK_STORE_CARE_WAIT_MS = 60000,
+    SK_STORE_RESERVE_BYTES = 16 << 20,
+    SK_STORE_RESERVE_PART = 64 /* of a small disk it takes this part */
 };
 
 /* Where the hash of a suspended upload stands. */
@@ -33,7 +36,8 @@ struct upload_hash {
 
 struct sk_store {
     char *dir;
-    int dir_fd, blobs_fd, uploads_fd, trash_fd;
+    int dir_fd, blobs_fd, uploads_fd, trash_fd, reserve_fd;
+    uint64_t reserve_bytes;
     struct sk_db *db;
     bool has_mutex;
     pthread_mutex_t mutex; /* guards hashes */
@@ -95,6 +99,13 @@ int sk_upload_make(struct sk_store *s, const char *name, int *fd, struct sk_err 
 int sk_upload_lock(int fd, const char *id, struct stat *st, struct sk_err *err) SK_CHECK;
 /* A random name of 32 hex digits. */
 int sk_store_random(char out[SK_UPLOAD_ID_TEXT], struct sk_err *err) SK_CHECK;
+
+/* Opens the reserve, and fills it when there is room. */
+int sk_reserve_open(struct sk_store *s, struct sk_err *err) SK_CHECK;
+void sk_reserve_fill(struct sk_store *s);
+/* A sk_db_room; ctx is the store. SK_FULL: no more is to be stored. For SK_DB_SHRINK the reserve is
+ * given up when it is needed, and nothing is refused. */
+int sk_reserve_room(void *ctx, enum sk_db_mode mode, struct sk_err *err) SK_CHECK;
 
 /* gc against backup: *fd is open while it is held. SK_BUSY after wait_ms. */
 int sk_store_care_lock(struct sk_store *s, bool exclusive, uint64_t wait_ms, int *fd,

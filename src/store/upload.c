@@ -114,8 +114,9 @@ int sk_upload_begin(struct sk_store *s, const char *scope, struct sk_upload **ou
 {
     SK_OWN(upload_free) struct sk_upload *u = upload_new(s, err);
 
-    if (!u || sk_store_random(u->id, err) < 0 || make_name(u->id, scope, u->name, err) < 0 ||
-        sk_hash_new(SK_SHA256, &u->sha, err) < 0 || sk_upload_make(s, u->name, &u->fd, err) < 0)
+    if (!u || sk_reserve_room(s, SK_DB_WRITE, err) < 0 || sk_store_random(u->id, err) < 0 ||
+        make_name(u->id, scope, u->name, err) < 0 || sk_hash_new(SK_SHA256, &u->sha, err) < 0 ||
+        sk_upload_make(s, u->name, &u->fd, err) < 0)
         return -1;
     *out = SK_TAKE(u);
     return 0;
@@ -214,6 +215,14 @@ static int lost(const struct sk_upload *u, struct sk_err *err)
     return sk_fail(err, SK_IO, "upload '%s': the disk did not take it: begin a new one", u->id);
 }
 
+/* On a full disk its space is more useful than what came. */
+static int give_up(struct sk_upload *u)
+{
+    u->is_lost = true;
+    (void)!ftruncate(u->fd, 0);
+    return -1;
+}
+
 int sk_upload_write(struct sk_upload *u, const void *bytes, size_t len, struct sk_err *err)
 {
     if (len == 0)
@@ -223,8 +232,12 @@ int sk_upload_write(struct sk_upload *u, const void *bytes, size_t len, struct s
     if (u->is_whole)
         return sk_fail(err, SK_INVALID, "upload '%s' is whole: finish it or begin a new one",
                        u->id);
+    if (sk_reserve_room(u->store, SK_DB_WRITE, err) < 0)
+        return give_up(u);
     if (sk_write_all(u->fd, bytes, len) < 0) {
         (void)sk_store_fail(err, "upload '%s'", u->id);
+        if (err->code == SK_FULL)
+            return give_up(u);
         /* Takes back a part of the piece; the position goes with it. */
         if (ftruncate(u->fd, (off_t)u->size) < 0 || lseek(u->fd, (off_t)u->size, SEEK_SET) < 0)
             u->is_lost = true;
@@ -325,8 +338,11 @@ int sk_upload_finish(struct sk_upload **u, const char *want, also_call *also, vo
         discard(u);
         return -1;
     }
-    if (sync_file(*u, err) < 0 || commit(*u, also, ctx, err) < 0)
+    if (sync_file(*u, err) < 0 || commit(*u, also, ctx, err) < 0) {
+        /* The bytes may be a blob's by now: only the upload's name is given back. */
+        (*u)->is_lost |= err->code == SK_FULL;
         return -1;
+    }
     memcpy(digest, (*u)->digest, SK_DIGEST_TEXT);
     discard(u);
     return 0;

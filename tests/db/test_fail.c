@@ -96,7 +96,7 @@ static void test_codes(void **state)
         { SQLITE_BUSY, SK_BUSY, "in use by another process" },
         { SQLITE_BUSY_SNAPSHOT, SK_BUSY, "in use by another process" },
         { SQLITE_LOCKED, SK_BUSY, "in use by another process" },
-        { SQLITE_FULL, SK_IO, "disk is full" },
+        { SQLITE_FULL, SK_FULL, "disk is full" },
         { SQLITE_IOERR_WRITE, SK_IO, "I/O error" },
         { SQLITE_IOERR_NOMEM, SK_NOMEM, "out of memory" },
         { SQLITE_NOMEM, SK_NOMEM, "out of memory" },

@@ -4,6 +4,7 @@
 #include "archive/archive.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 
 static char *backup_path(struct place *p)
 {
@@ -69,6 +70,44 @@ static void test_spoiled(void **state)
     assert_int_equal(count_files(p, "uploads"), 0);
     SK_OWN(free) char *nowhere = sk_path_join(p->top, "none/hub.tar");
     FAILS(sk_store_backup(p->store, nowhere, NULL, NULL, &report, &err), SK_NOT_FOUND);
+}
+
+/* What a kill leaves is taken away by the next one to the same name; other files are not. */
+static void test_leftovers(void **state)
+{
+    struct place *p = *state;
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_store_report report;
+    SK_OWN(free) char *file = backup_path(p);
+
+    static const struct {
+        const char *ending;
+        bool goes;
+    } rows[] = {
+        { ".partial.aB3xYz", true },        { ".partial.aB3xYz-db", true },
+        { ".partial.aB3xYz-db.new", true }, { ".partial.Locked", false },
+        { ".partial.Locked-db", false },    { ".sha256", false },
+        { ".partial.sha25", false },        { ".backup", false },
+    };
+
+    char path[700];
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        (void)snprintf(path, sizeof path, "%s%s", file, rows[i].ending);
+        spit(path, "x");
+    }
+    (void)snprintf(path, sizeof path, "%s.partial.Locked", file);
+    SK_AUTO(sk_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    DONE(sk_store_backup(p->store, file, NULL, NULL, &report, &err));
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        (void)snprintf(path, sizeof path, "%s%s", file, rows[i].ending);
+        if (sk_is_file(path) == rows[i].goes)
+            fail_msg("%s", rows[i].ending);
+    }
+    SK_AUTO(sk_dir_done) struct sk_dir dir = { 0 };
+    DONE(sk_dir_read(p->top, &dir, &err));
+    assert_int_equal(dir.count, 2 + 5); /* the hub's folder, the backup, what stays */
 }
 
 static bool stop_at_once(void *ctx, uint64_t done, uint64_t total)
@@ -160,6 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_contents, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_spoiled, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_leftovers, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_stop, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_meanwhile, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_allocations, place_set_up, place_tear_down),

@@ -11,9 +11,9 @@ static void test_errors(void **state)
         enum sk_code code;
         const char *text;
     } rows[] = {
-        { ENOSPC, SK_IO, "it: disk is full" },
-        { EDQUOT, SK_IO, "it: disk is full" },
-        { EFBIG, SK_IO, "it: disk is full" },
+        { ENOSPC, SK_FULL, "it: disk is full" },
+        { EDQUOT, SK_FULL, "it: disk is full" },
+        { EFBIG, SK_FULL, "it: disk is full" },
         { EIO, SK_IO, "it: Input/output error" },
         { ENOENT, SK_NOT_FOUND, "it: No such file or directory" },
         { EACCES, SK_DENIED, "it: Permission denied" },

@@ -34,7 +34,7 @@ static int name_it(struct sk_tx *tx, const char *digest, uint64_t size, void *ct
 /* Either it is done, or the disk was full. */
 static bool full_or_done(int rc, const struct sk_err *err)
 {
-    if (rc < 0 && (err->code != SK_IO || !strstr(err->text, "disk is full")))
+    if (rc < 0 && (err->code != SK_FULL || !strstr(err->text, "disk is full")))
         fail_msg("%s: %s", sk_code_name(err->code), err->text);
     return rc == 0;
 }
@@ -48,36 +48,31 @@ static const char *bytes_of(unsigned i)
     return bytes;
 }
 
-/* An upload; what fails is tried again after more_space, if there is one. */
-static bool upload(struct sk_store *s, unsigned i, char *path, void (*more_space)(void *ctx),
+/* An upload; what fails is begun again after more_space, if there is one. */
+static bool upload(struct place *p, unsigned i, char *path, void (*more_space)(void *ctx),
                    void *ctx)
 {
     struct sk_err err = SK_ERR_INIT;
     SK_OWN(sk_upload_suspend) struct sk_upload *u = NULL;
     char digest[SK_DIGEST_TEXT];
     const char *bytes = bytes_of(i);
-    bool ok = full_or_done(sk_upload_begin(s, "s", &u, &err), &err);
+    bool ok = full_or_done(sk_upload_begin(p->store, "s", &u, &err), &err);
 
     for (size_t at = 0; ok && at < BLOB; at += STEP) {
         size_t len = BLOB - at < STEP ? BLOB - at : STEP;
         ok = full_or_done(sk_upload_write(u, bytes + at, len, &err), &err);
-        assert_int_equal(sk_upload_size(u), ok ? at + len : at); /* nothing of a piece stays */
-        if (!ok && more_space) {
-            more_space(ctx);
-            DONE(sk_upload_write(u, bytes + at, len, &err));
-            ok = true;
-        }
     }
-    if (!ok)
-        return false;
-    ok = full_or_done(sk_upload_finish(&u, NULL, name_it, path, digest, &err), &err);
-    if (!ok && more_space) {
-        more_space(ctx);
-        DONE(sk_upload_finish(&u, NULL, name_it, path, digest, &err));
-        ok = true;
-    }
+    ok = ok && full_or_done(sk_upload_finish(&u, NULL, name_it, path, digest, &err), &err);
     assert_true(!ok || !u);
-    return ok;
+    if (!ok && u) { /* what came is given up, and its space given back */
+        FAILS(sk_upload_write(u, "x", 1, &err), SK_IO);
+        sk_upload_suspend(SK_TAKE(u));
+    }
+    assert_int_equal(count_files(p, "uploads"), 0);
+    if (ok || !more_space)
+        return ok;
+    more_space(ctx);
+    return upload(p, i, path, NULL, NULL);
 }
 
 static bool put(struct sk_store *s, unsigned i, char *path)
@@ -148,6 +143,40 @@ static void leave(struct disk *d, size_t want)
         assert_int_equal(posix_fallocate(fd, now, size - now), 0);
 }
 
+/* A full disk, to the last page, is emptied; meanwhile nothing takes the room that this makes. */
+static void empty(struct place *p, struct disk *d)
+{
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_store_report report;
+    struct stat st;
+    SK_OWN(free) char *reserve = sk_path_join(p->dir, SK_STORE_RESERVE);
+
+    leave(d, 2 << 20);
+    assert_true(upload(p, 1, (char[]){ "c/1" }, NULL, NULL)); /* fills the reserve again */
+    for (unsigned i = 2; i < 10; i++)
+        assert_true(upload(p, i, (char[]){ 'c', '/', (char)('0' + i), '\0' }, NULL, NULL));
+    assert_int_equal(stat(reserve, &st), 0);
+    assert_true((uint64_t)st.st_blocks * 512 >= p->store->reserve_bytes);
+    leave(d, 0);
+    {
+        SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+        DONE(sk_db_begin(sk_store_db(p->store), SK_DB_SHRINK, &tx, &err));
+        assert_int_equal(stat(reserve, &st), 0);
+        assert_int_equal(st.st_size, 0);
+        DONE(sk_artifact_remove(tx, "c", &err));
+        DONE(sk_tx_commit(&tx, &err));
+    }
+    SK_OWN(sk_upload_suspend) struct sk_upload *u = NULL;
+    SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+    FAILS(sk_upload_begin(p->store, "s", &u, &err), SK_FULL);
+    FAILS(sk_db_begin(sk_store_db(p->store), SK_DB_WRITE, &tx, &err), SK_FULL);
+    DONE(sk_store_gc(p->store, 0, 0, false, &report, &err));
+    assert_int_equal(report.removed, 9);
+    assert_int_equal(stat(reserve, &st), 0);
+    assert_true((uint64_t)st.st_blocks * 512 >= p->store->reserve_bytes);
+    assert_true(upload(p, 1, (char[]){ "c/1" }, NULL, NULL));
+}
+
 static void more(void *ctx)
 {
     leave(ctx, 1 << 20);
@@ -175,14 +204,14 @@ static void on_tmpfs(struct place *p)
     for (size_t left = 0; left < 320 * KIB; left += 4 * KIB) {
         leave(&d, left);
         (void)snprintf(path, sizeof path, "a/%u", i++);
-        bool ok = (i % 2 ? upload(p->store, i, path, NULL, NULL) : put(p->store, i, path));
+        bool ok = (i % 2 ? upload(p, i, path, NULL, NULL) : put(p->store, i, path));
         count += ok;
         refused += !ok;
         check(p, count);
         if (i % 10 == 0) { /* what failed is finished once there is space */
             leave(&d, left / 4);
             (void)snprintf(path, sizeof path, "b/%u", i);
-            assert_true(upload(p->store, i + 1000, path, more, &d));
+            assert_true(upload(p, i + 1000, path, more, &d));
             check(p, ++count);
             SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
             DONE(sk_db_begin(sk_store_db(p->store), SK_DB_WRITE, &tx, &err));
@@ -196,6 +225,7 @@ static void on_tmpfs(struct place *p)
     }
     if (refused < 10 || refused == i)
         fail_msg("%u of %u were refused", refused, i);
+    empty(p, &d);
     /* A backup that does not fit leaves nothing, and a restore neither. */
     SK_OWN(free) char *tar = sk_path_join(p->top, "hub.tar");
     SK_OWN(free) char *dir = sk_path_join(p->top, "new");
@@ -228,14 +258,14 @@ static void with_limit(struct place *p)
         limit.rlim_cur = left;
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
         (void)snprintf(path, sizeof path, "a/%u", i++);
-        bool ok = (i % 2 ? upload(p->store, i, path, NULL, NULL) : put(p->store, i, path));
+        bool ok = (i % 2 ? upload(p, i, path, NULL, NULL) : put(p->store, i, path));
         count += ok;
         refused += !ok;
         limit.rlim_cur = limit.rlim_max;
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
         check(p, count);
         (void)snprintf(path, sizeof path, "b/%u", i);
-        assert_true(upload(p->store, i + 1000, path, NULL, NULL));
+        assert_true(upload(p, i + 1000, path, NULL, NULL));
         check(p, ++count);
     }
     if (refused < 10 || refused == i)

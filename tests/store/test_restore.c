@@ -4,6 +4,7 @@
 #include "archive/archive.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 
 static void make_backup(struct place *p, const char *file)
 {
@@ -65,6 +66,39 @@ static void expect_nothing_left(struct place *p)
         if (sk_starts_with(dir.names[i], "new"))
             fail_msg("'%s' is left", dir.names[i]);
     sk_dir_done(&dir);
+}
+
+/* What a kill leaves is taken away by the next one to the same name. */
+static void test_leftovers(void **state)
+{
+    struct place *p = *state;
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_store_report report;
+    SK_OWN(free) char *file = sk_path_join(p->top, "hub.tar");
+    SK_OWN(free) char *dir = sk_path_join(p->top, "new/");
+
+    static const struct {
+        const char *name;
+        bool goes;
+    } rows[] = { { "new.restore-aB3xYz/blobs", true },
+                 { "new.restore-Locked/blobs", false },
+                 { "new.restore-longer1/blobs", false },
+                 { "other.restore-aB3xYz/blobs", false } };
+
+    make_backup(p, file);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        SK_OWN(free) char *path = sk_path_join(p->top, rows[i].name);
+        DONE(sk_mkdirs(path, 0700, &err));
+    }
+    SK_OWN(free) char *locked = sk_path_join(p->top, "new.restore-Locked");
+    SK_AUTO(sk_close) int fd = open(locked, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    DONE(sk_store_restore(file, dir, NULL, NULL, &report, &err));
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        SK_OWN(free) char *path = sk_path_join(p->top, rows[i].name);
+        if (sk_is_dir(path) == rows[i].goes)
+            fail_msg("%s", rows[i].name);
+    }
 }
 
 static void test_targets(void **state)
@@ -249,6 +283,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_whole, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_leftovers, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_targets, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_damage, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_harmful, place_set_up, place_tear_down),
