@@ -1,9 +1,13 @@
 /*
  * cmd_image.c - `skerry image list`, `tag` and `delete`: what a registry has.
+ *
+ * With an image its signature goes, which is an image of its own at the tag sha256-HEX.sig: once no
+ * tag of the repository names the image any more, nobody else would delete that.
  */
 #include "base/str.h"
 #include "cli/cli_priv.h"
 #include "cli/image_priv.h"
+#include "sign/sign.h"
 
 struct args {
     bool json;
@@ -18,6 +22,10 @@ static const struct sk_opt options[] = {
 };
 
 /* clang-format on */
+
+enum {
+    SIGNED_TAGS = 1000 /* looked at before a signature is deleted */
+};
 
 /* ---- list ---- */
 
@@ -181,11 +189,112 @@ static int explain(const struct sk_cli_image *i, struct sk_err *err)
                    i->ref.host, i->ref.host, i->ref.repository, digest);
 }
 
+/* Looks among the tags of a repository for the signature of an image, and for other tags of it. */
+struct signature {
+    struct sk_cli_image *image;
+    const char *digest;
+    char tag[SK_OCI_DIGEST_TEXT + 16];
+    bool is_there;
+    size_t tags; /* looked at */
+    bool is_used;
+};
+
+static int find_signature(void *ctx, const char *name, struct sk_err *err)
+{
+    struct signature *s = ctx;
+
+    (void)err;
+    s->is_there |= strcmp(name, s->tag) == 0;
+    return 0;
+}
+
+static int find_tag(void *ctx, const char *name, struct sk_err *err)
+{
+    struct signature *s = ctx;
+    SK_OWN(free) char *bytes = NULL;
+    char type[128], digest[SK_OCI_DIGEST_TEXT];
+    size_t len = 0;
+
+    if (s->is_used || sk_ends_with(name, ".sig"))
+        return 0;
+    if (++s->tags > SIGNED_TAGS) {
+        s->is_used = true; /* not looked at further: better a signature too many */
+        return 0;
+    }
+    if (sk_oci_get_manifest(s->image->registry, s->image->ref.repository, name, &bytes, &len, type,
+                            digest, err) < 0)
+        return -1;
+    s->is_used = strcmp(digest, s->digest) == 0;
+    return 0;
+}
+
+/* Deletes the signature of an image that is gone; by digest, which every registry can.
+ * is_there: it was deleted; false when there is none, or the image has other tags. */
+static int delete_signature(struct sk_cli_image *i, const char *digest, struct signature *s,
+                            struct sk_err *err)
+{
+    const char *repository = i->ref.repository;
+    SK_OWN(free) char *bytes = NULL;
+    char type[128], of_signature[SK_OCI_DIGEST_TEXT];
+    size_t len = 0;
+
+    *s = (struct signature){ .image = i, .digest = digest };
+    if (!sk_starts_with(digest, "sha256:"))
+        return 0;
+    sk_sign_tag(digest, s->tag);
+    if (sk_oci_tags(i->registry, repository, find_signature, s, err) < 0) {
+        s->is_there = false;
+        return err->code == SK_NOT_FOUND ? 0 : -1; /* the repository went with its last image */
+    }
+    if (!s->is_there)
+        return 0;
+    if (!i->ref.digest[0] && sk_oci_tags(i->registry, repository, find_tag, s, err) < 0)
+        return -1;
+    s->is_there = !s->is_used;
+    if (s->is_used)
+        return 0;
+    if (sk_oci_get_manifest(i->registry, repository, s->tag, &bytes, &len, type, of_signature,
+                            err) < 0)
+        return -1;
+    return sk_oci_delete_manifest(i->registry, repository, of_signature, err);
+}
+
+/* The digest of what is to be deleted; "" when it cannot be told, which deleting says better. */
+static void find_digest(const struct sk_cli_image *i, char out[SK_OCI_DIGEST_TEXT])
+{
+    SK_OWN(free) char *bytes = NULL;
+    struct sk_err unused = SK_ERR_INIT;
+    char type[128];
+    size_t len = 0;
+
+    out[0] = '\0';
+    if (i->ref.digest[0])
+        (void)snprintf(out, SK_OCI_DIGEST_TEXT, "%s", i->ref.digest);
+    else if (sk_oci_get_manifest(i->registry, i->ref.repository, i->ref.tag, &bytes, &len, type,
+                                 out, &unused) < 0)
+        out[0] = '\0';
+}
+
+static int print_deleted(const struct sk_cli_image *i, const struct signature *s, bool json,
+                         struct sk_err *err)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(SK_CLI_OUTPUT_BYTES);
+
+    sk_buf_str(&out, json ? "{\"deleted\":\"" : "deleted ");
+    sk_oci_ref_print(&i->ref, &out);
+    if (s->is_there)
+        sk_buf_fmt(&out, json ? "\",\"signature\":\"%s/%s:%s" : "\ndeleted %s/%s:%s, its signature",
+                   i->ref.host, i->ref.repository, s->tag);
+    sk_buf_str(&out, json ? "\"}\n" : "\n");
+    return sk_cli_print(&out, err);
+}
+
 static int run_delete(const void *args, char **operands, unsigned count, struct sk_err *err)
 {
     SK_AUTO(sk_cli_image_done) struct sk_cli_image i = { 0 };
-    SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(SK_CLI_OUTPUT_BYTES);
     const struct args *a = args;
+    char digest[SK_OCI_DIGEST_TEXT];
+    struct signature s;
 
     (void)count;
     if (!strpbrk(operands[0], "@") &&
@@ -194,24 +303,24 @@ static int run_delete(const void *args, char **operands, unsigned count, struct 
                        operands[0]);
     if (sk_cli_image_open(&a->registry, operands[0], "deleting", NULL, &i, err) < 0)
         return -1;
+    find_digest(&i, digest);
     if (sk_oci_delete_manifest(i.registry, i.ref.repository, sk_cli_image_reference(&i.ref), err) <
         0)
         return explain(&i, err);
-    if (a->json)
-        sk_buf_str(&out, "{\"deleted\":\"");
-    else
-        sk_buf_str(&out, "deleted ");
-    sk_oci_ref_print(&i.ref, &out);
-    sk_buf_str(&out, a->json ? "\"}\n" : "\n");
-    return sk_cli_print(&out, err);
+    if (delete_signature(&i, digest, &s, err) < 0)
+        return sk_wrap(err, "the image is deleted, its signature %.90s is not", s.tag);
+    return print_deleted(&i, &s, a->json, err);
 }
 
 const struct sk_cmd sk_cli_image_delete = {
     .name = "image delete",
     .operands = "REF",
     .summary = "Deletes a tag, or an image with all its tags, in a registry",
-    .details = "REF with a tag deletes the tag; with @sha256:... the image and all its tags. Not "
-               "every registry deletes a tag alone; those say so, and nothing happens.",
+    .details =
+        "REF with a tag deletes the tag; with @sha256:... the image and all its tags. Not "
+        "every registry deletes a tag alone; those say so, and nothing happens. With the image, or "
+        "the last tag that names it, its signature in the same repository (the tag "
+        "sha256-HEX.sig) is deleted.",
     .examples = "skerry image delete team/cats:2\n"
                 "skerry image delete team/cats@sha256:...",
     .options = options,

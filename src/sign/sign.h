@@ -38,6 +38,8 @@ int sk_verifier_open(const char *const *public_key_files, size_t count, struct s
 void sk_verifier_free(struct sk_verifier *v);
 SK_DEFINE_OWN(struct sk_verifier, sk_verifier_free);
 
+/* "sha256-<hex>.sig", where the signatures of digest are, into out (at least 80 bytes). */
+void sk_sign_tag(const char *digest, char *out);
 /* Adds a signature of digest to the image sha256-<hex>.sig of the repository (keeps those there).
  */
 int sk_sign_image(struct sk_signer *s, struct sk_oci_registry *r, const struct sk_oci_ref *image,

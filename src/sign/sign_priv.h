@@ -41,8 +41,6 @@ int sk_sealed_read(const char *pem, const char *password, struct sk_buf *out,
 
 /* SK_UNSUPPORTED: not of sha256; cosign's tag has no room for others. */
 int sk_sign_check(const char *digest, struct sk_err *err) SK_CHECK;
-/* "sha256-<hex>.sig" into out (at least 80 bytes). */
-void sk_sign_tag(const char *digest, char *out);
 void sk_payload_write(const char *docker_reference, const char *digest, struct sk_buf *out);
 /* SK_DENIED when it is about another image. */
 int sk_payload_check(const void *payload, size_t len, const char *digest,

@@ -44,6 +44,25 @@ static void lists_tags_deletes(void **state)
     const struct hub_row by_digest[] = { { line, 0, "{\"deleted\":\"", "" },
                                          { line, 1, "", "UNKNOWN" } };
     hub_test_rows(&t, by_digest, COUNT(by_digest));
+
+    char gone[200];
+    (void)snprintf(gone, sizeof gone, "/s:sha256-%s.sig, its signature\n", digest + 7);
+    (void)snprintf(line, sizeof line, "skerry image delete s@%s --json", digest);
+    const struct hub_row with_signature[] = {
+        { "skerry image keygen %s/k --plain", 0, "", "" },
+        { "skerry push %s/layout s:v1", 0, "", "" },
+        { "skerry image sign s:v1 --key %s/k.key", 0, "", "" },
+        { "skerry image tag s:v1 v2", 0, "", "" },
+        { "skerry image delete s:v1", 0, "/s:v1\n", "" }, /* v2 is still the image */
+        { "skerry image list s", 0, ".sig\nv2\n", "" },
+        { "skerry image delete s:v2", 0, gone, "" },
+        { "skerry image list", 0, "", "" },
+        { "skerry push %s/layout s:v1", 0, "", "" },
+        { "skerry image sign s:v1 --key %s/k.key", 0, "", "" },
+        { line, 0, "\",\"signature\":\"", "" },
+        { "skerry image list s --json", 0, "\"tags\":[]", "" },
+    };
+    hub_test_rows(&t, with_signature, COUNT(with_signature));
     hub_test_stop(&t);
 }
 
