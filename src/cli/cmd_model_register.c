@@ -176,7 +176,8 @@ const struct sk_cmd sk_cli_model_register = {
         "The bundle is read first, so a model that cannot be served is refused here. Files are "
         "sent by digest; those that the hub has already are not sent again, and an upload that "
         "was cut goes on where it stopped. The version appears with all its files or not at "
-        "all.\n\n"
+        "all. A file with a private key is refused; files that no model needs, and labels that do "
+        "not fit, give a warning.\n\n"
         "Kept with it: description, tags, type, inputs and outputs, labels, preprocessing, how it "
         "was trained and evaluated (training.json), the digest of the training data, the version "
         "it came from.",
