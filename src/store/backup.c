@@ -195,16 +195,17 @@ static void remove_copy(int dir_fd, const char *name)
 }
 
 /* Of backups to this name that were killed, as far as the folder lets us. */
-static void remove_leftovers(const char *partial)
+static int remove_leftovers(const char *partial, struct sk_err *err)
 {
     const char *slash = strrchr(partial, '/'), *base = slash ? slash + 1 : partial;
     SK_OWN(free)
     char *folder = slash ? strndup(partial, (size_t)(slash - partial) + 1) : strdup(".");
     SK_AUTO(sk_dir_done) struct sk_dir dir = { 0 };
-    struct sk_err ignored = SK_ERR_INIT; /* whoever writes there says it better */
 
-    if (!folder || sk_dir_read(folder, &dir, &ignored) < 0)
-        return;
+    if (!folder)
+        return sk_nomem(err);
+    if (sk_dir_read(folder, &dir, err) < 0) /* whoever writes there says it better */
+        return err->code == SK_NOMEM ? -1 : 0;
     SK_AUTO(sk_close) int dir_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (size_t i = 0; dir_fd >= 0 && i < dir.count; i++) {
         if (!sk_file_is_leftover(dir.names[i], base))
@@ -216,6 +217,7 @@ static void remove_leftovers(const char *partial)
         remove_copy(dir_fd, dir.names[i]); /* first: the file is what is found */
         (void)unlinkat(dir_fd, dir.names[i], 0);
     }
+    return 0;
 }
 
 static int write_copy(struct backup *b, struct sk_file_out *f, struct sk_err *err)
@@ -245,8 +247,7 @@ static int write_file(struct backup *b, const char *file, struct sk_err *err)
     sk_buf_fmt(&partial, "%s.partial", file);
     if (!sk_buf_ok(&partial))
         return sk_buf_fail(&partial, err);
-    remove_leftovers(partial.data);
-    if (sk_file_begin(&f, partial.data, err) < 0)
+    if (remove_leftovers(partial.data, err) < 0 || sk_file_begin(&f, partial.data, err) < 0)
         return -1;
     f.path = file; /* the name that it takes */
     if (flock(f.fd, LOCK_EX | LOCK_NB) < 0 || fstat(f.fd, &st) < 0 || st.st_nlink == 0)
