@@ -59,6 +59,7 @@ struct sk_who {
     char peer[64];     /* address and port */
     enum sk_role role; /* NONE for devices */
     bool is_device;
+    bool is_first_use; /* of this token: worth an sk_accounts_flush soon */
 };
 
 /* Who works on the hub's folder itself, an owner by that. */

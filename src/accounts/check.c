@@ -86,6 +86,7 @@ static int check_token(struct sk_accounts *a, struct sk_view text, struct sk_who
     (void)snprintf(out->name, sizeof out->name, "%s", row.token.user);
     (void)snprintf(out->token_id, sizeof out->token_id, "%s", row.token.id);
     out->role = row.token.role;
+    out->is_first_use = row.token.used_ms == 0;
     SK_LOCK(&a->lock);
     sk_cache_used(&a->cache, id, now_ms);
     return 0;

@@ -186,8 +186,11 @@ int sk_token_revoke(struct sk_accounts *a, const struct sk_who *who, const char 
                     struct sk_err *err)
 {
     struct sk_token_row row;
+    struct sk_err ignored = SK_ERR_INIT;
     SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
-    if (sk_db_begin(a->db, SK_DB_WRITE, &tx, err) < 0)
+    /* When it was used last; but a full disk must not keep a token alive. */
+    (void)(sk_accounts_flush(a, &ignored) < 0);
+    if (sk_db_begin(a->db, SK_DB_SHRINK, &tx, err) < 0)
         return -1;
     int found = sk_token_read(tx, id, &row, err);
     if (found == 0)

@@ -20,7 +20,8 @@ struct args {
 #define AT(field) .offset = offsetof(struct args, field)
 
 enum {
-    OUTPUT_BYTES = 16 << 20
+    OUTPUT_BYTES = 16 << 20,
+    SHORT_GRACE_MS = 5 * 60000
 };
 
 /* clang-format off */
@@ -244,6 +245,14 @@ static void write_gc(struct sk_buf *out, const struct args *a, const struct sk_s
     sk_buf_str(out, " in all\n");
 }
 
+/* A push is many requests; between them only its age keeps what was sent. */
+static void warn_of_grace(const struct args *a)
+{
+    if (a->grace_ms < SHORT_GRACE_MS && !a->dry_run)
+        (void)fprintf(stderr, "note: with so short a --grace, a push that is under way may have to "
+                              "be repeated\n");
+}
+
 static int gc(const void *args, char **operands, unsigned count, struct sk_err *err)
 {
     const struct args *a = args;
@@ -256,6 +265,7 @@ static int gc(const void *args, char **operands, unsigned count, struct sk_err *
     if (open_store(a, &store, err) < 0 ||
         sk_store_gc(store, a->grace_ms, a->upload_ms, a->dry_run, &report, err) < 0)
         return -1;
+    warn_of_grace(a);
     write_gc(&out, a, &report);
     return sk_cli_print(&out, err);
 }
@@ -270,7 +280,9 @@ const struct sk_cmd sk_cli_hub_backup = {
         "FILE is a tar archive with a copy of the database as it was at one moment, every blob, "
         "and the hub's keys and certificates; guard it like them (its mode is 0600). Each blob is "
         "hashed on its way, so a backup that was written can be restored. FILE appears when it is "
-        "whole and on the disk; one of that name is replaced. Pushes go on meanwhile; gc waits.",
+        "whole and on the disk; one of that name is replaced. Until then it is "
+        "FILE.partial.XXXXXX; nothing is written into the hub's folder. Pushes go on meanwhile; gc "
+        "waits.",
     .examples = "skerry hub backup /backup/hub.tar # of the hub in the usual folder\n"
                 "skerry hub restore /backup/hub.tar --data-dir /srv/new # and back",
     .options = options,
@@ -315,8 +327,10 @@ const struct sk_cmd sk_cli_hub_gc = {
     .summary = "Removes what nothing names any more",
     .details =
         "Blobs that no image, model, run or artifact names go, once nobody has pushed or asked "
-        "for them in a push for the time of --grace; so do uploads that were never finished. What "
-        "a running upload needs stays, and the hub goes on meanwhile.",
+        "for them in a push for the time of --grace; so do uploads that were never finished. A "
+        "request that is running keeps its upload, and the hub goes on meanwhile. But a push is "
+        "many requests: with a --grace of less than some minutes one that is under way may find "
+        "gone what it sent before, and must be repeated. gc works on a full disk.",
     .examples = "skerry hub gc --dry-run # what would go\n"
                 "skerry hub gc --grace 1h --upload-age 1h # sooner than after a day",
     .options = gc_options,

@@ -9,6 +9,7 @@
  */
 #include "hub/hub_priv.h"
 
+#include "base/log.h"
 #include "base/str.h"
 
 #include <string.h>
@@ -32,6 +33,8 @@ static const struct wording wordings[] = {
     { SK_UNSUPPORTED, 0, "NOT_IMPLEMENTED", "UNSUPPORTED" },
     { SK_BUSY, 0, "TEMPORARILY_UNAVAILABLE", "TOOMANYREQUESTS" },
     { SK_TIMEOUT, 0, "TEMPORARILY_UNAVAILABLE", "UNKNOWN" },
+    /* MLflow's client tries 500 and 503 again for minutes, 507 it does not */
+    { SK_FULL, 0, "RESOURCE_EXHAUSTED", "DENIED" },
 };
 
 /* What is corrupt here is the hub's own: its database, a blob's file. Requests are SK_INVALID. */
@@ -80,9 +83,20 @@ static void add_hints(struct sk_http_req *req, int status, enum sk_hub_style sty
     sk_http_set_header(req, "Retry-After", seconds);
 }
 
+/* The client has the text too, but may be anywhere. Busy and slow pass by themselves. */
+static void log_failure(const struct sk_hub_call *call, int status, const char *text)
+{
+    const struct sk_http_req *req = call->req;
+    if (status >= 500)
+        sk_log(status == 503 || status == 504 ? SK_WARN : SK_ERROR, "request_failed",
+               "req=%s method=%s path=\"%s\" status=%d error=\"%s\"", sk_http_id(req),
+               sk_http_method(req), sk_http_path(req), status, text);
+}
+
 static void fail(struct sk_hub_call *call, int status, const char *code, const char *text)
 {
     struct sk_http_req *req = call->req;
+    log_failure(call, status, text);
     write_error(sk_http_out(req), call->route->style, code, text);
     sk_http_set_type(req, "application/json");
     sk_http_set_status(req, status);
@@ -95,7 +109,13 @@ void sk_hub_fail(struct sk_hub_call *call, const struct sk_err *err)
     const struct wording *w = wording_of(err->code);
     bool is_mlflow = call->route->style == SK_HUB_MLFLOW;
     int status = is_mlflow && w->mlflow_status ? w->mlflow_status : status_of(err->code);
-    fail(call, status, is_mlflow ? w->mlflow : w->oci, err->text);
+    struct sk_err full = *err;
+    if (err->code == SK_FULL)
+        (void)sk_fail(&full, SK_FULL,
+                      "%.200s: the hub's folder '%.150s' takes no more: delete what is not needed "
+                      "and run `skerry hub gc` there, or make room on its disk",
+                      err->text, call->hub->dir);
+    fail(call, status, is_mlflow ? w->mlflow : w->oci, full.text);
 }
 
 void sk_hub_fail_as(struct sk_hub_call *call, int status, const char *code, const char *text)

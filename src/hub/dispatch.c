@@ -77,6 +77,14 @@ static int check_who(struct sk_hub_call *call, struct sk_err *err)
     return sk_accounts_check(call->hub->accounts, &shown, &call->who, err);
 }
 
+/* The care thread writes it down: this one has no time for the disk. */
+static void note_first_use(struct sk_hub *h)
+{
+    SK_LOCK(&h->lock);
+    h->is_use_due = true;
+    (void)pthread_cond_signal(&h->wake);
+}
+
 static int check_role(const struct sk_hub_call *call, struct sk_err *err)
 {
     const struct sk_hub_route *route = call->route;
@@ -108,6 +116,8 @@ int sk_hub_admit(struct sk_http_req *req, void *ctx)
         return 0;
     }
     int is_known = check_who(call, &err);
+    if (is_known == 0 && call->who.is_first_use)
+        note_first_use(call->hub);
     if (is_known == 0 && check_role(call, &err) == 0)
         return 0;
     if (is_known < 0 && err.code == SK_BUSY)

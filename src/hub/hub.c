@@ -4,7 +4,8 @@
  *
  * Start: the store is open and the certificate good before the socket answers. Stop: HTTP drains
  * first (nothing new comes in), then the workers answer what they hold, then HTTP, accounts and
- * store end. One thread cares for the rest: it writes down when tokens were used, runs gc, and
+ * store end. One thread cares for the rest: it writes down when tokens were used (once a minute,
+ * and at once when it was the first time), runs gc, and
  * looks after the certificate once a day.
  */
 #include "hub/hub_priv.h"
@@ -17,8 +18,10 @@
 #include "runs/runs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 
 enum {
@@ -89,8 +92,10 @@ static void *care(void *arg)
     (void)pthread_mutex_lock(&h->lock);
     while (!h->is_stopping) {
         uint64_t wake_ms = gc_ms < flush_ms ? gc_ms : flush_ms;
-        if (sk_cond_wait_until(&h->wake, &h->lock, wake_ms * 1000000) != ETIMEDOUT)
+        if (!h->is_use_due &&
+            sk_cond_wait_until(&h->wake, &h->lock, wake_ms * 1000000) != ETIMEDOUT)
             continue;
+        h->is_use_due = false;
         (void)pthread_mutex_unlock(&h->lock);
         struct sk_err err = SK_ERR_INIT;
         if (sk_accounts_flush(h->accounts, &err) < 0)
@@ -150,6 +155,26 @@ static int set_options(struct sk_hub *h, const struct sk_hub_options *opts, stru
     return 0;
 }
 
+/* Care commands work beside a hub; a second hub would not: each has its own idea of what tokens,
+ * uploads and parts are in use. The kernel lets go of the lock when the process ends. */
+static int lock_folder(struct sk_hub *h, struct sk_err *err)
+{
+    SK_OWN(free) char *path = sk_path_join(h->dir, "hub.lock");
+    if (!path)
+        return sk_nomem(err);
+    h->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (h->lock_fd < 0)
+        return sk_fail_errno(err, "'%s'", path);
+    if (flock(h->lock_fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    if (errno != EWOULDBLOCK)
+        return sk_fail_errno(err, "'%s'", path);
+    return sk_fail(err, SK_BUSY,
+                   "another hub runs on the folder '%s': stop it, or give this one its own "
+                   "--data-dir",
+                   h->dir);
+}
+
 static int start_http(struct sk_hub *h, int listen_fd, struct sk_err *err)
 {
     char pem[4096];
@@ -176,7 +201,7 @@ static int start(struct sk_hub *h, const struct sk_hub_options *opts, int *liste
                  struct sk_err *err)
 {
     if (sk_cond_init(&h->wake, err) < 0 || set_options(h, opts, err) < 0 ||
-        sk_store_open(h->dir, &h->store, err) < 0 ||
+        sk_store_open(h->dir, &h->store, err) < 0 || lock_folder(h, err) < 0 ||
         sk_hub_config_read(h->dir, &h->config, err) < 0 ||
         sk_accounts_new(h->store, &h->accounts, err) < 0 || prepare_certs(h, false, err) < 0 ||
         sk_hub_workers_new(h->opts.workers, SK_HUB_QUEUE, &h->workers, err) < 0 ||
@@ -193,6 +218,7 @@ int sk_hub_start(const struct sk_hub_options *opts, struct sk_hub **out, struct 
     SK_OWN(sk_hub_stop) struct sk_hub *h = calloc(1, sizeof *h);
     if (!h)
         return sk_nomem(err);
+    h->lock_fd = -1;
     (void)pthread_mutex_init(&h->lock, NULL);
     if (start(h, opts, &listen_fd, err) < 0)
         return -1;
@@ -223,6 +249,7 @@ void sk_hub_stop(struct sk_hub *h)
     sk_accounts_free(h->accounts);
     sk_hub_config_free(h->config);
     sk_store_close(h->store);
+    sk_close(&h->lock_fd);
     free(h->rows);
     free(h->http_routes);
     free(h->dir);

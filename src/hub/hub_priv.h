@@ -88,9 +88,10 @@ struct sk_hub {
     struct sk_hub_row *rows;
     pthread_t care;
     bool has_care;
-    pthread_mutex_t lock; /* guards is_stopping */
+    int lock_fd;          /* hub.lock: one hub per folder */
+    pthread_mutex_t lock; /* guards is_stopping, is_use_due */
     pthread_cond_t wake;
-    bool is_stopping;
+    bool is_stopping, is_use_due;
     atomic_size_t manifest_bytes; /* in memory, on their way in: api_oci_content.c */
 };
 

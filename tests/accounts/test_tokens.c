@@ -129,6 +129,23 @@ static void revoking(void **state)
     assert_string_equal(audit, want);
 }
 
+/* [hub-21] */
+static void use_of_the_revoked(void **state)
+{
+    struct fixture *f = *state;
+    struct sk_err err = SK_ERR_INIT;
+    char secret[SK_TOKEN_TEXT], id[20];
+    struct sk_who who;
+    make_token(f, "ci", SK_ROLE_READER, 0, secret, id);
+    const struct sk_credentials c = { .api_key = secret, .peer = "192.0.2.1:1" };
+    assert_int_equal(sk_accounts_check(f->accounts, &c, &who, &err), 0);
+    assert_true(who.is_first_use);
+    assert_int_equal(sk_accounts_check(f->accounts, &c, &who, &err), 0);
+    assert_false(who.is_first_use);
+    assert_int_equal(sk_token_revoke(f->accounts, &f->owner, id, &err), 0);
+    assert_true(number(f, "SELECT used_ms FROM token WHERE user = 'ci'") > 0);
+}
+
 static int list(void *ctx, const struct sk_token *t, struct sk_err *err)
 {
     struct sk_buf *b = ctx;
@@ -168,6 +185,7 @@ int main(void)
         cmocka_unit_test(texts_that_are_none),
         cmocka_unit_test_setup_teardown(refused_requests, fixture_make, fixture_remove),
         cmocka_unit_test_setup_teardown(revoking, fixture_make, fixture_remove),
+        cmocka_unit_test_setup_teardown(use_of_the_revoked, fixture_make, fixture_remove),
         cmocka_unit_test_setup_teardown(listing, fixture_make, fixture_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

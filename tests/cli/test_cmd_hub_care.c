@@ -32,7 +32,8 @@ static const struct {
       "\"stray_bytes\":0}\n",
       "" },
     { "skerry hub gc --data-dir %s/hub --grace 0", 0,
-      "removed 0 uploads, 0 stray files, 1 blob, 0.0 KiB in all\n", "" },
+      "removed 0 uploads, 0 stray files, 1 blob, 0.0 KiB in all\n",
+      "note: with so short a --grace, a push that is under way may have to be repeated\n" },
     { "skerry hub restore /none/hub.tar --data-dir %s/new", 1, "", "/none/hub.tar" },
 };
 

@@ -15,6 +15,7 @@ static const struct row rows[] = {
     { SK_UNAUTHENTICATED, 401, 401, "UNAUTHENTICATED", "UNAUTHORIZED" },
     { SK_TOO_LARGE, 413, 413, "INVALID_PARAMETER_VALUE", "SIZE_INVALID" },
     { SK_BUSY, 503, 503, "TEMPORARILY_UNAVAILABLE", "TOOMANYREQUESTS" },
+    { SK_FULL, 507, 507, "RESOURCE_EXHAUSTED", "DENIED" },
     { SK_IO, 500, 500, "INTERNAL_ERROR", "UNKNOWN" },
     { SK_CORRUPT, 500, 500, "INTERNAL_ERROR", "UNKNOWN" },
 };
@@ -26,7 +27,8 @@ static enum sk_code code;
 static void answer(struct sk_http_req *req, void *ctx)
 {
     struct sk_hub_route route = { .style = style };
-    struct sk_hub_call call = { .req = req, .route = &route };
+    struct sk_hub hub = { .dir = (char[]){ "/srv/hub" } };
+    struct sk_hub_call call = { .hub = &hub, .req = req, .route = &route };
     struct sk_err err = SK_ERR_INIT;
     (void)ctx;
     (void)sk_fail(&err, code, "a \"reason\"");
@@ -48,7 +50,7 @@ static void each_style(void **state)
     struct sk_err err = SK_ERR_INIT;
     struct sk_http_server *s = NULL;
     struct answer a;
-    char want[256];
+    char want[512];
     (void)state;
     assert_int_equal(sk_http_start(&opts, &s, &err), 0);
     for (size_t i = 0; i < 3 * COUNT(rows); i++) {
@@ -56,16 +58,19 @@ static void each_style(void **state)
         style = (enum sk_hub_style)(i % 3);
         code = r->code;
         client_ask(sk_http_port(s), "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", &a);
+        const char *text = "a \\\"reason\\\"";
+        if (code == SK_FULL) /* [hub-23] where, and what to do */
+            text =
+                "a \\\"reason\\\": the hub's folder '/srv/hub' takes no more: delete what is not "
+                "needed and run `skerry hub gc` there, or make room on its disk";
         if (style == SK_HUB_PLAIN)
-            (void)snprintf(want, sizeof want, "{\"error\":\"a \\\"reason\\\"\"}");
+            (void)snprintf(want, sizeof want, "{\"error\":\"%s\"}", text);
         else if (style == SK_HUB_MLFLOW)
-            (void)snprintf(want, sizeof want,
-                           "{\"error_code\":\"%s\",\"message\":\"a \\\"reason\\\"\"}",
-                           r->mlflow_code);
+            (void)snprintf(want, sizeof want, "{\"error_code\":\"%s\",\"message\":\"%s\"}",
+                           r->mlflow_code, text);
         else
-            (void)snprintf(want, sizeof want,
-                           "{\"errors\":[{\"code\":\"%s\",\"message\":\"a \\\"reason\\\"\"}]}",
-                           r->oci_code);
+            (void)snprintf(want, sizeof want, "{\"errors\":[{\"code\":\"%s\",\"message\":\"%s\"}]}",
+                           r->oci_code, text);
         assert_string_equal(a.body, want);
         assert_int_equal(a.status, style == SK_HUB_MLFLOW ? r->mlflow : r->plain);
         const char *login = answer_header(&a, "WWW-Authenticate");

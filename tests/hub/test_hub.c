@@ -55,11 +55,23 @@ static void a_port_in_use(void **state)
     struct hub_fixture *f = *state;
     struct sk_err err = SK_ERR_INIT;
     struct sk_hub *h = NULL;
+    struct sk_hub_made made;
+    char other[96];
+    (void)snprintf(other, sizeof other, "%s/other", f->folder);
+    static const char *const names[] = { "hub.example" };
+    const struct sk_hub_init init = {
+        .dir = other, .hostnames = names, .hostname_count = 1, .port = 8443
+    };
+    assert_int_equal(sk_hub_init(&init, &made, &err), 0);
     const struct sk_hub_options opts = {
-        .dir = f->dir, .host = "127.0.0.1", .port = f->port, .listen_fd = -1, .plain_http = true
+        .dir = other, .host = "127.0.0.1", .port = f->port, .listen_fd = -1, .plain_http = true
     };
     assert_int_equal(sk_hub_start(&opts, &h, &err), -1);
     assert_non_null(strstr(err.text, "listen"));
+    /* [hub-22] and a folder in use */
+    assert_int_equal(start(f->dir, "127.0.0.1", true, &h, &err), -1);
+    assert_int_equal(err.code, SK_BUSY);
+    assert_non_null(strstr(err.text, f->dir));
     struct answer a;
     hub_ask(f, "GET", "/healthz", NULL, NULL, &a);
     assert_int_equal(a.status, 200);

@@ -428,11 +428,49 @@ def test_start_after_kill(start_hub):
             assert hub.get("/api/v1/whoami", token=token).status_code == 200
 
 
-def test_two_hubs_on_one_port(start_hub, cli):
+def test_first_use_is_written_at_once(start_hub):
+    """[hub-21] Also when the hub is killed a moment later, or the token revoked."""
+    hub = start_hub()
+    token, _ = fresh_token(hub)
+    revoked, _ = fresh_token(hub)
+    end = time.monotonic() + 10
+
+    def used(secret):  # as it is on the disk
+        done = hub.cli("hub", "token", "list", "--json", "--data-dir", hub.data_dir)
+        return [t["used"] for t in json.loads(done.stdout) if t["id"] == secret[4:20]][0]
+
+    assert not used(token) and not used(revoked)
+    assert hub.get("/api/v1/whoami", token=token).status_code == 200
+    while not used(token) and time.monotonic() < end:
+        time.sleep(0.05)
+    hub.kill()
+    assert used(token)
+    hub.start()
+    assert hub.get("/api/v1/whoami", token=revoked).status_code == 200
+    assert hub.delete("/api/v1/tokens/" + revoked[4:20]).status_code == 200
+    assert used(revoked)
+
+
+def test_two_hubs_on_one_port(start_hub, cli, tmp_path):
     """[hub-3]"""
     hub = start_hub()
-    done = cli("hub", "run", "--data-dir", hub.data_dir, "--port", hub.port)
+    other = str(tmp_path / "other")
+    assert cli("hub", "init", "--data-dir", other).returncode == 0
+    done = cli("hub", "run", "--data-dir", other, "--port", hub.port)
     assert done.returncode == 1 and "Address already in use" in done.stderr
+    assert hub.get("/healthz").status_code == 200
+
+
+def test_two_hubs_on_one_folder(start_hub, cli):
+    """[hub-22] The second is refused, care goes on, and a kill leaves nothing that is in the way."""
+    hub = start_hub()
+    done = cli("hub", "run", "--data-dir", hub.data_dir, "--port", 0)
+    assert done.returncode == 1 and "another hub runs" in done.stderr and hub.data_dir in done.stderr
+    hub.verify()
+    assert cli("hub", "gc", "--data-dir", hub.data_dir).returncode == 0
+    assert hub.get("/api/v1/whoami").status_code == 200
+    hub.kill()
+    hub.start()
     assert hub.get("/healthz").status_code == 200
 
 

@@ -68,7 +68,8 @@ def push(registry, tag, size):
         answer = registry.ask("PUT", f"full/manifests/{tag}", data=manifest, headers={"Content-Type": oci.IMAGE})
         if answer.status_code == 201:
             return oci.digest(manifest)
-    assert answer.status_code >= 500 and "disk is full" in answer.text, f"{answer.status_code} {answer.text}"
+    assert answer.status_code == 507 and "disk is full" in answer.text, f"{answer.status_code} {answer.text}"
+    assert "skerry hub gc" in answer.text and registry.hub.data_dir in answer.text
     return None
 
 
@@ -112,3 +113,35 @@ def test_full_disk(hub, disk):
     disk.ballast.unlink()
     hub.verify()
     assert push(registry, "last", 300_000)
+
+
+def test_full_disk_is_emptied_through_the_hub(hub, disk, tmp_path):
+    """[store-9] Not a page is free: deleting, gc and a backup to another disk work all the same; and the log says what failed."""
+    registry = oci.Registry(hub, "owner")
+    digests = [push(registry, f"t{i}", 500_000) for i in range(4)]
+    begun = registry.ask("POST", "full/blobs/uploads/", 202).headers["Location"]
+    disk.leave(0)
+    assert push(registry, "more", 300_000) is None
+    assert os.listdir(os.path.join(hub.data_dir, "uploads")) != []  # the one that is begun
+    refused = registry.ask("PATCH", begun, data=b"x" * 300_000, headers={"Content-Type": "application/octet-stream"})
+    assert refused.status_code == 507
+    assert os.listdir(os.path.join(hub.data_dir, "uploads")) == []  # and gives its space back
+    for i in range(50):  # as long as the database's log has room
+        made = hub.post("/api/2.0/mlflow/registered-models/create", json={"name": f"m{i}", "description": "d" * 99_000})
+        if made.status_code != 200:
+            break
+    assert made.status_code == 507 and made.json()["error_code"] == "RESOURCE_EXHAUSTED", made.text
+    lines = [line for line in hub.log().splitlines() if "request_failed" in line]
+    assert len(lines) == 3 and all("disk is full" in line and "status=507" in line for line in lines), lines
+    away = str(tmp_path / "away.tar")
+    done = hub.cli("hub", "backup", away, "--data-dir", hub.data_dir)
+    assert done.returncode == 0, done.stderr
+    assert [name for name in os.listdir(tmp_path) if "partial" in name] == []
+    disk.leave(0)
+    for digest in digests:
+        registry.ask("DELETE", f"full/manifests/{digest}", 202)
+    assert push(registry, "more", 3000) is None  # what was made room for is not for this
+    done = hub.cli("hub", "gc", "--data-dir", hub.data_dir, "--grace", "0", "--upload-age", "0", "--json")
+    assert done.returncode == 0, done.stderr
+    assert push(registry, "last", 300_000)
+    hub.verify()
