@@ -112,7 +112,7 @@ static bool is_checked_by_system(struct login *l)
     SK_OWN(sk_remote_free) struct sk_remote *r = NULL;
     struct sk_err unused = SK_ERR_INIT;
 
-    return sk_remote_new(&l->context, &r, &unused) == 0 &&
+    return sk_cli_remote_new(&l->context, &r, &unused) == 0 &&
            sk_remote_call(r, "GET", "/healthz", NULL, NULL, &unused) == 0;
 }
 
@@ -167,7 +167,7 @@ static int try_token(struct login *l, const struct args *a, struct sk_json **out
 {
     SK_OWN(sk_remote_free) struct sk_remote *r = NULL;
 
-    if (sk_remote_new(&l->context, &r, err) < 0 ||
+    if (sk_cli_remote_new(&l->context, &r, err) < 0 ||
         sk_remote_call(r, "GET", "/api/v1/whoami", NULL, out, err) < 0)
         return -1;
     const char *name = sk_json_text(sk_json_get(*out, "name"), "");
@@ -259,7 +259,7 @@ static int revoke_token(const struct sk_context *c, struct sk_err *err)
     SK_OWN(sk_json_free) struct sk_json *who = NULL;
     SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(1024);
 
-    if (sk_remote_new(c, &r, err) < 0 ||
+    if (sk_cli_remote_new(c, &r, err) < 0 ||
         sk_remote_call(r, "GET", "/api/v1/whoami", NULL, &who, err) < 0)
         return -1;
     sk_buf_str(&path, "/api/v1/tokens/");

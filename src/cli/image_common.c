@@ -99,6 +99,7 @@ static int open_registry(const struct sk_cli_registry *opts, struct sk_context *
         .mount_from = mount_from,
         .progress = show,
         .ctx = &out->transfer,
+        .waiting = sk_cli_waiting,
     };
     return sk_oci_registry_new(&o, &out->registry, err);
 }

@@ -18,6 +18,9 @@
 
 /* clang-format on */
 
+/* As sk_remote_new, for a command: with sk_cli_waiting. */
+int sk_cli_remote_new(const struct sk_context *c, struct sk_remote **out,
+                      struct sk_err *err) SK_CHECK;
 /* The hub that the option, the environment or the current context names. */
 int sk_cli_remote(const char *hub, struct sk_remote **out, struct sk_err *err) SK_CHECK;
 
@@ -32,6 +35,10 @@ struct sk_transfer {
 bool sk_transfer_progress(void *ctx, const char *what, uint64_t done, uint64_t total);
 /* Clears the line. */
 void sk_transfer_end(struct sk_transfer *t);
+
+/* A sk_fetch_options.waiting: "waiting for HOST ..." on standard error while that is so, on
+ * terminals only. */
+void sk_cli_waiting(void *ctx, const char *host, bool is_waiting);
 
 /* "12.3 MiB" */
 void sk_cli_size(struct sk_buf *out, uint64_t bytes);

@@ -10,13 +10,30 @@
 
 static const uint64_t redraw_ns = 100000000;
 
+void sk_cli_waiting(void *ctx, const char *host, bool is_waiting)
+{
+    (void)ctx;
+    if (isatty(STDERR_FILENO) && is_waiting)
+        (void)fprintf(stderr, "\r\x1b[Kwaiting for %s ...", host);
+    else if (isatty(STDERR_FILENO))
+        (void)fputs("\r\x1b[K", stderr);
+}
+
+int sk_cli_remote_new(const struct sk_context *c, struct sk_remote **out, struct sk_err *err)
+{
+    if (sk_remote_new(c, out, err) < 0)
+        return -1;
+    sk_remote_tell(*out, sk_cli_waiting, NULL);
+    return 0;
+}
+
 int sk_cli_remote(const char *hub, struct sk_remote **out, struct sk_err *err)
 {
     SK_AUTO(sk_context_done) struct sk_context c = { 0 };
 
     if (sk_context_load(hub, &c, err) < 0)
         return -1;
-    return sk_remote_new(&c, out, err);
+    return sk_cli_remote_new(&c, out, err);
 }
 
 bool sk_transfer_progress(void *ctx, const char *what, uint64_t done, uint64_t total)

@@ -36,6 +36,8 @@ struct transfer {
     uint64_t total;     /* as announced, 0: unknown */
     uint64_t skipped;   /* of another body */
     uint64_t moved_ms;  /* when a byte last went either way */
+    uint64_t quiet_ms;  /* the same; connecting counts as quiet here */
+    bool is_waiting;    /* and that was told */
     curl_off_t up;
     int file; /* of the body, -1: none */
     uint64_t read;
@@ -117,7 +119,7 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *ctx)
     struct transfer *t = ctx;
     struct sk_view line = { bytes, size * count };
 
-    t->moved_ms = sk_now_ms();
+    t->moved_ms = t->quiet_ms = sk_now_ms();
     while (line.len > 0 && (line.ptr[line.len - 1] == '\n' || line.ptr[line.len - 1] == '\r'))
         line.len--;
     if (line.len >= 5 && memcmp(line.ptr, "HTTP/", 5) == 0 && !t->is_head_open) {
@@ -144,7 +146,7 @@ static size_t take_success(struct transfer *t, const char *bytes, size_t len)
     const struct sk_fetch_request *r = t->x->request;
     struct sk_buf *body = &t->x->answer->body;
 
-    t->moved_ms = sk_now_ms();
+    t->moved_ms = t->quiet_ms = sk_now_ms();
     t->done += len;
     if (r->sink)
         return r->sink(r->ctx, bytes, len, t->err) < 0 ? stop(t) : len;
@@ -163,7 +165,7 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *ctx)
 
     if (is_success(t->x->answer->status))
         return take_success(t, bytes, len);
-    t->moved_ms = sk_now_ms();
+    t->moved_ms = t->quiet_ms = sk_now_ms();
     t->skipped += len;
     if (t->skipped <= SK_FETCH_ERROR_BYTES)
         sk_buf_add(body, bytes, len);
@@ -183,6 +185,21 @@ static bool is_wanted(struct transfer *t, uint64_t up, uint64_t up_total)
     return r->progress(r->ctx, is_down ? t->done : up, is_down ? t->total : up_total);
 }
 
+static void tell(struct transfer *t, bool is_waiting)
+{
+    const struct sk_fetch_options *o = t->x->opts;
+    const char *host = strstr(t->x->url->origin, "//");
+    char text[300];
+
+    if (is_waiting == t->is_waiting)
+        return;
+    t->is_waiting = is_waiting;
+    host = host ? host + 2 : t->x->url->origin;
+    (void)snprintf(text, sizeof text, "%.*s", (int)strcspn(host, "/"), host);
+    if (o->waiting)
+        o->waiting(o->waiting_ctx, text, is_waiting);
+}
+
 static int watch(void *ctx, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
                  curl_off_t up)
 {
@@ -200,7 +217,10 @@ static int watch(void *ctx, curl_off_t down_total, curl_off_t down, curl_off_t u
     (void)t->lib->curl_easy_getinfo(t->handle, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
     if (connected_us == 0 || up != t->up) /* until it is connected, libcurl's own clock runs */
         t->moved_ms = now;
+    if (up != t->up)
+        t->quiet_ms = now;
     t->up = up;
+    tell(t, now - t->quiet_ms >= SK_FETCH_QUIET_MS);
     if (now - t->moved_ms <= patience)
         return 0;
     (void)sk_fail(t->err, SK_TIMEOUT, "no byte came for %g s", (double)patience / 1000);
@@ -464,6 +484,7 @@ int sk_exchange(const struct sk_curl_api *lib, CURL *handle, struct sk_exchange 
                           .x = x,
                           .err = err,
                           .moved_ms = sk_now_ms(),
+                          .quiet_ms = sk_now_ms(),
                           .file = -1,
                           .head = SK_BUF_INIT(SK_FETCH_HEAD_BYTES) };
     CURLcode code;
@@ -477,6 +498,7 @@ int sk_exchange(const struct sk_curl_api *lib, CURL *handle, struct sk_exchange 
     code = set_options(&t);
     if (code == CURLE_OK)
         code = perform(&t);
+    tell(&t, false);
     int rc = judge(&t, code, err);
     lib->curl_easy_reset(handle); /* nothing of ours is pointed to any more */
     return rc;

@@ -85,6 +85,12 @@ int sk_fetch_new(const struct sk_fetch_options *opts, struct sk_fetch **out, str
     return 0;
 }
 
+void sk_fetch_tell(struct sk_fetch *f, sk_fetch_waiting *waiting, void *ctx)
+{
+    f->opts.waiting = waiting;
+    f->opts.waiting_ctx = ctx;
+}
+
 void sk_fetch_free(struct sk_fetch *f)
 {
     if (!f)

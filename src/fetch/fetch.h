@@ -29,6 +29,12 @@
 
 struct sk_fetch; /* keeps its connections */
 
+enum {
+    SK_FETCH_QUIET_MS = 3000
+};
+
+typedef void sk_fetch_waiting(void *ctx, const char *host, bool is_waiting);
+
 struct sk_fetch_options {
     const char *ca_file; /* NULL: the system's */
     uint64_t connect_ms; /* 0: 10 s */
@@ -37,10 +43,16 @@ struct sk_fetch_options {
      * and 503; for all but POST and PATCH also after 502, 504, and a connection that was lost
      * before the first byte of the body; for all when there was no connection. */
     unsigned retries;
+    /* Told on when an exchange moves nothing for SK_FETCH_QUIET_MS (to within a second), off when
+     * it moves again or ends. host: "hub:8443". NULL: none. */
+    sk_fetch_waiting *waiting;
+    void *waiting_ctx;
 };
 
 int sk_fetch_new(const struct sk_fetch_options *opts, struct sk_fetch **out,
                  struct sk_err *err) SK_CHECK;
+/* Sets the option of that name later; not during a request. */
+void sk_fetch_tell(struct sk_fetch *f, sk_fetch_waiting *waiting, void *ctx);
 void sk_fetch_free(struct sk_fetch *f);
 SK_DEFINE_OWN(struct sk_fetch, sk_fetch_free);
 

@@ -96,6 +96,8 @@ struct sk_oci_options {
      * it is only asked whether to go on. May be NULL. */
     bool (*progress)(void *ctx, const char *what, uint64_t done, uint64_t total);
     void *ctx;
+    /* What sk_fetch_options.waiting is, with a NULL ctx. NULL: none. */
+    void (*waiting)(void *ctx, const char *host, bool is_waiting);
 };
 
 int sk_oci_registry_new(const struct sk_oci_options *opts, struct sk_oci_registry **out,

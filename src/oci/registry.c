@@ -105,6 +105,7 @@ int sk_oci_registry_new(const struct sk_oci_options *opts, struct sk_oci_registr
 {
     SK_OWN(sk_oci_registry_free) struct sk_oci_registry *r = calloc(1, sizeof *r);
     struct sk_fetch_options f = { .ca_file = opts->ca_file,
+                                  .waiting = opts->waiting,
                                   .connect_ms = sk_oci_is_loopback(opts->host) ? LOCAL_MS : 0 };
 
     if (!r)

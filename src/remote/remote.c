@@ -179,6 +179,13 @@ void sk_remote_ask(struct sk_remote *r, bool (*go_on)(void *ctx, uint64_t done, 
     r->go_on_ctx = ctx;
 }
 
+void sk_remote_tell(struct sk_remote *r,
+                    void (*waiting)(void *ctx, const char *host, bool is_waiting), void *ctx)
+{
+    sk_fetch_tell(r->fetch, waiting, ctx);
+    sk_fetch_tell(r->asking, waiting, ctx);
+}
+
 int sk_remote_put(struct sk_remote *r, const char *path, const char *file, uint64_t size,
                   struct sk_err *err)
 {

@@ -81,6 +81,9 @@ void sk_url_escape(struct sk_buf *b, const char *text);
  */
 void sk_remote_ask(struct sk_remote *r, bool (*go_on)(void *ctx, uint64_t done, uint64_t total),
                    void *ctx);
+/* What sk_fetch_options.waiting is, of all that r does. NULL: none. */
+void sk_remote_tell(struct sk_remote *r,
+                    void (*waiting)(void *ctx, const char *host, bool is_waiting), void *ctx);
 /* PUT of a file's first `size` bytes, streamed. */
 int sk_remote_put(struct sk_remote *r, const char *path, const char *file, uint64_t size,
                   struct sk_err *err) SK_CHECK;

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import socket
 import stat
 import subprocess
@@ -52,6 +53,37 @@ def config(home):
 def local(hub):
     """The hub by a name of its certificate."""
     return f"localhost:{hub.port}"
+
+
+# ---- a hub that does not answer ----
+
+def test_waiting_is_shown(start_hub, home):
+    """[remote-25] After three seconds, on a terminal, and not at once or elsewhere."""
+    hub = start_hub()
+    env = program.environment(str(home), hub.environment("reader"))
+    hub.process.send_signal(signal.SIGSTOP)
+    try:
+        ours, theirs = pty.openpty()
+        seen = subprocess.Popen([program.binary(), "model", "list"], env=env, cwd=home, stdin=theirs, stdout=theirs, stderr=theirs)
+        piped = subprocess.Popen([program.binary(), "model", "list"], env=env, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        os.close(theirs)
+        begin = time.monotonic()
+        text = b""
+        while b" ..." not in text and select.select([ours], [], [], 8)[0]:
+            text += os.read(ours, 4096)
+        assert f"waiting for 127.0.0.1:{hub.port} ...".encode() in text and 2.5 < time.monotonic() - begin < 6
+    finally:
+        hub.process.send_signal(signal.SIGCONT)
+    while not text.endswith(b"NO MORE"):
+        try:
+            text += os.read(ours, 4096)
+        except OSError:                                     # the terminal's other side is closed
+            text += b"NO MORE"
+    os.close(ours)
+    assert seen.wait(WAIT_S) == 0, text
+    assert b"\x1b[K" in text.split(b" ...")[1]             # and taken away
+    out = piped.communicate(timeout=WAIT_S)[0]
+    assert piped.returncode == 0 and b"waiting" not in out
 
 
 # ---- whom to trust ----
