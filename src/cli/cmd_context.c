@@ -196,15 +196,54 @@ const struct sk_cmd sk_cli_context_show = {
 
 /* ---- delete ---- */
 
+struct others {
+    struct sk_buf names;
+    bool has_current;
+};
+
+static void others_done(struct others *o)
+{
+    sk_buf_done(&o->names);
+}
+
+static int add_other(void *ctx, const struct sk_context *c, bool is_current, struct sk_err *err)
+{
+    struct others *o = ctx;
+
+    (void)err;
+    o->has_current |= is_current;
+    sk_buf_fmt(&o->names, "%s%s", o->names.len ? ", " : "", c->name);
+    return 0;
+}
+
+/* No context is current any more: which could be. */
+static int add_others(struct sk_buf *out, struct sk_err *err)
+{
+    SK_AUTO(others_done) struct others o = { .names = SK_BUF_INIT(OUT_BYTES) };
+
+    if (sk_context_list(add_other, &o, err) < 0)
+        return -1;
+    if (!sk_buf_ok(&o.names))
+        return sk_buf_fail(&o.names, err);
+    if (o.names.len == 0)
+        sk_buf_str(out, "no context is left: 'skerry login HUB' makes one\n");
+    else if (!o.has_current)
+        sk_buf_fmt(out, "no context is current now; 'skerry context use NAME' takes one of: %s\n",
+                   o.names.data);
+    return 0;
+}
+
 static int delete (const void *args, char **operands, unsigned count, struct sk_err *err)
 {
-    SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(1024);
+    SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(2 * OUT_BYTES);
 
     (void)args;
     (void)count;
     if (sk_context_delete(operands[0], err) < 0)
         return -1;
     sk_buf_fmt(&out, "context '%s' is gone, with its token and CA\n", operands[0]);
+    if (add_others(&out, err) < 0)
+        return sk_wrap(err, "context '%s' is gone; the others", operands[0]);
     return sk_cli_print(&out, err);
 }
 

@@ -195,6 +195,11 @@ static int run_revoke(const void *args, char **operands, unsigned count, struct 
         if (d.remote ? sk_remote_call(d.remote, "DELETE", path.data, NULL, NULL, err) < 0
                      : sk_token_revoke(d.accounts, &d.who, operands[i], err) < 0)
             return -1;
+
+        SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(4096);
+        sk_buf_fmt(&out, "token %s is revoked\n", operands[i]);
+        if (sk_cli_print(&out, err) < 0)
+            return -1;
     }
     return 0;
 }

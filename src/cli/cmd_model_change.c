@@ -159,12 +159,16 @@ static int run_alias(const void *args, char **operands, unsigned count, struct s
     const struct change_args *a = args;
     SK_AUTO(target_done) struct target t = { 0 };
     const char *const pairs[] = { "alias", operands[1], NULL };
+    SK_AUTO(sk_buf_done) struct sk_buf what = SK_BUF_INIT(1 << 16);
 
     (void)count;
+    sk_buf_fmt(&what, "has %sthe alias %s", a->remove ? "lost " : "", operands[1]);
+    if (!sk_buf_ok(&what))
+        return sk_buf_fail(&what, err);
     if (open_target(a->hub, operands[0], a->remove, &t, err) < 0 ||
         call(&t, a->remove ? "DELETE" : "POST", REST "registered-models/alias", pairs, err) < 0)
         return -1;
-    return say(&t, a->remove ? "has lost the alias" : "has the alias", err);
+    return say(&t, what.data, err);
 }
 
 const struct sk_cmd sk_cli_model_alias = {

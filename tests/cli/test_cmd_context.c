@@ -42,10 +42,13 @@ static const struct {
     { "skerry context use", 2, "", "" },
     { "skerry context use one", 0, "context 'one' is current\n", "" },
     { "skerry context show", 0, "name   one, current\n", "" },
-    { "skerry context delete one", 0, "context 'one' is gone", "" },
+    { "skerry context delete one", 0,
+      "context 'one' is gone, with its token and CA\n"
+      "no context is current now; 'skerry context use NAME' takes one of: two\n",
+      "" },
     { "skerry context show", 1, "", "no hub" },
     { "skerry context delete one", 1, "", "no context 'one'" },
-    { "skerry context delete two", 0, "", "" },
+    { "skerry context delete two", 0, "no context is left: 'skerry login HUB' makes one\n", "" },
     { "skerry context list", 0, "no contexts: 'skerry login HUB' makes one\n", "" },
     { "skerry context list --json", 0, "[]\n", "" },
 };

@@ -52,7 +52,7 @@ static void life_of_a_token(void **state)
     expect("skerry hub token list --data-dir %s/h", 0, "publisher  active    -", "");
     expect("skerry hub token list --json --data-dir %s/h", 0, "\"note\":\"x\"", "");
     (void)snprintf(line, sizeof line, "skerry hub token revoke %s --data-dir %%s/h", id);
-    expect(line, 0, "", "");
+    expect(line, 0, " is revoked\n", "");
     expect(line, 1, "", "was revoked before");
     expect("skerry hub token list --data-dir %s/h", 0, "publisher  revoked", "");
 }
