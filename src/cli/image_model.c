@@ -144,6 +144,7 @@ static int fetch(const struct sk_cli_image *i, const struct sk_oci_descriptor *d
     SK_AUTO(sk_buf_done) struct sk_buf work = SK_BUF_INIT(4096);
     SK_AUTO(sk_buf_done) struct sk_buf layer = SK_BUF_INIT(4096);
     SK_AUTO(sk_buf_done) struct sk_buf tree = SK_BUF_INIT(4096);
+    struct sk_err ignored = SK_ERR_INIT;
     size_t len = strlen(output);
 
     while (len > 1 && output[len - 1] == '/')
@@ -154,12 +155,16 @@ static int fetch(const struct sk_cli_image *i, const struct sk_oci_descriptor *d
     if (!sk_buf_ok(&work) || !sk_buf_ok(&layer) || !sk_buf_ok(&tree))
         return sk_fail(err, SK_LIMIT, "the path '%.100s...' is too long", output);
     if (sk_mkdirs(work.data, 0777, err) < 0 ||
-        sk_oci_get_blob(i->registry, i->ref.repository, d->digest, d->size, layer.data, err) < 0 ||
-        unpack(layer.data, tree.data, output, err) < 0 || sk_remove_tree(tree.data, err) < 0)
+        sk_oci_get_blob(i->registry, i->ref.repository, d->digest, d->size, layer.data, err) < 0)
+        return -1;
+    int rc = unpack(layer.data, tree.data, output, err);
+    if (rc < 0 && err->code != SK_EXISTS)
+        return -1;
+    if (sk_remove_tree(tree.data, rc < 0 ? &ignored : err) < 0)
         return -1;
     (void)unlink(layer.data);
     (void)rmdir(work.data); /* unless another layer's beginning is in it */
-    return 0;
+    return rc;
 }
 
 int sk_cli_pull_model(const struct sk_cli_image *i, const char *platform, const char *want,

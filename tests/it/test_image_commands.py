@@ -204,7 +204,11 @@ def test_model_only(run, repo, layout, tmp_path):
     assert {os.path.relpath(os.path.join(f, n), out) for f, _, names in os.walk(out) for n in names} == set(files)
     assert (out / "model.onnx").read_bytes() == files["model.onnx"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cats", "home", "layout"], "nothing else is left"
-    run("pull", "--model-only", repo, "-o", out, fails="has something else in it")
+    run("pull", "--model-only", repo, "-o", out)
+    (out / "sub" / "labels.txt").write_bytes(b"a\nc\n")
+    run("pull", "--model-only", repo, "-o", out, fails="has another model or something else in it")
+    assert (out / "sub" / "labels.txt").read_bytes() == b"a\nc\n"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cats", "home", "layout"], "nothing else is left"
 
 
 @pytest.mark.parametrize("bad", ["none", "two", "link", "up", "empty", "several", "file"])
