@@ -13,7 +13,8 @@ struct args {
 };
 
 static const struct sk_opt options[] = {
-    { "output", 'o', SK_OPT_TEXT, "PATH", "where it is written: NAME.tar, or a folder (OCI layout)",
+    { "output", 'o', SK_OPT_TEXT, "PATH",
+      "where it is written: NAME.tar, or a new folder (OCI layout)",
       .offset = offsetof(struct args, output) },
     { "list", 0, SK_OPT_FLAG, NULL, "print the files that are in it, with their sizes",
       .offset = offsetof(struct args, list) },

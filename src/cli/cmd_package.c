@@ -29,7 +29,7 @@ struct args {
 /* clang-format off */
 static const struct sk_opt options[] = {
     { "tag", 't', SK_OPT_TEXT, "REPO:TAG", "the image's name: [HOST[:PORT]/]NAME[:TAG]", AT(tag) },
-    { "output", 'o', SK_OPT_TEXT, "PATH", "where it is written: a folder, or a file", AT(output) },
+    { "output", 'o', SK_OPT_TEXT, "PATH", "where it is written: a new folder or a layout, or a file", AT(output) },
     { "format", 'f', SK_OPT_CHOICE, "FORMAT", "auto: docker for a name that ends in .tar, else an OCI layout",
       .def = "auto", .choices = "auto|oci|oci-archive|docker", AT(format) },
     { "push", 0, SK_OPT_FLAG, NULL, "send it to the registry that its name says", AT(push) },
@@ -360,6 +360,9 @@ const struct sk_cmd sk_cli_package = {
         "needs and ONNX Runtime, and the model. It serves on port 5001 as an unprivileged user "
         "and checks its own health. The same input gives the same digest, whenever and wherever "
         "it is made; the base is made once and kept in the cache.\n\n"
+        "A folder goes whole, but for hidden files and weights that the model does not use. A file "
+        "with a private key is refused; files that no model needs, and labels that do not fit, "
+        "give a warning.\n\n"
         "A docker archive is what 'docker load' reads, and an OCI archive at the same time. "
         "'skerry pull --model-only' fetches the model's layer alone.\n\n"
         "An image for another CPU needs a base from there: 'skerry image base' makes one, and "
