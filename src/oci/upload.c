@@ -230,7 +230,7 @@ static bool is_passing(const struct sk_err *why, int status)
     if (status < 400) /* none came, or it was cut */
         return why->code == SK_IO || why->code == SK_TIMEOUT;
     return status == 404 || status == 408 || status == 409 || status == 416 || status == 429 ||
-           status >= 500;
+           (status >= 500 && status != 507); /* a full disk stays full */
 }
 
 static int one_pass(struct upload *u, struct sk_err *err)

@@ -94,6 +94,8 @@ static enum sk_code code_of(int status, const struct sk_json *doc)
     case 429:
     case 503:
         return SK_BUSY;
+    case 507:
+        return SK_FULL;
     default:
         return SK_REMOTE;
     }
@@ -235,7 +237,8 @@ int sk_remote_has(struct sk_remote *r, const char *digest, struct sk_err *err)
 bool sk_remote_may_go_on(const struct sk_fetch_answer *a, const struct sk_err *err)
 {
     if (a->status >= 400)
-        return a->status == 408 || a->status == 416 || a->status == 429 || a->status >= 500;
+        return a->status == 408 || a->status == 416 || a->status == 429 ||
+               (a->status >= 500 && a->status != 507);
     return err->code == SK_IO || err->code == SK_TIMEOUT;
 }
 

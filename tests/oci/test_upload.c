@@ -89,6 +89,7 @@ static const struct row rows[] = {
     { "wrong bytes", { NO, BEGUN, HEAD("400 No") "\r\n" }, 0, H P "PUT /u/1\n", "answered 400" },
     { "not allowed", { NO, HEAD("403 No") "\r\n" }, 0, H P, "answered 403" },
     { "too large", { NO, BEGUN, HEAD("413 No") "\r\n" }, 0, H P "PUT /u/1\n", "answered 413" },
+    { "full", { NO, BEGUN, HEAD("507 No") "\r\n" }, 0, H P "PUT /u/1\n", "answered 507" },
     { "no place", { NO, HEAD("202 A") "Content-Length: 0\r\n\r\n" }, 0, H P, "named no place" },
     { "more than was sent",
       { NO, BEGUN, PIECE("9") },

@@ -107,6 +107,10 @@ static void put(struct sk_http_req *r, void *ctx)
         answer(r, 503, "{\"error\": \"busy\"}");
         return;
     }
+    if (h->is_full) {
+        answer(r, 507, "{\"error\": \"disk is full\"}");
+        return;
+    }
     if (h->forget > 0) {
         h->forget--;
         h->id[0] = '\0';

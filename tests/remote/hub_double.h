@@ -27,6 +27,7 @@ struct hub_double {
     unsigned lose_answers; /* the upload is finished and the answer is 500 */
     unsigned forget;       /* PUT: 404, the upload is gone */
     unsigned busy;         /* GET and PUT: 503 */
+    bool is_full;          /* PUT: 507 */
     uint64_t cut_after;
     bool ignores_range, lies; /* lies: other bytes */
     const char *size;         /* of an upload, instead of the right one */

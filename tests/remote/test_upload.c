@@ -167,6 +167,16 @@ static void refusals(void **state)
     assert_int_equal(notes(), 0);
 
     make_file(1000);
+    hub.is_full = true; /* stays so: no second try */
+    hub.puts = 0;
+    assert_int_equal(upload(&err), -1);
+    assert_int_equal(err.code, SK_FULL);
+    assert_non_null(strstr(err.text, "disk is full"));
+    assert_int_equal(hub.puts, 1);
+    hub.is_full = false;
+    hub.id[0] = '\0'; /* and has thrown away what it had */
+
+    make_file(1000);
     hub.size = "{\"size\": 5000}"; /* a hub that has more than there is */
     hub.cut_puts = 1;
     assert_int_equal(upload(&err), 0); /* asked again, and the second PUT is whole */
