@@ -176,11 +176,14 @@ static uint64_t received_bytes(int fd)
     return ask_kernel(fd, &info) ? info.tcpi_bytes_received : UINT64_MAX;
 }
 
-/* A byte came on an idle connection: its request has begun. */
+/* A byte came on an idle connection: its request has begun. Bytes of a request that came and went
+ * since the last look say nothing. */
 static void note_first_byte(struct sk_conn *c, uint64_t word, uint64_t now_ms)
 {
+    unsigned ended = atomic_load(&c->ended);
     uint64_t bytes = received_bytes(c->fd);
-    uint64_t before = c->seen_bytes;
+    uint64_t before = ended == c->seen_ended ? c->seen_bytes : UINT64_MAX;
+    c->seen_ended = ended;
     c->seen_bytes = bytes;
     if (before != UINT64_MAX && bytes != before)
         (void)atomic_compare_exchange_strong(

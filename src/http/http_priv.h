@@ -127,9 +127,11 @@ struct sk_conn {
     _Atomic bool sends_file; /* the deadline of SENDING moves with what the peer has taken */
     _Atomic uint64_t word;   /* deadline in ms << 3 | enum sk_stage */
     uint64_t accepted_ms;
-    uint64_t seen_bytes; /* watch thread: received by the kernel when last looked at; UINT64_MAX:
-                            not looked at */
-    uint64_t seen_acked; /* likewise: taken by the peer when the deadline last moved */
+    _Atomic unsigned ended; /* requests so far */
+    unsigned seen_ended;    /* watch thread: of these when seen_bytes was looked at */
+    uint64_t seen_bytes;    /* watch thread: received by the kernel when last looked at; UINT64_MAX:
+                               not looked at */
+    uint64_t seen_acked;    /* likewise: taken by the peer when the deadline last moved */
     struct sk_http_req req;
 };
 

@@ -145,6 +145,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     if (how != MHD_REQUEST_TERMINATED_COMPLETED_OK)
         r->conn->lingers |= how == MHD_REQUEST_TERMINATED_WITH_ERROR;
     sk_req_clear(r);
+    atomic_fetch_add(&r->conn->ended, 1);
     (void)sk_conn_enter(r->conn, SK_STAGE_IDLE, s->opts.idle_ms);
     *context = NULL;
 }

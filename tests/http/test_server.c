@@ -193,6 +193,29 @@ static void drain_waits_for_the_slow(void **state)
     fixture_stop(&f);
 }
 
+/* A request that came and went between two looks of the watchdog leaves its connection idle. */
+static void drain_ends_what_is_idle_again(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct client c;
+    struct answer a;
+    fixture_start(&f, (struct sk_http_options){ 0 });
+    client_open(&c, f.port);
+    for (int i = 0; i < 2; i++) {
+        client_send(&c, GET("/open"));
+        client_read(&c, false, &a);
+        assert_int_equal(a.status, 200);
+        (void)usleep(700000); /* two looks and more */
+    }
+    uint64_t start = sk_now_ms();
+    assert_int_equal(sk_http_drain(f.server, 5000), 0);
+    assert_true(sk_now_ms() - start < 1000);
+    assert_true(client_ends(&c, 1000));
+    client_close(&c);
+    fixture_stop(&f);
+}
+
 /* [http-60] Connected and not accepted yet, with its request on the way. */
 static void drain_serves_the_backlog(void **state)
 {
@@ -265,6 +288,7 @@ int main(void)
         cmocka_unit_test(rude_clients),
         cmocka_unit_test(drain_under_load),
         cmocka_unit_test(drain_waits_for_the_slow),
+        cmocka_unit_test(drain_ends_what_is_idle_again),
         cmocka_unit_test(drain_serves_the_backlog),
         cmocka_unit_test(stop_without_drain),
         cmocka_unit_test(bad_options),
