@@ -292,12 +292,7 @@ def start(home, data, out, *args):
         [program.binary(), "train", "--data-path", str(data), "--output-dir", str(out), "--weights", "none",
          "--image-size", str(SIDE), "--batch-size", "8", "--precision", "f32", *map(str, args)], cwd=home,
         env=program.environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=hear_ctrl_c)
-
-
-def hear_ctrl_c():
-    """A shell starts background jobs with SIGINT ignored, and what is ignored stays so: the tests may be such a job."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+        preexec_fn=program.hear_ctrl_c)
 
 
 def wait_for(process, text):

@@ -42,7 +42,7 @@ class Training:
         self.log = str(out) + ".log"
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen([str(w) for w in words], cwd=home, env=env, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=subprocess.STDOUT)
+                                            stderr=subprocess.STDOUT, preexec_fn=program.hear_ctrl_c)
 
     def text(self):
         with open(self.log, errors="replace") as f:

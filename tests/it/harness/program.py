@@ -24,6 +24,11 @@ def binary():
     return os.environ.get("SKERRY", os.path.join(ROOT, "build", "test", "gcc", "skerry"))
 
 
+def hear_ctrl_c():
+    """A shell starts background jobs with SIGINT ignored, and what is ignored stays so: the tests may be such a job."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def is_sanitized():
     """True for a build with AddressSanitizer: slower, larger, and tests of memory and speed mean nothing."""
     with open(binary(), "rb") as f:
