@@ -10,12 +10,15 @@ program that dies without saying which row failed counts as one failure. The las
 """
 
 import argparse
+import concurrent.futures
+import glob
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 
@@ -56,8 +59,13 @@ class Report:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
         self.failures = []
+        self.lock = threading.Lock()
 
     def add(self, passed=0, failures=(), skips=()):
+        with self.lock:
+            self.count(passed, failures, skips)
+
+    def count(self, passed, failures, skips):
         self.passed += passed
         self.failed += len(failures)
         self.skipped += len(skips)
@@ -176,7 +184,8 @@ def unit_tests(report, variant, jobs, selection):
     results = os.path.join(folder, "meson-logs", "testlog.json")
     if os.path.exists(results):
         os.remove(results)
-    cmd = ["meson", "test", "-C", folder, "--no-rebuild", "--num-processes", str(jobs), "--timeout-multiplier", "4",
+    # One more than there are cores: some tests wait most of their time.
+    cmd = ["meson", "test", "-C", folder, "--no-rebuild", "--num-processes", str(jobs + 1), "--timeout-multiplier", "4",
            "--print-errorlogs", *selection]
     status, text = run(f"{variant}-tests", cmd)
     if not os.path.exists(results):
@@ -234,14 +243,14 @@ def step_onednn3(report, jobs):
         unit_tests(report, "onednn3", jobs, suite_flags(["nn", "arch", "train"]))
 
 
-def pytest(report, name, binary, selection):
+def pytest(report, name, binary, selection, files=("tests/it",)):
     if not os.path.exists(binary):
         report.add(failures=[f"{name}: {os.path.relpath(binary, ROOT)} was not built"])
         return
     results = os.path.join(LOGS, f"{name}.xml")
     if os.path.exists(results):
         os.remove(results)
-    cmd = [os.path.join(BUILD, "venv", "bin", "python"), "-m", "pytest", "tests/it", "-ra", "--tb=short", "-p",
+    cmd = [os.path.join(BUILD, "venv", "bin", "python"), "-m", "pytest", *files, "-ra", "--tb=short", "-p",
            "no:cacheprovider", f"--junitxml={results}", *selection]
     status, text = run(name, cmd, environment(SKERRY=binary))
     if not os.path.exists(results):
@@ -265,11 +274,24 @@ def pytest(report, name, binary, selection):
     report.add(passed, failures, skips)
 
 
+def halves(files):
+    """Test files in two groups that take about as long: the large ones first, each to the lighter group."""
+    groups, weights = ([], []), [0, 0]
+    for name in sorted(files, key=os.path.getsize, reverse=True):
+        lighter = weights[1] < weights[0]
+        groups[lighter].append(name)
+        weights[lighter] += os.path.getsize(name)
+    return groups
+
+
 def step_it(report, _jobs):
-    """the real program, driven from Python; the documents that it prints"""
+    """the real program, driven from Python, two tests at a time; the documents that it prints"""
     binary = os.path.join(BUILD, "test", "gcc", "skerry")
     run_tap(report, "check/docs", [sys.executable, "tools/check-docs.py", "--skerry", binary])
-    pytest(report, "it", binary, ["-m", "not interop"])
+    groups = halves(glob.glob(os.path.join(ROOT, "tests", "it", "test_*.py")))
+    with concurrent.futures.ThreadPoolExecutor(len(groups)) as pool:
+        for done in [pool.submit(pytest, report, f"it-{i}", binary, ["-m", "not interop"], group) for i, group in enumerate(groups, 1)]:
+            done.result()
 
 
 def step_it_asan(report, _jobs):
