@@ -164,7 +164,7 @@ def test_hub_that_goes_and_comes(start_hub, start, data, monkeypatch):
 
 def test_hub_that_is_not_there(hub, start, tmp_path):
     """[train-78] The training succeeds; the end is bounded and says what is missing, and why."""
-    text = start("--epochs", 2, "--track-wait", "3s", track="https://127.0.0.1:9").wait(timeout=30)
+    text = start("--epochs", 2, "--track-wait", "10s", track="https://127.0.0.1:9").wait(timeout=60)
     [end] = re.findall("^.*not tracked: https://127.0.0.1:9 got nothing of this run .2 epochs, the bundle., and nothing is sent later: .*$", text, re.M)
     assert "connect" in end.split("later: ")[1] and "stopped" not in text
     assert BUNDLE <= set(os.listdir(tmp_path / "out0"))
