@@ -278,6 +278,20 @@ int sk_remove_tree(const char *path, struct sk_err *err)
     return 0;
 }
 
+int sk_temp_dir(const char *fallback, const char *name, char **out, struct sk_err *err)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(PATH_MAX);
+    const char *place = getenv("TMPDIR");
+
+    sk_buf_fmt(&path, "%s/%s-XXXXXX", place && *place ? place : fallback, name);
+    if (!sk_buf_ok(&path))
+        return sk_buf_fail(&path, err);
+    if (!mkdtemp(path.data))
+        return sk_fail_errno(err, "'%s'", path.data);
+    *out = sk_buf_take(&path);
+    return 0;
+}
+
 static int by_bytes(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);

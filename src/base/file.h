@@ -64,6 +64,10 @@ int sk_mkdirs(const char *path, unsigned mode, struct sk_err *err) SK_CHECK;
 /* rm -rf, without following links; a missing path is fine. */
 int sk_remove_tree(const char *path, struct sk_err *err) SK_CHECK;
 
+/* Makes a folder of our own (0700) in $TMPDIR, else in `fallback`: "/tmp/skerry-sign-a1B2c3" for
+ * "skerry-sign". *out: free(), after sk_remove_tree. */
+int sk_temp_dir(const char *fallback, const char *name, char **out, struct sk_err *err) SK_CHECK;
+
 /* Names in a folder, sorted by bytes, without "." and "..". */
 struct sk_dir {
     char **names;

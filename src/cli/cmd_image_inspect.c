@@ -50,30 +50,17 @@ static bool is_image_config(const char *type)
     return strcmp(type, SK_OCI_CONFIG) == 0 || strstr(type, "docker.container.image");
 }
 
-/* The configuration, through a file that is gone when this returns. */
 static int get_config(const struct sk_cli_image *i, struct found *f, struct sk_err *err)
 {
-    SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(4096);
-    const char *place = getenv("TMPDIR");
-    char dir[] = "/skerry-inspect-XXXXXX";
-    struct sk_err unused = SK_ERR_INIT;
+    SK_OWN(free) char *text = NULL;
+    size_t len = 0;
 
     if (!is_image_config(f->m.config.media_type) || f->m.config.size > SK_OCI_MANIFEST_MAX)
         return 0;
-    sk_buf_fmt(&path, "%s%s", place && *place ? place : "/tmp", dir);
-    if (!sk_buf_ok(&path))
-        return sk_buf_fail(&path, err);
-    if (!mkdtemp(path.data))
-        return sk_fail_errno(err, "'%s'", path.data);
-    SK_OWN(free) char *file = sk_path_join(path.data, "config");
-    int rc = file ? sk_oci_get_blob(i->registry, i->ref.repository, f->m.config.digest,
-                                    f->m.config.size, file, err)
-                  : sk_nomem(err);
-    if (rc == 0)
-        rc = sk_json_file(file, &f->config, err);
-    return sk_remove_tree(path.data, &unused) < 0 && rc == 0
-               ? sk_fail(err, SK_IO, "%s", unused.text)
-               : rc;
+    if (sk_oci_read_blob(i->registry, i->ref.repository, &f->m.config, SK_OCI_MANIFEST_MAX, &text,
+                         &len, err) < 0)
+        return -1;
+    return sk_json_parse(text, len, NULL, &f->config, err);
 }
 
 static int find(const struct args *a, const struct sk_cli_image *i, struct found *f,

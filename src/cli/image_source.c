@@ -11,20 +11,6 @@
 
 #include <fcntl.h>
 
-static int make_temp(char **out, struct sk_err *err)
-{
-    SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(4096);
-    const char *place = getenv("TMPDIR");
-
-    sk_buf_fmt(&path, "%s/skerry-push-XXXXXX", place && *place ? place : "/var/tmp");
-    if (!sk_buf_ok(&path))
-        return sk_buf_fail(&path, err);
-    if (!mkdtemp(path.data))
-        return sk_fail_errno(err, "'%s'", path.data);
-    *out = sk_buf_take(&path);
-    return 0;
-}
-
 static int unpack(const char *path, const char *dir, struct sk_err *err)
 {
     SK_AUTO(sk_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -51,7 +37,8 @@ int sk_cli_source_open(const char *path, const char *which, struct sk_cli_source
     if (sk_is_dir(path)) {
         out->layout = strdup(path);
     } else {
-        if (make_temp(&out->temp, err) < 0 || unpack(path, out->temp, err) < 0)
+        if (sk_temp_dir("/var/tmp", "skerry-push", &out->temp, err) < 0 ||
+            unpack(path, out->temp, err) < 0)
             return -1;
         out->layout = strdup(out->temp);
     }

@@ -14,17 +14,8 @@
 int sk_package_scratch(struct sk_package_source *s, const char *name, char **out,
                        struct sk_err *err)
 {
-    SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(4096);
-    const char *place = getenv("TMPDIR");
-
-    if (!s->scratch) {
-        sk_buf_fmt(&path, "%s/skerry-package-XXXXXX", place && *place ? place : "/var/tmp");
-        if (!sk_buf_ok(&path))
-            return sk_buf_fail(&path, err);
-        if (!mkdtemp(path.data))
-            return sk_fail_errno(err, "'%s'", path.data);
-        s->scratch = sk_buf_take(&path);
-    }
+    if (!s->scratch && sk_temp_dir("/var/tmp", "skerry-package", &s->scratch, err) < 0)
+        return -1;
     *out = sk_path_join(s->scratch, name);
     return *out ? 0 : sk_nomem(err);
 }

@@ -4,6 +4,8 @@
  */
 #include "oci/oci_priv.h"
 
+#include "base/file.h"
+
 #include "crypto/crypto.h"
 #include "transfer/transfer.h"
 
@@ -69,4 +71,30 @@ int sk_oci_get_blob(struct sk_oci_registry *r, const char *repository, const cha
     if (!sk_oci_tell(r, j.what, size, size))
         return sk_fail(err, SK_CANCELLED, "%s/%s, blob %s: stopped", r->host, repository, digest);
     return 0;
+}
+
+int sk_oci_read_blob(struct sk_oci_registry *r, const char *repository,
+                     const struct sk_oci_descriptor *blob, size_t max, char **out, size_t *len,
+                     struct sk_err *err)
+{
+    SK_OWN(free) char *folder = NULL;
+    SK_OWN(free) char *path = NULL;
+    struct sk_err ignored = SK_ERR_INIT;
+
+    if (blob->size > max)
+        return sk_fail(err, SK_LIMIT, "blob %s has %llu bytes, at most %zu are taken", blob->digest,
+                       (unsigned long long)blob->size, max);
+    if (sk_temp_dir("/tmp", "skerry-blob", &folder, err) < 0) {
+        err->code = SK_IO; /* this machine's, whatever its reason: not a word about the blob */
+        return -1;
+    }
+    path = sk_path_join(folder, "blob");
+
+    int rc = path ? sk_oci_get_blob(r, repository, blob->digest, blob->size, path, err)
+                  : sk_nomem(err);
+
+    if (rc == 0)
+        rc = sk_file_read(path, max, out, len, err);
+    (void)!sk_remove_tree(folder, &ignored); /* what matters has been read */
+    return rc;
 }

@@ -121,6 +121,11 @@ int sk_oci_has_blob(struct sk_oci_registry *r, const char *repository, const cha
  * appears when digest and size are right. */
 int sk_oci_get_blob(struct sk_oci_registry *r, const char *repository, const char *digest,
                     uint64_t size, const char *path, struct sk_err *err) SK_CHECK;
+/* A small one in memory, through a file that is gone when this returns; more than max is SK_LIMIT.
+ * *out: free(); NUL-terminated behind len. */
+int sk_oci_read_blob(struct sk_oci_registry *r, const char *repository,
+                     const struct sk_oci_descriptor *blob, size_t max, char **out, size_t *len,
+                     struct sk_err *err) SK_CHECK;
 /* Uploads a file unless the registry has it or can mount it from mount_from (NULL: none). A cut
  * connection is gone on from where the registry says. */
 int sk_oci_put_blob(struct sk_oci_registry *r, const char *repository, const char *digest,

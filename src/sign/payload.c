@@ -84,7 +84,7 @@ int sk_verifier_check(const struct sk_verifier *v, const void *bytes, size_t len
                    v->count == 1 ? "this key" : "any of these keys");
 }
 
-int sk_verify_payload(struct sk_verifier *v, const void *payload, size_t len,
+int sk_verify_payload(const struct sk_verifier *v, const void *payload, size_t len,
                       const char *signature_base64, const char *digest, struct sk_err *err)
 {
     if (sk_verifier_check(v, payload, len, signature_base64, err) < 0)

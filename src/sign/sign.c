@@ -8,7 +8,6 @@
 #include "sign/sign_priv.h"
 #include "json/json.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,22 +138,6 @@ int sk_sign_layout(struct sk_signer *s, const char *layout, const char *docker_r
     return write_image(layout, tag, &layers, &diff_ids, err);
 }
 
-static int make_temp(char **out, struct sk_err *err)
-{
-    const char *tmp = getenv("TMPDIR");
-    char *dir = sk_path_join(tmp && *tmp ? tmp : "/tmp", "skerry-sign.XXXXXX");
-
-    if (!dir)
-        return sk_nomem(err);
-    if (!mkdtemp(dir)) {
-        (void)sk_fail(err, SK_IO, "%s: %s", dir, strerror(errno));
-        free(dir);
-        return -1;
-    }
-    *out = dir;
-    return 0;
-}
-
 int sk_sign_image(struct sk_signer *s, struct sk_oci_registry *r, const struct sk_oci_ref *image,
                   const char *digest, struct sk_err *err)
 {
@@ -171,7 +154,7 @@ int sk_sign_image(struct sk_signer *s, struct sk_oci_registry *r, const struct s
     sk_buf_fmt(&name, "%s/%s", image->host, image->repository);
     if (!sk_buf_ok(&name))
         return sk_buf_fail(&name, err);
-    if (make_temp(&layout, err) < 0 || sk_oci_layout_make(layout, err) < 0)
+    if (sk_temp_dir("/tmp", "skerry-sign", &layout, err) < 0 || sk_oci_layout_make(layout, err) < 0)
         return -1;
     if (sk_oci_pull(r, &to, NULL, NULL, layout, there, &missing) < 0) {
         if (missing.code != SK_NOT_FOUND) {

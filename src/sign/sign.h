@@ -52,7 +52,7 @@ int sk_verify_image(struct sk_verifier *v, struct sk_oci_registry *r,
                     const struct sk_oci_ref *image, const char *digest,
                     struct sk_err *err) SK_CHECK;
 /* The payload and signature alone, for callers that fetched them otherwise. */
-int sk_verify_payload(struct sk_verifier *v, const void *payload, size_t len,
+int sk_verify_payload(const struct sk_verifier *v, const void *payload, size_t len,
                       const char *signature_base64, const char *digest,
                       struct sk_err *err) SK_CHECK;
 

@@ -5,11 +5,9 @@
  * through a signature that one of the keys made; one that holds is enough, and others may be
  * anything.
  */
-#include "base/file.h"
 #include "sign/sign_priv.h"
 #include "json/json.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,51 +15,9 @@ struct search {
     const struct sk_verifier *verifier;
     struct sk_oci_registry *registry;
     const char *repository, *digest;
-    char *folder;  /* for what is fetched */
     unsigned seen; /* signatures of any key */
     struct sk_err last;
 };
-
-static void search_done(struct search *s)
-{
-    struct sk_err ignored = SK_ERR_INIT;
-
-    if (s->folder)
-        (void)!sk_remove_tree(s->folder, &ignored);
-    free(s->folder);
-}
-
-static int begin(struct search *s, struct sk_err *err)
-{
-    const char *tmp = getenv("TMPDIR");
-
-    s->folder = sk_path_join(tmp && *tmp ? tmp : "/tmp", "skerry-verify.XXXXXX");
-    if (!s->folder)
-        return sk_nomem(err);
-    if (!mkdtemp(s->folder)) {
-        (void)sk_fail(err, SK_IO, "%s: %s", s->folder, strerror(errno));
-        free(s->folder);
-        s->folder = NULL;
-        return -1;
-    }
-    return 0;
-}
-
-/* A small blob, checked against its digest by the registry's client. */
-static int fetch(struct search *s, const struct sk_oci_descriptor *d, char **out, size_t *len,
-                 struct sk_err *err)
-{
-    SK_OWN(free) char *path = sk_path_join(s->folder, "blob");
-
-    if (!path)
-        return sk_nomem(err);
-    if (d->size > SK_SIGN_BLOB_MAX)
-        return sk_fail(err, SK_LIMIT, "a signature of %llu bytes", (unsigned long long)d->size);
-    (void)unlink(path);
-    if (sk_oci_get_blob(s->registry, s->repository, d->digest, d->size, path, err) < 0)
-        return -1;
-    return sk_file_read(path, SK_SIGN_BLOB_MAX, out, len, err);
-}
 
 /* A manifest of the repository; not there: count 0. */
 static int read_manifest(struct search *s, const char *reference, struct sk_oci_manifest *out,
@@ -126,11 +82,9 @@ static int try_layer(struct search *s, const struct sk_oci_descriptor *d, struct
     if (!signature)
         return 0;
     s->seen++;
-    if (fetch(s, d, &payload, &len, &why) < 0)
+    if (sk_oci_read_blob(s->registry, s->repository, d, SK_SIGN_BLOB_MAX, &payload, &len, &why) < 0)
         return pass_over(s, &why, err);
-    if (sk_verifier_check(s->verifier, payload, len, signature, &s->last) < 0)
-        return 0;
-    return sk_payload_check(payload, len, s->digest, &s->last) == 0;
+    return sk_verify_payload(s->verifier, payload, len, signature, s->digest, &s->last) == 0;
 }
 
 static int try_tag(struct search *s, struct sk_err *err)
@@ -161,7 +115,8 @@ static int try_bundle(struct search *s, const char *manifest_digest, const char 
     if (m.is_index || m.count == 0 || strcmp(m.items[0].media_type, SK_SIGN_BUNDLE_TYPE) != 0)
         return 0;
     s->seen++;
-    if (fetch(s, &m.items[0], &json, &len, &why) < 0)
+    if (sk_oci_read_blob(s->registry, s->repository, &m.items[0], SK_SIGN_BLOB_MAX, &json, &len,
+                         &why) < 0)
         return pass_over(s, &why, err);
     return sk_sigstore_check(s->verifier, json, len, s->digest, image, image_len, &s->last) == 0;
 }
@@ -191,14 +146,13 @@ static int try_referrers(struct search *s, struct sk_err *err)
 int sk_verify_image(struct sk_verifier *v, struct sk_oci_registry *r,
                     const struct sk_oci_ref *image, const char *digest, struct sk_err *err)
 {
-    SK_AUTO(search_done)
     struct search s = { .verifier = v,
                         .registry = r,
                         .repository = image->repository,
                         .digest = digest,
                         .last = SK_ERR_INIT };
 
-    if (sk_sign_check(digest, err) < 0 || begin(&s, err) < 0)
+    if (sk_sign_check(digest, err) < 0)
         return -1;
 
     int rc = try_tag(&s, err);

@@ -219,6 +219,30 @@ static void test_remove(void **state)
     assert_int_equal(sk_remove_tree(in(state, "kept/f"), &err), 0);
 }
 
+static void test_temp_dir(void **state)
+{
+    const char *dir = *state;
+    struct sk_err err = SK_ERR_INIT;
+    struct stat st;
+    const char *const places[] = { dir, "" }; /* the second: as if unset */
+    for (size_t i = 0; i < 2; i++) {
+        SK_OWN(free) char *made = NULL;
+        assert_int_equal(setenv("TMPDIR", places[i], 1), 0);
+        assert_int_equal(sk_temp_dir(dir, "name", &made, &err), 0);
+        assert_true(sk_starts_with(made, dir));
+        assert_true(strstr(made, "/name-") != NULL);
+        assert_int_equal(stat(made, &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0700);
+        assert_int_equal(sk_remove_tree(made, &err), 0);
+    }
+    SK_OWN(free) char *none = NULL;
+    assert_int_equal(setenv("TMPDIR", "/nonexistent", 1), 0);
+    assert_int_equal(sk_temp_dir(dir, "name", &none, &err), -1);
+    assert_int_equal(err.code, SK_NOT_FOUND);
+    assert_null(none);
+    assert_int_equal(unsetenv("TMPDIR"), 0);
+}
+
 static void test_paths(void **state)
 {
     static const struct {
@@ -312,10 +336,19 @@ static void test_leftovers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(test_write_and_read), ROW(test_pieces),    ROW(test_read_bounds),
-        ROW(test_not_regular),    ROW(test_map),       ROW(test_stdin),
-        ROW(test_folders),        ROW(test_remove),    ROW(test_paths),
-        ROW(test_cache),          ROW(test_no_memory), cmocka_unit_test(test_leftovers),
+        ROW(test_write_and_read),
+        ROW(test_pieces),
+        ROW(test_read_bounds),
+        ROW(test_not_regular),
+        ROW(test_map),
+        ROW(test_stdin),
+        ROW(test_folders),
+        ROW(test_remove),
+        ROW(test_paths),
+        ROW(test_cache),
+        ROW(test_temp_dir),
+        ROW(test_no_memory),
+        cmocka_unit_test(test_leftovers),
     };
     return cmocka_run_group_tests_name("file", tests, NULL, NULL);
 }
