@@ -78,6 +78,29 @@ void sk_hub_upload_abort(struct sk_hub_call *call)
     sk_hub_reply(call, 200);
 }
 
+int sk_hub_upload_write(const struct sk_hub *h, struct sk_upload *u, const void *bytes, size_t len,
+                        struct sk_err *err)
+{
+    uint64_t most = sk_hub_opts(h)->max_blob_bytes;
+
+    if (most > 0 && sk_upload_size(u) + len > most)
+        return sk_fail(err, SK_TOO_LARGE, "more than %llu bytes (hub run --max-blob-size)",
+                       (unsigned long long)most);
+    return sk_upload_write(u, bytes, len, err);
+}
+
+void sk_hub_upload_discard(const struct sk_hub *h, struct sk_upload **u, const char *scope)
+{
+    struct sk_err ignored = SK_ERR_INIT;
+    char id[SK_UPLOAD_ID_TEXT];
+
+    if (!*u)
+        return;
+    (void)snprintf(id, sizeof(id), "%s", sk_upload_id(*u));
+    sk_upload_suspend(SK_TAKE(*u));
+    (void)!sk_upload_abort(sk_hub_store(h), id, scope, &ignored);
+}
+
 /* ---- pieces ---- */
 
 static int keep_others(struct sk_tx *tx, const char *digest, uint64_t size, void *ctx,
@@ -107,13 +130,9 @@ static void keep_now_and_then(struct piece *p)
 static int write_piece(void *ctx, const void *bytes, size_t len, struct sk_err *err)
 {
     struct piece *p = ctx;
-    uint64_t most = sk_hub_opts(p->call->hub)->max_blob_bytes;
 
-    if (most > 0 && sk_upload_size(p->upload) + len > most)
-        return sk_fail(err, SK_TOO_LARGE, "more than %llu bytes (hub run --max-blob-size)",
-                       (unsigned long long)most);
     keep_now_and_then(p);
-    return sk_upload_write(p->upload, bytes, len, err);
+    return sk_hub_upload_write(p->call->hub, p->upload, bytes, len, err);
 }
 
 /* On a worker: syncing and the commit take time. */

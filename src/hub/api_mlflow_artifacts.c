@@ -19,10 +19,9 @@
 
 static const char SCOPE[] = "artifacts";
 
-/* One PUT; in the request's arena. */
-struct arrival {
-    struct sk_hub_call *call;
-    struct sk_upload *upload;
+/* What an artifact's PUT is about; in the request's arena. */
+struct place {
+    const struct sk_who *who;
     const char *path;
 };
 
@@ -47,12 +46,18 @@ static int read_path(struct sk_hub_call *call, const char **out, struct sk_err *
 
 /* ---- in ---- */
 
-static int name_it(struct sk_tx *tx, const char *digest, uint64_t size, void *ctx,
-                   struct sk_err *err)
-{
-    const struct arrival *a = ctx;
+/* A body on its way to become a blob; in the request's arena. */
+struct arrival {
+    struct sk_hub_call *call;
+    struct sk_upload *upload;
+    const struct sk_mlflow_blob *blob;
+};
 
-    return sk_run_artifact_put(tx, &a->call->who, a->path, digest, size, err);
+/* Nobody goes on with what is not whole. */
+static void give_up(struct arrival *a, const struct sk_err *why)
+{
+    sk_hub_upload_discard(a->call->hub, &a->upload, SCOPE);
+    sk_hub_fail(a->call, why);
 }
 
 /* On a worker. */
@@ -60,71 +65,82 @@ static void finish(struct sk_hub_call *call)
 {
     struct arrival *a = call->state;
     struct sk_err err = SK_ERR_INIT;
-    char digest[SK_DIGEST_TEXT], id[SK_UPLOAD_ID_TEXT];
-    int rc = sk_upload_finish(&a->upload, NULL, name_it, a, digest, &err);
+    char digest[SK_DIGEST_TEXT];
 
-    if (rc == 0) {
-        sk_mlflow_reply_empty(call);
-        return;
-    }
-    if (a->upload) { /* nobody can go on with it */
-        struct sk_err ignored = SK_ERR_INIT;
-
-        (void)snprintf(id, sizeof(id), "%s", sk_upload_id(a->upload));
-        sk_upload_suspend(SK_TAKE(a->upload));
-        (void)!sk_upload_abort(sk_hub_store(call->hub), id, SCOPE, &ignored);
-    }
-    sk_hub_fail(call, &err);
+    if (sk_upload_finish(&a->upload, NULL, a->blob->also, a->blob->ctx, digest, &err) < 0)
+        give_up(a, &err);
+    else
+        a->blob->stored(call, digest);
 }
 
 static int write_piece(void *ctx, const void *bytes, size_t len, struct sk_err *err)
 {
     struct arrival *a = ctx;
-    uint64_t most = sk_hub_opts(a->call->hub)->max_blob_bytes;
 
-    if (most > 0 && sk_upload_size(a->upload) + len > most)
-        return sk_fail(err, SK_TOO_LARGE, "more than %" PRIu64 " bytes (hub run --max-blob-size)",
-                       most);
-    return sk_upload_write(a->upload, bytes, len, err);
+    return sk_hub_upload_write(a->call->hub, a->upload, bytes, len, err);
 }
 
 static void body_came(struct sk_http_req *req, const struct sk_err *failed, void *ctx)
 {
     struct arrival *a = ctx;
-    char id[SK_UPLOAD_ID_TEXT];
-    struct sk_err ignored = SK_ERR_INIT;
 
     (void)req;
-    if (!failed) {
+    if (failed)
+        give_up(a, failed);
+    else
         sk_hub_later(a->call, finish);
-        return;
-    }
-    (void)snprintf(id, sizeof(id), "%s", sk_upload_id(a->upload));
-    sk_upload_suspend(SK_TAKE(a->upload));
-    (void)!sk_upload_abort(sk_hub_store(a->call->hub), id, SCOPE, &ignored);
-    sk_hub_fail(a->call, failed);
 }
 
-/* Takes the body into an upload; `done` as of sk_http_take_body. */
-void sk_mlflow_artifact_put(struct sk_hub_call *call)
+void sk_mlflow_take_blob(struct sk_hub_call *call, const struct sk_mlflow_blob *blob)
 {
-    SK_OWN(sk_upload_suspend) struct sk_upload *u = NULL;
-    struct sk_store *store = sk_hub_store(call->hub);
     struct arrival *a = sk_arena_alloc(sk_http_arena(call->req), sizeof(*a));
     struct sk_err err = SK_ERR_INIT;
-    const char *path = NULL;
 
     if (!a)
         (void)sk_nomem(&err);
-    if (!a || read_path(call, &path, &err) < 0 ||
-        sk_run_artifact_may_write(store, path, false, &err) < 0 ||
-        sk_upload_begin(store, SCOPE, &u, &err) < 0) {
+    else
+        *a = (struct arrival){ .call = call, .blob = blob };
+    if (!a || sk_upload_begin(sk_hub_store(call->hub), SCOPE, &a->upload, &err) < 0) {
         sk_hub_fail(call, &err);
         return;
     }
-    *a = (struct arrival){ .call = call, .upload = SK_TAKE(u), .path = path };
     call->state = a;
     sk_http_take_body(call->req, write_piece, body_came, a);
+}
+
+static int name_it(struct sk_tx *tx, const char *digest, uint64_t size, void *ctx,
+                   struct sk_err *err)
+{
+    const struct place *p = ctx;
+
+    return sk_run_artifact_put(tx, p->who, p->path, digest, size, err);
+}
+
+static void named(struct sk_hub_call *call, const char *digest)
+{
+    (void)digest;
+    sk_mlflow_reply_empty(call);
+}
+
+void sk_mlflow_artifact_put(struct sk_hub_call *call)
+{
+    struct sk_arena *arena = sk_http_arena(call->req);
+    struct sk_mlflow_blob *blob = sk_arena_alloc(arena, sizeof(*blob));
+    struct place *p = sk_arena_alloc(arena, sizeof(*p));
+    struct sk_err err = SK_ERR_INIT;
+
+    if (!blob || !p) {
+        (void)sk_nomem(&err);
+        sk_hub_fail(call, &err);
+        return;
+    }
+    *p = (struct place){ .who = &call->who };
+    *blob = (struct sk_mlflow_blob){ .also = name_it, .stored = named, .ctx = p };
+    if (read_path(call, &p->path, &err) < 0 ||
+        sk_run_artifact_may_write(sk_hub_store(call->hub), p->path, false, &err) < 0)
+        sk_hub_fail(call, &err);
+    else
+        sk_mlflow_take_blob(call, blob);
 }
 
 void sk_mlflow_artifact_delete(struct sk_hub_call *call)

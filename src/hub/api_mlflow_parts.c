@@ -22,8 +22,6 @@
 
 #define SECRET_HEADER "X-Skerry-Upload"
 
-static const char SCOPE[] = "artifacts";
-
 #define BEGIN(call)                                                                                \
     SK_AUTO(sk_mlflow_args_done) struct sk_mlflow_args a = SK_MLFLOW_ARGS_INIT;                    \
     struct sk_store *store = sk_hub_store((call)->hub);                                            \
@@ -102,9 +100,7 @@ void sk_mlflow_parts_create(struct sk_hub_call *call)
 
 /* ---- a part ---- */
 
-struct arrival {
-    struct sk_hub_call *call;
-    struct sk_upload *upload;
+struct part {
     const char *id;
     unsigned number;
 };
@@ -112,63 +108,19 @@ struct arrival {
 static int keep_part(struct sk_tx *tx, const char *digest, uint64_t size, void *ctx,
                      struct sk_err *err)
 {
-    const struct arrival *a = ctx;
+    const struct part *p = ctx;
 
     (void)size;
-    return sk_parts_put(tx, a->id, a->number, digest, err);
+    return sk_parts_put(tx, p->id, p->number, digest, err);
 }
 
-static void give_up(struct arrival *a, const struct sk_err *why)
+static void kept(struct sk_hub_call *call, const char *digest)
 {
-    struct sk_err ignored = SK_ERR_INIT;
-    char id[SK_UPLOAD_ID_TEXT];
-
-    if (a->upload) {
-        (void)snprintf(id, sizeof(id), "%s", sk_upload_id(a->upload));
-        sk_upload_suspend(SK_TAKE(a->upload));
-        (void)!sk_upload_abort(sk_hub_store(a->call->hub), id, SCOPE, &ignored);
-    }
-    sk_hub_fail(a->call, why);
-}
-
-/* On a worker. */
-static void finish(struct sk_hub_call *call)
-{
-    struct arrival *a = call->state;
-    struct sk_err err = SK_ERR_INIT;
-    char digest[SK_DIGEST_TEXT];
-
-    if (sk_upload_finish(&a->upload, NULL, keep_part, a, digest, &err) < 0) {
-        give_up(a, &err);
-        return;
-    }
     sk_http_set_header(call->req, "ETag", digest);
     sk_mlflow_reply_empty(call);
 }
 
-static int write_piece(void *ctx, const void *bytes, size_t len, struct sk_err *err)
-{
-    struct arrival *a = ctx;
-    uint64_t most = sk_hub_opts(a->call->hub)->max_blob_bytes;
-
-    if (most > 0 && sk_upload_size(a->upload) + len > most)
-        return sk_fail(err, SK_TOO_LARGE, "more than %" PRIu64 " bytes (hub run --max-blob-size)",
-                       most);
-    return sk_upload_write(a->upload, bytes, len, err);
-}
-
-static void body_came(struct sk_http_req *req, const struct sk_err *failed, void *ctx)
-{
-    struct arrival *a = ctx;
-
-    (void)req;
-    if (failed)
-        give_up(a, failed);
-    else
-        sk_hub_later(a->call, finish);
-}
-
-static int read_part(struct sk_hub_call *call, struct arrival *a, struct sk_err *err)
+static int read_part(struct sk_hub_call *call, struct part *p, struct sk_err *err)
 {
     size_t len = strcspn(call->rest, "/");
     const char *secret = sk_http_header(call->req, SECRET_HEADER);
@@ -178,33 +130,32 @@ static int read_part(struct sk_hub_call *call, struct arrival *a, struct sk_err 
         return sk_fail(err, SK_UNAUTHENTICATED, SECRET_HEADER " is missing");
     if (call->rest[len] != '/')
         return sk_fail(err, SK_INVALID, "expected mpu/part/ID/NUMBER");
-    a->id = sk_http_decoded(call->req, call->rest, len);
-    if (!a->id)
+    p->id = sk_http_decoded(call->req, call->rest, len);
+    if (!p->id)
         return sk_nomem(err);
     if (sk_parse_u64("part", call->rest + len + 1, 1, SK_PARTS_MAX, &number, err) < 0)
         return -1;
-    a->number = (unsigned)number;
-    return sk_parts_check(sk_hub_store(call->hub), a->id, secret, a->number, err);
+    p->number = (unsigned)number;
+    return sk_parts_check(sk_hub_store(call->hub), p->id, secret, p->number, err);
 }
 
 void sk_mlflow_part_put(struct sk_hub_call *call)
 {
-    struct arrival *a = sk_arena_alloc(sk_http_arena(call->req), sizeof(*a));
+    struct sk_arena *arena = sk_http_arena(call->req);
+    struct sk_mlflow_blob *blob = sk_arena_alloc(arena, sizeof(*blob));
+    struct part *p = sk_arena_alloc(arena, sizeof(*p));
     struct sk_err err = SK_ERR_INIT;
 
-    if (!a) {
+    if (!blob || !p) {
         (void)sk_nomem(&err);
         sk_hub_fail(call, &err);
         return;
     }
-    *a = (struct arrival){ .call = call };
-    if (read_part(call, a, &err) < 0 ||
-        sk_upload_begin(sk_hub_store(call->hub), SCOPE, &a->upload, &err) < 0) {
+    *blob = (struct sk_mlflow_blob){ .also = keep_part, .stored = kept, .ctx = p };
+    if (read_part(call, p, &err) < 0)
         sk_hub_fail(call, &err);
-        return;
-    }
-    call->state = a;
-    sk_http_take_body(call->req, write_piece, body_came, a);
+    else
+        sk_mlflow_take_blob(call, blob);
 }
 
 /* ---- complete, abort ---- */

@@ -125,14 +125,11 @@ static void keep_waiting_blobs(struct arrival *a)
 static int write_piece(void *ctx, const void *bytes, size_t len, struct sk_err *err)
 {
     struct arrival *a = ctx;
-    uint64_t most = sk_hub_opts(a->call->hub)->max_blob_bytes;
 
-    if (most > 0 && sk_upload_size(a->upload) + len > most)
-        return sk_fail(err, SK_TOO_LARGE,
-                       "SIZE_INVALID: more than %llu bytes (hub run --max-blob-size)",
-                       (unsigned long long)most);
     keep_waiting_blobs(a);
-    return sk_upload_write(a->upload, bytes, len, err);
+    if (sk_hub_upload_write(a->call->hub, a->upload, bytes, len, err) == 0)
+        return 0;
+    return err->code == SK_TOO_LARGE ? sk_wrap(err, "SIZE_INVALID") : -1;
 }
 
 static void body_came(struct sk_http_req *req, const struct sk_err *failed, void *ctx)

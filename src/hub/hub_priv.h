@@ -152,6 +152,13 @@ void sk_hub_fail_limited(struct sk_hub_call *call, const struct sk_err *err);
 /* Runs a function on a worker, for calls of SK_HUB_BODY whose end needs the disk. */
 void sk_hub_later(struct sk_hub_call *call, void (*run)(struct sk_hub_call *call));
 
+/* ---- uploads: api_blobs.c ---- */
+/* Appends a piece; SK_TOO_LARGE beyond --max-blob-size. */
+int sk_hub_upload_write(const struct sk_hub *h, struct sk_upload *u, const void *bytes, size_t len,
+                        struct sk_err *err) SK_CHECK;
+/* Ends an upload that nobody can go on with, and gives its space back; *u is NULL then. */
+void sk_hub_upload_discard(const struct sk_hub *h, struct sk_upload **u, const char *scope);
+
 /* ---- requests ---- */
 /* The body as a JSON object ({} when empty); *out in the request's life: sk_json_free it. */
 int sk_hub_body_json(struct sk_hub_call *call, struct sk_json **out, struct sk_err *err) SK_CHECK;

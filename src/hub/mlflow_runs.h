@@ -24,4 +24,15 @@ int sk_mlflow_read_orders(struct sk_mlflow_args *a, struct sk_search *q,
 int sk_mlflow_read_parts(struct sk_mlflow_args *a, const char *const **out, size_t *count,
                          struct sk_err *err) SK_CHECK;
 
+/* A body that becomes a blob with one request: written as it comes, and at its end `also` joins the
+ * commit; then `stored` answers. What fails is answered, and nothing of it stays. blob lives in the
+ * request's arena. */
+struct sk_mlflow_blob {
+    int (*also)(struct sk_tx *tx, const char *digest, uint64_t size, void *ctx, struct sk_err *err);
+    void (*stored)(struct sk_hub_call *call, const char *digest);
+    void *ctx; /* of also */
+};
+
+void sk_mlflow_take_blob(struct sk_hub_call *call, const struct sk_mlflow_blob *blob);
+
 #endif

@@ -152,6 +152,34 @@ static void two_at_once(void **state)
     oci_server_done(&o);
 }
 
+static void in_memory(void **state)
+{
+    static const char *const replies[] = { ALL, NULL };
+    SK_OWN(free) char *text = NULL;
+    SK_AUTO(sk_dir_done) struct sk_dir left = { 0 };
+    struct sk_oci_descriptor blob = { .size = strlen(DATA) };
+    struct oci_server o;
+    struct sk_err err = SK_ERR_INIT;
+    size_t len = 0;
+
+    (void)snprintf(blob.digest, sizeof blob.digest, "%s", oci_digest(DATA));
+    assert_int_equal(setenv("TMPDIR", *state, 1), 0);
+    oci_server_start(&o, replies, NULL);
+    assert_int_equal(sk_oci_read_blob(o.r, "a", &blob, strlen(DATA), &text, &len, &err), 0);
+    assert_string_equal(text, DATA);
+    assert_int_equal(len, strlen(DATA));
+    assert_int_equal(sk_oci_read_blob(o.r, "a", &blob, strlen(DATA) - 1, &text, &len, &err), -1);
+    assert_int_equal(err.code, SK_LIMIT);
+    assert_int_equal(sk_dir_read(*state, &left, &err), 0);
+    for (size_t i = 0; i < left.count; i++)
+        assert_null(strstr(left.names[i], "skerry-blob"));
+    assert_int_equal(setenv("TMPDIR", "/nonexistent", 1), 0);
+    assert_int_equal(sk_oci_read_blob(o.r, "a", &blob, strlen(DATA), &text, &len, &err), -1);
+    assert_int_equal(err.code, SK_IO);
+    assert_int_equal(unsetenv("TMPDIR"), 0);
+    oci_server_done(&o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +187,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(other_digests, oci_surround, oci_unsurround),
         cmocka_unit_test_setup_teardown(nothing_comes, oci_surround, oci_unsurround),
         cmocka_unit_test_setup_teardown(two_at_once, oci_surround, oci_unsurround),
+        cmocka_unit_test_setup_teardown(in_memory, oci_surround, oci_unsurround),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
