@@ -37,6 +37,9 @@ int sk_version_find(struct sk_tx *tx, const char *name, uint64_t version,
 int sk_model_print(struct sk_tx *tx, int64_t id, struct sk_buf *out, struct sk_err *err) SK_CHECK;
 int sk_version_print(struct sk_tx *tx, int64_t id, bool with_properties, struct sk_buf *out,
                      struct sk_err *err) SK_CHECK;
+/* An array of the newest version of each stage; stages: a bit each of sk_model_stages, 0: all. */
+int sk_model_print_latest(struct sk_tx *tx, int64_t model, unsigned stages, struct sk_buf *out,
+                          struct sk_err *err) SK_CHECK;
 /* Id of the newest of a stage (NULL: of any); 0: none. */
 int sk_version_newest(struct sk_tx *tx, int64_t model, const char *stage, int64_t *id,
                       struct sk_err *err) SK_CHECK;

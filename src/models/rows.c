@@ -229,15 +229,18 @@ int sk_version_print(struct sk_tx *tx, int64_t id, bool with_properties, struct 
     return 0;
 }
 
-static int print_latest(struct sk_tx *tx, int64_t model, struct sk_buf *out, struct sk_err *err)
+int sk_model_print_latest(struct sk_tx *tx, int64_t model, unsigned stages, struct sk_buf *out,
+                          struct sk_err *err)
 {
     const char *before = "";
 
-    sk_buf_str(out, ",\"latest_versions\":[");
-    for (const char *const *stage = sk_model_stages; *stage; stage++) {
+    sk_buf_chr(out, '[');
+    for (unsigned k = 0; sk_model_stages[k]; k++) {
         int64_t id = 0;
 
-        if (sk_version_newest(tx, model, *stage, &id, err) < 0)
+        if (stages != 0 && !(stages & 1u << k))
+            continue;
+        if (sk_version_newest(tx, model, sk_model_stages[k], &id, err) < 0)
             return -1;
         if (id == 0)
             continue;
@@ -273,7 +276,8 @@ int sk_model_print(struct sk_tx *tx, int64_t id, struct sk_buf *out, struct sk_e
     print_column(out, s, 3, "user_id");
     print_column(out, s, 4, "description");
     sk_buf_fmt(out, ",\"next_version\":%lld", (long long)sk_stmt_int(s, 5));
-    if (print_latest(tx, id, out, err) < 0 ||
+    sk_buf_str(out, ",\"latest_versions\":");
+    if (sk_model_print_latest(tx, id, 0, out, err) < 0 ||
         print_tags(tx, "SELECT key, value FROM model_tag WHERE model = ?1 ORDER BY key", id, out,
                    err) < 0 ||
         print_aliases(tx, id, out, err) < 0)

@@ -137,7 +137,7 @@ int sk_versions_latest(struct sk_store *s, const char *name, const char *const *
                        size_t count, struct sk_buf *out, struct sk_err *err)
 {
     SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
-    const char *before = "", *stage = NULL;
+    const char *stage = NULL;
     unsigned wanted = 0;
     int64_t model = 0;
 
@@ -149,22 +149,10 @@ int sk_versions_latest(struct sk_store *s, const char *name, const char *const *
     }
     if (begin_read(s, name, &tx, err) < 0 || sk_model_find(tx, name, &model, err) < 0)
         return -1;
-    sk_buf_str(out, "{\"model_versions\":[");
-    for (unsigned k = 0; sk_model_stages[k]; k++) {
-        int64_t id = 0;
-
-        if (count > 0 && !(wanted & 1u << k))
-            continue;
-        if (sk_version_newest(tx, model, sk_model_stages[k], &id, err) < 0)
-            return -1;
-        if (id == 0)
-            continue;
-        sk_buf_str(out, before);
-        if (sk_version_print(tx, id, false, out, err) < 0)
-            return -1;
-        before = ",";
-    }
-    sk_buf_str(out, "]}");
+    sk_buf_str(out, "{\"model_versions\":");
+    if (sk_model_print_latest(tx, model, wanted, out, err) < 0)
+        return -1;
+    sk_buf_chr(out, '}');
     return sk_buf_ok(out) ? 0 : sk_buf_fail(out, err);
 }
 
