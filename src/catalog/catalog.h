@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "bundle/bundle.h"
 #include "remote/remote.h"
 #include "json/json.h"
 
@@ -59,9 +60,9 @@ struct sk_catalog_new {
 };
 
 /* What is kept of a bundle beside its files, as JSON: type, format, size, inputs, outputs, labels,
- * preprocessing, training and evaluation (of training.json), lineage. */
-int sk_catalog_describe(const struct sk_catalog_new *n, struct sk_buf *out,
-                        struct sk_err *err) SK_CHECK;
+ * preprocessing, training and evaluation (of training.json), lineage. b: n->bundle, opened. */
+int sk_catalog_describe(const struct sk_catalog_new *n, const struct sk_bundle *b,
+                        struct sk_buf *out, struct sk_err *err) SK_CHECK;
 /* A name that can be part of a URL: not "", "." or "..". What else the hub refuses, it says. */
 int sk_catalog_check_name(const char *name, struct sk_err *err) SK_CHECK;
 /* *out: the version; sk_json_free. */

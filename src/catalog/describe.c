@@ -2,7 +2,6 @@
  * describe.c - what the registry keeps of a bundle beside its files.
  */
 #include "base/file.h"
-#include "bundle/bundle.h"
 #include "catalog/catalog.h"
 
 #include <stdlib.h>
@@ -87,12 +86,12 @@ static int open_training(const struct sk_bundle *b, struct sk_json **out, struct
     return sk_json_file(path, out, err);
 }
 
-int sk_catalog_describe(const struct sk_catalog_new *n, struct sk_buf *out, struct sk_err *err)
+int sk_catalog_describe(const struct sk_catalog_new *n, const struct sk_bundle *b,
+                        struct sk_buf *out, struct sk_err *err)
 {
-    SK_OWN(sk_bundle_free) struct sk_bundle *b = NULL;
     SK_OWN(sk_json_free) struct sk_json *training = NULL;
 
-    if (sk_bundle_open(n->bundle, NULL, &b, err) < 0 || open_training(b, &training, err) < 0)
+    if (open_training(b, &training, err) < 0)
         return -1;
     sk_buf_str(out, "{\"type\": ");
     add_text(out, n->type ? n->type : "custom_model");

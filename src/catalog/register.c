@@ -5,7 +5,6 @@
  * that is lost after the hub committed gives the same version when the call is repeated by the
  * client below, and a second register of the same bundle by the user gives the next one.
  */
-#include "bundle/bundle.h"
 #include "catalog/catalog.h"
 #include "crypto/crypto.h"
 
@@ -116,7 +115,7 @@ int sk_catalog_register(struct sk_remote *r, const struct sk_catalog_new *n,
 
     if ((n->name && sk_catalog_check_name(n->name, err) < 0) ||
         sk_bundle_open(n->bundle, NULL, &b, err) < 0 ||
-        sk_catalog_describe(n, &properties, err) < 0 ||
+        sk_catalog_describe(n, b, &properties, err) < 0 ||
         sk_catalog_files_read(n->bundle, &files, err) < 0 ||
         make_body(n, &files, n->description ? n->description : b->description, properties.data,
                   &body, err) < 0)

@@ -180,7 +180,7 @@ static int check_bundle(const struct work *w, struct sk_err *err)
 
     if (sk_bundle_open(w->source.bundle, NULL, &b, err) < 0 || sk_cli_report_bundle(b, err) < 0)
         return -1;
-    return sk_is_dir(w->source.bundle) ? sk_catalog_describe(&n, &ignored, err) : 0;
+    return sk_is_dir(w->source.bundle) ? sk_catalog_describe(&n, b, &ignored, err) : 0;
 }
 
 /* The digest that registering this bundle gives, or has given. A bundle that cannot be registered

@@ -6,13 +6,22 @@
 
 #include "catalog/folder.h"
 
+static int open_and_describe(const struct sk_catalog_new *n, struct sk_buf *out, struct sk_err *err)
+{
+    SK_OWN(sk_bundle_free) struct sk_bundle *b = NULL;
+
+    if (sk_bundle_open(n->bundle, NULL, &b, err) < 0)
+        return -1;
+    return sk_catalog_describe(n, b, out, err);
+}
+
 static struct sk_json *describe(const struct sk_catalog_new *n)
 {
     SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(1 << 20);
     struct sk_json *doc = NULL;
     struct sk_err err = SK_ERR_INIT;
 
-    if (sk_catalog_describe(n, &out, &err) < 0 ||
+    if (open_and_describe(n, &out, &err) < 0 ||
         sk_json_parse(out.data, out.len, NULL, &doc, &err) < 0)
         fail_msg("%s", err.text);
     return doc;
@@ -80,11 +89,11 @@ static void refused(void **state)
 
     struct sk_catalog_new n = { .bundle = f.path };
 
-    assert_int_equal(sk_catalog_describe(&n, &out, &err), -1);
+    assert_int_equal(open_and_describe(&n, &out, &err), -1);
     assert_int_equal(err.code, SK_CORRUPT);
     folder_put_model(&f, "model.onnx");
     folder_put(&f, "training.json", "{", 1);
-    assert_int_equal(sk_catalog_describe(&n, &out, &err), -1);
+    assert_int_equal(open_and_describe(&n, &out, &err), -1);
     assert_non_null(strstr(err.text, "training.json"));
 }
 
@@ -92,7 +101,7 @@ static int run_describe(void *ctx, struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(1 << 20);
 
-    return sk_catalog_describe(ctx, &out, err);
+    return open_and_describe(ctx, &out, err);
 }
 
 static void without_memory(void **state)
