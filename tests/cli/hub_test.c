@@ -49,3 +49,12 @@ void hub_test_rows(const struct hub_test *t, const struct hub_row *rows, size_t 
         ran_done(&r);
     }
 }
+
+void hub_test_run(const struct hub_row *rows, size_t count)
+{
+    struct hub_test t;
+
+    hub_test_start(&t);
+    hub_test_rows(&t, rows, count);
+    hub_test_stop(&t);
+}

@@ -23,5 +23,7 @@ struct hub_row {
 
 /* One after the other, in one hub. */
 void hub_test_rows(const struct hub_test *t, const struct hub_row *rows, size_t count);
+/* The same in a hub of their own. */
+void hub_test_run(const struct hub_row *rows, size_t count);
 
 #endif

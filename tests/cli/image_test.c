@@ -138,6 +138,16 @@ void image_test_index(const char *dir, const char *tag, char arm64[SK_OCI_DIGEST
     MUST(sk_oci_layout_tag(layout, tag, SK_OCI_INDEX, digest, text.len, &err));
 }
 
+void image_test_pair(const char *dir)
+{
+    static const enum image_layer layers[] = { IMAGE_PLAIN, IMAGE_MODEL };
+
+    char digest[SK_OCI_DIGEST_TEXT];
+
+    image_test_add(dir, "v1", "amd64", layers, 2, digest);
+    image_test_index(dir, "multi", digest);
+}
+
 void image_test_archive(const char *dir, const char *name)
 {
     char command[1024];

@@ -18,6 +18,8 @@ void image_test_add(const char *dir, const char *tag, const char *architecture,
                     const enum image_layer *layers, size_t count, char digest[SK_OCI_DIGEST_TEXT]);
 /* An index of two such images, for linux/amd64 and linux/arm64, under a tag. */
 void image_test_index(const char *dir, const char *tag, char arm64[SK_OCI_DIGEST_TEXT]);
+/* Both: "v1", a plain layer and a model's, and the index "multi". */
+void image_test_pair(const char *dir);
 /* DIR/layout as the tar file DIR/NAME. */
 void image_test_archive(const char *dir, const char *name);
 

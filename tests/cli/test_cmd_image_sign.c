@@ -1,12 +1,8 @@
 /* test_cmd_image_sign.c - keys are made, an image in a hub is signed and verified. */
 #include "cli_test.h"
 #include "hub_test.h"
+#include "image_test.h"
 
-#include "base/file.h"
-#include "crypto/crypto.h"
-#include "oci/oci.h"
-
-#include <stdio.h>
 #include <stdlib.h>
 
 static const struct hub_row rows[] = {
@@ -34,46 +30,9 @@ static const struct hub_row rows[] = {
     { "skerry pull m:v1 --verify %s/a.pub -o %s/pulled", 0, "signature verified", "" },
 };
 
-static size_t put_blob(const char *layout, const char *text, char digest[SK_OCI_DIGEST_TEXT])
-{
-    struct sk_err err = SK_ERR_INIT;
-    char hex[SK_SHA256_HEX];
-
-    assert_int_equal(sk_sha256_hex(text, strlen(text), hex, &err), 0);
-    (void)snprintf(digest, SK_OCI_DIGEST_TEXT, "sha256:%s", hex);
-
-    SK_OWN(free) char *path = sk_oci_layout_blob(layout, digest);
-
-    if (sk_file_write(path, text, strlen(text), 0644, &err) < 0)
-        fail_msg("%s", err.text);
-    return strlen(text);
-}
-
-/* The smallest image: a config and no layer. */
-static void make_image(const char *dir)
-{
-    static const char config[] = "{\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{"
-                                 "\"type\":\"layers\",\"diff_ids\":[]}}";
-    SK_OWN(free) char *layout = sk_path_join(dir, "layout");
-    struct sk_err err = SK_ERR_INIT;
-    char digest[SK_OCI_DIGEST_TEXT], manifest[512];
-
-    if (sk_oci_layout_make(layout, &err) < 0)
-        fail_msg("%s", err.text);
-    size_t size = put_blob(layout, config, digest);
-
-    (void)snprintf(manifest, sizeof(manifest),
-                   "{\"schemaVersion\":2,\"mediaType\":\"" SK_OCI_MANIFEST
-                   "\",\"config\":{\"mediaType\":\"" SK_OCI_CONFIG
-                   "\",\"size\":%zu,\"digest\":\"%s\"},\"layers\":[]}",
-                   size, digest);
-    size = put_blob(layout, manifest, digest);
-    if (sk_oci_layout_tag(layout, "v1", SK_OCI_MANIFEST, digest, size, &err) < 0)
-        fail_msg("%s", err.text);
-}
-
 static void signs_and_verifies(void **state)
 {
+    char digest[SK_OCI_DIGEST_TEXT];
     struct hub_test t;
 
     (void)state;
@@ -81,7 +40,7 @@ static void signs_and_verifies(void **state)
     hub_test_start(&t);
     write_text(t.dir, "password", "secret\n");
     write_text(t.dir, "wrong", "other\n");
-    make_image(t.dir);
+    image_test_add(t.dir, "v1", "amd64", NULL, 0, digest); /* no layer */
     hub_test_rows(&t, rows, COUNT(rows));
     hub_test_stop(&t);
 }

@@ -21,12 +21,8 @@ static const struct hub_row rows[] = {
 
 static void differences(void **state)
 {
-    struct hub_test t;
-
     (void)state;
-    hub_test_start(&t);
-    hub_test_rows(&t, rows, COUNT(rows));
-    hub_test_stop(&t);
+    hub_test_run(rows, COUNT(rows));
 }
 
 int main(void)

@@ -50,17 +50,13 @@ static void make_folders(const char *dir)
 
 static void pulls(void **state)
 {
-    static const enum image_layer layers[] = { IMAGE_PLAIN, IMAGE_MODEL };
-
-    char digest[SK_OCI_DIGEST_TEXT];
     struct hub_test t;
 
     (void)state;
     hub_test_start(&t);
     write_text(t.dir, "file", "x");
     make_folders(t.dir);
-    image_test_add(t.dir, "v1", "amd64", layers, COUNT(layers), digest);
-    image_test_index(t.dir, "multi", digest);
+    image_test_pair(t.dir);
     hub_test_rows(&t, rows, COUNT(rows));
     hub_test_stop(&t);
 }

@@ -33,15 +33,11 @@ static const struct hub_row rows[] = {
 
 static void pushes(void **state)
 {
-    static const enum image_layer layers[] = { IMAGE_PLAIN, IMAGE_MODEL };
-
-    char digest[SK_OCI_DIGEST_TEXT];
     struct hub_test t;
 
     (void)state;
     hub_test_start(&t);
-    image_test_add(t.dir, "v1", "amd64", layers, COUNT(layers), digest);
-    image_test_index(t.dir, "multi", digest);
+    image_test_pair(t.dir);
     hub_test_rows(&t, rows, COUNT(rows));
     hub_test_stop(&t);
 }
