@@ -22,7 +22,7 @@ import numpy as np
 
 import peers
 import registry
-from table import alone, machine, report, row
+from table import alone, alternate, machine, report, row
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "it"))
@@ -86,15 +86,6 @@ class Bench:
         """Seconds that one of our commands takes against the hub."""
         return self.timed([self.build / "skerry", *args], env=program.environment(str(self.folder), self.hub.environment(role)))
 
-    def alternate(self, sides, rounds=None):
-        """By name, what each side gave in each round; who comes first changes from round to round."""
-        results = {name: [] for name in sides}
-        names = list(sides)
-        for i in range(rounds or self.rounds):
-            for name in names[i % len(names):] + names[:i % len(names)]:
-                results[name].append(sides[name]())
-        return results
-
 
 # ---- models ----
 
@@ -149,7 +140,7 @@ def model(bench):
         return seconds
 
     with Memory(bench.hub.process.pid) as memory:
-        results = bench.alternate({"register": register, "base": baseline, "download": download})
+        results = alternate({"register": register, "base": baseline, "download": download}, bench.rounds)
     speed = {name: [bench.mib / s for s in seconds] for name, seconds in results.items()}
     for name in ("register", "download"):
         yield row(f"{name} a model of {bench.mib} MiB over TLS", " MiB/s", speed[name], speed["base"], "openssl dgst, cp, sync",

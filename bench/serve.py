@@ -23,7 +23,7 @@ import time
 
 import inputs
 import peers
-from table import alone, machine, report, row
+from table import alone, alternate, machine, report, row
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PEERS = ("score.py 1x4", "score.py 2x2")
@@ -64,12 +64,8 @@ class Bench:
         return json.loads(done.stdout)["runs"][0]
 
     def alternate(self, servers, concurrency, *more):
-        """By server, the results of all rounds. Who comes first changes from round to round."""
-        results = {s.name: [] for s in servers}
-        for i in range(self.rounds):
-            for server in servers[i % len(servers):] + servers[:i % len(servers)]:
-                results[server.name].append(self.load(server, concurrency, *more))
-        return results
+        """By server, the results of all rounds."""
+        return alternate({s.name: lambda s=s: self.load(s, concurrency, *more) for s in servers}, self.rounds)
 
 
 # ---- the rows ----

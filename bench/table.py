@@ -1,4 +1,5 @@
-"""The table that the benches print: what was measured, ours, the peer's, their ratio, the bar, and whether it is met."""
+"""The rounds of the benches, and the table they print: what was measured, ours, the peer's, their ratio, the bar, and whether
+it is met."""
 
 import json
 import os
@@ -9,6 +10,16 @@ import peers
 
 NOISE_CORES = 0.1  # what others may use before it is worth a warning
 VERDICTS = {True: "yes", False: "NO", None: ""}
+
+
+def alternate(sides, rounds):
+    """sides: {name: function}. By name, what it gave in each round; who comes first changes from round to round."""
+    results = {name: [] for name in sides}
+    names = list(sides)
+    for i in range(rounds):
+        for name in names[i % len(names):] + names[:i % len(names)]:
+            results[name].append(sides[name]())
+    return results
 
 
 def ratio_of(ours, theirs):

@@ -27,7 +27,7 @@ import numpy as np
 import peers
 import sample
 import train_inputs
-from table import alone, machine, report, row
+from table import alone, alternate, machine, report, row
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TORCH = ROOT / "build/venv-torch/bin/python"
@@ -79,15 +79,6 @@ class Bench:
         self.noise.append((peers.busy_s() - peers.children_s() - busy) / (time.perf_counter() - begin))
         return "".join(lines)
 
-    def alternate(self, sides, rounds=None):
-        """sides: {name: function}. By name, what it gave in each round; who comes first changes from round to round."""
-        results = {name: [] for name in sides}
-        names = list(sides)
-        for i in range(rounds or self.rounds):
-            for name in names[i % len(names):] + names[:i % len(names)]:
-                results[name].append(sides[name]())
-        return results
-
     def ours_step(self, precision):
         return json.loads(self.run([self.build / "bench/bench_step", self.threads, 32, 224, self.steps, precision]))
 
@@ -115,7 +106,7 @@ def step_rounds(bench):
     sides = {"skerry": lambda: bench.ours_step("f32")}
     for layout in FORMATS:
         sides[layout] = lambda layout=layout: bench.torch("step", "--format", layout, "--steps", bench.steps)
-    return bench.once("step", lambda: bench.alternate(sides))
+    return bench.once("step", lambda: alternate(sides, bench.rounds))
 
 
 def step(bench):
@@ -143,9 +134,9 @@ def bf16(bench):
     if "avx512_bf16" not in flags and "amx_bf16" not in flags:
         yield alone("the same step in bf16: this CPU has no bf16", "", None, "", None)
         return
-    rounds = bench.alternate({
+    rounds = alternate({
         "bf16": lambda: bench.ours_step("bf16"), "f32": lambda: bench.ours_step("f32"),
-        "torch": lambda: bench.torch("step", "--format", "channels_last", "--bf16", "--steps", bench.steps)})
+        "torch": lambda: bench.torch("step", "--format", "channels_last", "--bf16", "--steps", bench.steps)}, bench.rounds)
     figures = {name: [per_s(32, r["seconds"]) for r in runs] for name, runs in rounds.items()}
     yield row("the same step in bf16: pictures", "/s", figures["bf16"], figures["f32"], "our f32", lambda r: r >= 1.7, ">= 1.7")
     yield row("the same step in bf16: pictures", "/s", figures["bf16"], figures["torch"], "PyTorch, channels_last, autocast",
@@ -166,7 +157,7 @@ def loader(bench):
     def theirs():
         return bench.torch("loader", "--folder", folder, "--workers", 2, "--epochs", EPOCHS)["seconds"]
 
-    rounds = bench.alternate({"skerry": ours, "torch": theirs})
+    rounds = alternate({"skerry": ours, "torch": theirs}, bench.rounds)
     figures = {name: [bench.pictures * EPOCHS / sum(seconds) for seconds in runs] for name, runs in rounds.items()}
     yield row("loader: 1920x1080 JPEG to normalised 224: pictures", "/s", figures["skerry"], figures["torch"],
               "DataLoader, 2 workers", lambda r: r >= 3, ">= 3")
@@ -197,7 +188,7 @@ def end_to_end_rounds(bench):
     def theirs():
         return epoch_seconds(bench, bench.guide(folder, "--epochs", EPOCHS, "--num-workers", 2), "Classes:")
 
-    return bench.once("end to end", lambda: bench.alternate({
+    return bench.once("end to end", lambda: alternate({
         "f32": lambda: ours("f32"), "auto": lambda: ours("auto"), "torch": theirs}, min(bench.rounds, 3)))
 
 
@@ -283,7 +274,7 @@ def onnx(bench):
                 times.append(time.perf_counter() - begin)
             return statistics.median(times[1:])
 
-        rounds = bench.alternate({name: lambda s=s: seconds(s) * 1e3 for name, s in sessions.items()}, max(9, bench.rounds))
+        rounds = alternate({name: lambda s=s: seconds(s) * 1e3 for name, s in sessions.items()}, max(9, bench.rounds))
         yield row(f"exported file in ONNX Runtime, batch {batch}", "ms", rounds["skerry"], rounds["torch"],
                   "torch.onnx.export", lambda r: r <= 1.05, "<= 1.05")
 
