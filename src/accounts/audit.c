@@ -4,8 +4,6 @@
 #include "base/clock.h"
 #include "base/str.h"
 
-#include <string.h>
-
 /* As much of a text as fits, ending at a character. */
 static struct sk_view cut(const char *text)
 {
@@ -62,7 +60,7 @@ int sk_audit_list(struct sk_accounts *a, int64_t before_id, unsigned max,
 static void add_text(struct sk_buf *out, const char *key, const char *value)
 {
     sk_buf_fmt(out, ",\"%s\":", key);
-    sk_buf_json(out, value, strlen(value));
+    sk_buf_json_str(out, value);
 }
 
 void sk_audit_json(const struct sk_audit_row *row, struct sk_buf *out)

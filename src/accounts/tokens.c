@@ -232,7 +232,7 @@ static void add_time(struct sk_buf *out, const char *key, int64_t ms)
     sk_time_text((uint64_t)ms, text);
     sk_buf_fmt(out, ",\"%s\":", key);
     if (ms > 0)
-        sk_buf_json(out, text, strlen(text));
+        sk_buf_json_str(out, text);
     else
         sk_buf_str(out, "null");
 }
@@ -241,12 +241,12 @@ void sk_token_json(const struct sk_token *t, struct sk_buf *out)
 {
     bool is_over = t->expires_ms > 0 && t->expires_ms <= (int64_t)sk_wall_ms();
     sk_buf_fmt(out, "{\"id\":\"%s\",\"user\":", t->id);
-    sk_buf_json(out, t->user, strlen(t->user));
+    sk_buf_json_str(out, t->user);
     sk_buf_fmt(out, ",\"role\":\"%s\",\"state\":\"%s\",\"note\":", sk_role_name(t->role),
                t->revoked_ms > 0 ? "revoked"
                : is_over         ? "expired"
                                  : "active");
-    sk_buf_json(out, t->note, strlen(t->note));
+    sk_buf_json_str(out, t->note);
     add_time(out, "created", t->created_ms);
     add_time(out, "expires", t->expires_ms);
     add_time(out, "revoked", t->revoked_ms);

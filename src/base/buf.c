@@ -169,6 +169,11 @@ void sk_buf_json(struct sk_buf *b, const char *text, size_t len)
     sk_buf_chr(b, '"');
 }
 
+void sk_buf_json_str(struct sk_buf *b, const char *text)
+{
+    sk_buf_json(b, text, strlen(text));
+}
+
 /* Writes value right-aligned before end; returns the first character. */
 static char *digits_of(uint64_t value, char *end)
 {

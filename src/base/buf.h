@@ -6,7 +6,7 @@
  *
  *     SK_AUTO(sk_buf_done) struct sk_buf b = SK_BUF_INIT(SK_LIMIT_JSON_BYTES);
  *     sk_buf_str(&b, "{\"error\":");
- *     sk_buf_json(&b, text, strlen(text));
+ *     sk_buf_json_str(&b, text);
  *     sk_buf_str(&b, "}");
  *     if (!sk_buf_ok(&b))
  *         return sk_buf_fail(&b, err);
@@ -43,6 +43,8 @@ void sk_buf_chr(struct sk_buf *b, char c);
 void sk_buf_fmt(struct sk_buf *b, const char *fmt, ...) SK_PRINTF(2, 3);
 /* A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void sk_buf_json(struct sk_buf *b, const char *text, size_t len);
+/* The same of a C string. */
+void sk_buf_json_str(struct sk_buf *b, const char *text);
 /* The shortest of %.{9,17}g that is safe: a JSON number, `null` for NaN and infinity. digits is 9
  * for float32 and 17 for float64. */
 void sk_buf_num(struct sk_buf *b, double value, int digits);

@@ -106,7 +106,7 @@ static void add_field(struct sk_buf *line, bool json, const char *key, struct sk
     key = *key ? key : "text";
     if (json) {
         sk_buf_chr(line, ',');
-        sk_buf_json(line, key, strlen(key));
+        sk_buf_json_str(line, key);
         sk_buf_chr(line, ':');
     } else {
         sk_buf_chr(line, ' ');
@@ -118,7 +118,7 @@ static void add_field(struct sk_buf *line, bool json, const char *key, struct sk
     if (bare && !quoted)
         sk_buf_str(line, text);
     else
-        sk_buf_json(line, text, strlen(text));
+        sk_buf_json_str(line, text);
 }
 
 /* A printf conversion found in a format: its text (such as "%-5.2lf") and what its argument is. */

@@ -5,12 +5,6 @@
 #include "catalog/catalog.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-static void add_text(struct sk_buf *out, const char *text)
-{
-    sk_buf_json(out, text, strlen(text));
-}
 
 static void add_values(struct sk_buf *out, const char *what, const struct sk_onnx_value *v,
                        size_t count)
@@ -18,7 +12,7 @@ static void add_values(struct sk_buf *out, const char *what, const struct sk_onn
     sk_buf_fmt(out, ", \"%s\": [", what);
     for (size_t i = 0; i < count; i++) {
         sk_buf_str(out, i ? ", {\"name\": " : "{\"name\": ");
-        add_text(out, v[i].name);
+        sk_buf_json_str(out, v[i].name);
         sk_buf_fmt(out, ", \"datatype\": \"%s\", \"shape\": [", sk_dtype_name(v[i].dtype));
         for (unsigned d = 0; d < v[i].rank; d++) {
             sk_buf_str(out, d ? ", " : "");
@@ -36,7 +30,7 @@ static void add_labels(struct sk_buf *out, const struct sk_bundle *b)
     sk_buf_str(out, ", \"labels\": [");
     for (size_t i = 0; i < b->label_count; i++) {
         sk_buf_str(out, i ? ", " : "");
-        add_text(out, b->labels[i]);
+        sk_buf_json_str(out, b->labels[i]);
     }
     sk_buf_str(out, "]");
 }
@@ -94,12 +88,12 @@ int sk_catalog_describe(const struct sk_catalog_new *n, const struct sk_bundle *
     if (open_training(b, &training, err) < 0)
         return -1;
     sk_buf_str(out, "{\"type\": ");
-    add_text(out, n->type ? n->type : "custom_model");
+    sk_buf_json_str(out, n->type ? n->type : "custom_model");
     sk_buf_str(out, ", \"format\": \"onnx\", \"bundle_name\": ");
-    add_text(out, b->name);
+    sk_buf_json_str(out, b->name);
     if (b->onnx->producer && *b->onnx->producer) {
         sk_buf_str(out, ", \"producer\": ");
-        add_text(out, b->onnx->producer);
+        sk_buf_json_str(out, b->onnx->producer);
     }
     sk_buf_fmt(out, ", \"parameters\": %llu", (unsigned long long)b->onnx->parameter_count);
     add_values(out, "inputs", b->onnx->inputs, b->onnx->input_count);
@@ -116,7 +110,7 @@ int sk_catalog_describe(const struct sk_catalog_new *n, const struct sk_bundle *
         add_member(out, training, "data_digest", "data_digest");
     if (n->parent) {
         sk_buf_str(out, ", \"parent\": ");
-        add_text(out, n->parent);
+        sk_buf_json_str(out, n->parent);
     }
     sk_buf_str(out, "}}");
     return sk_buf_ok(out) ? 0 : sk_buf_fail(out, err);

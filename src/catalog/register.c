@@ -21,7 +21,7 @@ static void add_text(struct sk_buf *out, const char *key, const char *text)
     if (!text)
         return;
     sk_buf_fmt(out, ", \"%s\": ", key);
-    sk_buf_json(out, text, strlen(text));
+    sk_buf_json_str(out, text);
 }
 
 static int add_tags(const struct sk_catalog_new *n, struct sk_buf *out, struct sk_err *err)
@@ -35,7 +35,7 @@ static int add_tags(const struct sk_catalog_new *n, struct sk_buf *out, struct s
         sk_buf_str(out, i ? ", " : "");
         sk_buf_json(out, n->tags[i], (size_t)(eq - n->tags[i]));
         sk_buf_str(out, ": ");
-        sk_buf_json(out, eq + 1, strlen(eq + 1));
+        sk_buf_json_str(out, eq + 1);
     }
     sk_buf_str(out, "}");
     return 0;
@@ -52,7 +52,7 @@ static int make_body(const struct sk_catalog_new *n, const struct sk_catalog_fil
     sk_buf_str(out, "{\"files\": [");
     for (size_t i = 0; i < files->count; i++) {
         sk_buf_str(out, i ? ", {\"path\": " : "{\"path\": ");
-        sk_buf_json(out, files->items[i].name, strlen(files->items[i].name));
+        sk_buf_json_str(out, files->items[i].name);
         sk_buf_fmt(out, ", \"digest\": \"%s\"}", files->items[i].digest);
     }
     sk_buf_fmt(out, "], \"properties\": %s", properties);

@@ -145,7 +145,7 @@ static int add_input(const struct sk_json *input, struct sk_buf *header, struct 
         return sk_fail(err, SK_UNSUPPORTED, "input '%s' is %s, for which there is no made-up data",
                        name, type_name);
     sk_buf_str(header, "{\"name\":");
-    sk_buf_json(header, name, strlen(name));
+    sk_buf_json_str(header, name);
     sk_buf_fmt(header, ",\"datatype\":\"%s\",\"shape\":[", sk_dtype_name(type));
     for (size_t i = 0; i < sk_json_count(shape); i++) {
         int64_t dim = sk_json_int(sk_json_at(shape, i), 1);

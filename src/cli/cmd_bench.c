@@ -286,7 +286,7 @@ static void add_run_json(const struct outcome *o, struct sk_buf *out)
     add_number(out, "requests_per_s", (double)o->load.answered / o->load.seconds);
     sk_buf_str(out, ",\"first_error\":");
     if (o->load.first_error[0])
-        sk_buf_json(out, o->load.first_error, strlen(o->load.first_error));
+        sk_buf_json_str(out, o->load.first_error);
     else
         sk_buf_str(out, "null");
     sk_buf_str(out, ",\"latency_ms\":{");
@@ -301,7 +301,7 @@ static void add_run_json(const struct outcome *o, struct sk_buf *out)
     for (size_t i = 0; i < o->stages.count; i++) {
         const struct sk_stage *s = &o->stages.rows[i];
         sk_buf_str(out, i ? "," : "");
-        sk_buf_json(out, s->name, strlen(s->name));
+        sk_buf_json_str(out, s->name);
         sk_buf_str(out, ":{");
         add_number(out, "mean", 1e3 * s->sum / s->count);
         sk_buf_chr(out, ',');
@@ -317,7 +317,7 @@ static void add_json(const struct args *a, const struct sk_bench_target *t, size
                      const struct outcome *runs, size_t count, struct sk_buf *out)
 {
     sk_buf_str(out, "{\"target\":");
-    sk_buf_json(out, t->host, strlen(t->host));
+    sk_buf_json_str(out, t->host);
     sk_buf_fmt(out, ",\"own_child\":%s,\"kind\":\"%s\",\"request_bytes\":%zu,\"runs\":[",
                t->pid ? "true" : "false", a->v2 ? "v2" : "predict", request_len);
     for (size_t i = 0; i < count; i++) {

@@ -28,7 +28,7 @@ static const struct sk_opt none[] = { { .name = NULL } };
 static void add_json(struct sk_buf *out, const char *key, const char *text, const char *end)
 {
     sk_buf_fmt(out, "\"%s\": ", key);
-    sk_buf_json(out, text, strlen(text));
+    sk_buf_json_str(out, text);
     sk_buf_str(out, end);
 }
 
@@ -42,7 +42,7 @@ static void add_object(struct sk_buf *out, const struct sk_context *c, bool is_c
     sk_buf_fmt(out, "\"current\": %s, \"token\": %s, \"ca\": ", is_current ? "true" : "false",
                c->token ? "true" : "false");
     if (c->ca_file)
-        sk_buf_json(out, c->ca_file, strlen(c->ca_file));
+        sk_buf_json_str(out, c->ca_file);
     else
         sk_buf_str(out, "null");
     sk_buf_chr(out, '}');

@@ -11,8 +11,6 @@
 #include "cli/cli_priv.h"
 #include "cli/evaluate_priv.h"
 
-#include <string.h>
-
 struct args {
     struct sk_cli_engine engine;
     const char *labels, *positive, *report;
@@ -160,7 +158,7 @@ static int report_bad(const struct sk_evaluation *e, bool skip, struct sk_err *e
 static void add_text_field(struct sk_buf *out, const char *before, const char *text)
 {
     sk_buf_str(out, before);
-    sk_buf_json(out, text, strlen(text));
+    sk_buf_json_str(out, text);
 }
 
 static void add_number(struct sk_buf *out, const char *before, double value, int digits)

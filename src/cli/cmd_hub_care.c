@@ -8,7 +8,6 @@
 #include "store/store.h"
 
 #include <signal.h>
-#include <string.h>
 #include <sys/stat.h>
 
 struct args {
@@ -77,7 +76,7 @@ static void add_number(struct sk_buf *out, const char *key, uint64_t value, cons
 static void add_text(struct sk_buf *out, const char *key, const char *value)
 {
     sk_buf_fmt(out, "\"%s\":", key);
-    sk_buf_json(out, value, strlen(value));
+    sk_buf_json_str(out, value);
     sk_buf_chr(out, ',');
 }
 
@@ -168,7 +167,7 @@ static void say(void *ctx, const char *text)
     sk_transfer_end(p->transfer);
     if (p->json) {
         sk_buf_str(p->out, p->any ? "," : "");
-        sk_buf_json(p->out, text, strlen(text));
+        sk_buf_json_str(p->out, text);
     } else {
         sk_buf_fmt(p->out, "%s\n", text);
     }

@@ -5,8 +5,6 @@
 #include "cli/cli_priv.h"
 #include "cli/hub_door_priv.h"
 
-#include <string.h>
-
 struct args {
     const char *data_dir, *hub, *thumbprint;
 };
@@ -42,7 +40,7 @@ static int put_there(struct sk_hub_door *d, const char *id, const char *thumbpri
     sk_url_escape(&path, id);
     sk_buf_str(&body, "{\"thumbprint\":");
     if (thumbprint)
-        sk_buf_json(&body, thumbprint, strlen(thumbprint));
+        sk_buf_json_str(&body, thumbprint);
     else
         sk_buf_str(&body, "null");
     sk_buf_chr(&body, '}');
@@ -81,7 +79,7 @@ static int allow_there(struct sk_hub_door *d, char **operands, unsigned count, s
     sk_buf_str(&body, "{\"repositories\":[");
     for (unsigned i = 1; i < count; i++) {
         sk_buf_str(&body, i > 1 ? "," : "");
-        sk_buf_json(&body, operands[i], strlen(operands[i]));
+        sk_buf_json_str(&body, operands[i]);
     }
     sk_buf_str(&body, "]}");
     if (!sk_buf_ok(&path) || !sk_buf_ok(&body))

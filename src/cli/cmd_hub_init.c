@@ -38,7 +38,7 @@ static const struct sk_opt options[] = {
 static void add_field(struct sk_buf *out, const char *key, const char *value, char separator)
 {
     sk_buf_fmt(out, "%c\"%s\":", separator, key);
-    sk_buf_json(out, value, strlen(value));
+    sk_buf_json_str(out, value);
 }
 
 static void write_json(const struct sk_hub_made *made, const char *dir, struct sk_buf *out)

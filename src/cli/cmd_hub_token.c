@@ -71,7 +71,7 @@ static int create_here(struct sk_hub_door *d, const struct args *a, struct sk_js
                         err) < 0)
         return -1;
     sk_buf_fmt(&b, "{\"id\":\"%s\",\"role\":\"%s\",\"user\":", id, a->role);
-    sk_buf_json(&b, a->user, strlen(a->user));
+    sk_buf_json_str(&b, a->user);
     sk_buf_fmt(&b, ",\"secret\":\"%s\"}", secret);
     explicit_bzero(secret, sizeof secret);
     return sk_hub_door_parse(&b, out, err);
@@ -83,9 +83,9 @@ static int create_there(struct sk_hub_door *d, const struct args *a, struct sk_j
     const char *note = a->note ? a->note : "";
     SK_AUTO(sk_buf_done) struct sk_buf b = SK_BUF_INIT(65536);
     sk_buf_str(&b, "{\"user\":");
-    sk_buf_json(&b, a->user, strlen(a->user));
+    sk_buf_json_str(&b, a->user);
     sk_buf_fmt(&b, ",\"role\":\"%s\",\"note\":", a->role);
-    sk_buf_json(&b, note, strlen(note));
+    sk_buf_json_str(&b, note);
     sk_buf_fmt(&b, ",\"life_ms\":%llu}", (unsigned long long)a->days * DAY_MS);
     if (!sk_buf_ok(&b))
         return sk_buf_fail(&b, err);

@@ -41,7 +41,7 @@ static int add_file(void *ctx, const char *path, uint64_t size, struct sk_err *e
 
     if (l->json) {
         sk_buf_str(&l->out, l->files ? ",{\"path\":" : "{\"path\":");
-        sk_buf_json(&l->out, path, strlen(path));
+        sk_buf_json_str(&l->out, path);
         sk_buf_fmt(&l->out, ",\"bytes\":%llu}", (unsigned long long)size);
     } else {
         sk_buf_fmt(&l->out, "%10llu  %s\n", (unsigned long long)size, path);
@@ -91,7 +91,7 @@ static int write_base(const struct args *a, const struct sk_pack_own *own, struc
                    r.platform, (unsigned long long)r.base_bytes);
         sk_buf_fmt(
             &out, "\"unpacked_bytes\":%llu,\"output\":", (unsigned long long)r.base_unpacked_bytes);
-        sk_buf_json(&out, a->output, strlen(a->output));
+        sk_buf_json_str(&out, a->output);
         sk_buf_str(&out, "}\n");
     } else {
         sk_buf_fmt(&out, "base for %s, ", r.platform);

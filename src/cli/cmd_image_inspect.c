@@ -181,7 +181,7 @@ static void add_text(struct sk_buf *out, const char *name, const struct found *f
 static void add_json(struct sk_buf *out, const char *name, const struct found *f)
 {
     sk_buf_str(out, "{\"reference\":");
-    sk_buf_json(out, name, strlen(name));
+    sk_buf_json_str(out, name);
     sk_buf_fmt(out, ",\"digest\":\"%s\",\"media_type\":\"%s\"", f->top_digest, f->top.media_type);
     if (f->top.is_index) {
         sk_buf_str(out, ",\"index\":");

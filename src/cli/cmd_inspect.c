@@ -215,7 +215,7 @@ static int add_text(struct sk_buf *out, const struct sk_bundle *b, const struct 
 static void add_string(struct sk_buf *out, const char *text)
 {
     if (text)
-        sk_buf_json(out, text, strlen(text));
+        sk_buf_json_str(out, text);
     else
         sk_buf_str(out, "null");
 }

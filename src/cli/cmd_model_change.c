@@ -51,7 +51,7 @@ static void add(struct sk_buf *body, const char *key, const char *value)
     if (!value)
         return;
     sk_buf_fmt(body, "%s\"%s\": ", body->len > 1 ? ", " : "", key);
-    sk_buf_json(body, value, strlen(value));
+    sk_buf_json_str(body, value);
 }
 
 /* {"name", "version", key: value, ...} to path; keys and values are a list ended by NULL. */

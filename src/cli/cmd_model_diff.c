@@ -65,7 +65,7 @@ static void report(struct differ *d, const char *path, const struct sk_json *a,
     d->count++;
     if (d->args->json) {
         sk_buf_str(d->out, "{\"path\": ");
-        sk_buf_json(d->out, path, strlen(path));
+        sk_buf_json_str(d->out, path);
         sk_buf_str(d->out, ", \"a\": ");
         add_json(a, d->out);
         sk_buf_str(d->out, ", \"b\": ");

@@ -45,11 +45,11 @@ static int set_alias(struct sk_remote *r, const char *name, const char *version,
     SK_AUTO(sk_buf_done) struct sk_buf body = SK_BUF_INIT(1 << 16);
 
     sk_buf_str(&body, "{\"name\": ");
-    sk_buf_json(&body, name, strlen(name));
+    sk_buf_json_str(&body, name);
     sk_buf_str(&body, ", \"alias\": ");
-    sk_buf_json(&body, alias, strlen(alias));
+    sk_buf_json_str(&body, alias);
     sk_buf_str(&body, ", \"version\": ");
-    sk_buf_json(&body, version, strlen(version));
+    sk_buf_json_str(&body, version);
     sk_buf_str(&body, "}");
     if (!sk_buf_ok(&body))
         return sk_buf_fail(&body, err);

@@ -276,7 +276,7 @@ static void add_json(const struct work *w, const char *name, struct sk_buf *out)
     const struct sk_pack_result *r = &w->result;
 
     sk_buf_str(out, "{\"reference\":");
-    sk_buf_json(out, name, strlen(name));
+    sk_buf_json_str(out, name);
     sk_buf_fmt(out, ",\"digest\":\"%s\",\"config\":\"%s\",\"platform\":\"%s\"", r->manifest,
                r->config, r->platform);
     sk_buf_fmt(out,
@@ -285,10 +285,10 @@ static void add_json(const struct work *w, const char *name, struct sk_buf *out)
                (unsigned long long)r->base_unpacked_bytes, r->base_was_cached ? "true" : "false");
     sk_buf_fmt(out, ",\"model\":{\"digest\":\"%s\",\"bytes\":%llu,\"path\":", r->model_layer,
                (unsigned long long)r->model_bytes);
-    sk_buf_json(out, r->model_path, strlen(r->model_path));
+    sk_buf_json_str(out, r->model_path);
     sk_buf_fmt(out, ",\"model_digest\":\"%s\"},\"output\":", r->model_digest);
     if (w->args->output)
-        sk_buf_json(out, w->args->output, strlen(w->args->output));
+        sk_buf_json_str(out, w->args->output);
     else
         sk_buf_str(out, "null");
     sk_buf_fmt(out, ",\"pushed\":%s,\"signed\":%s}\n", w->args->push ? "true" : "false",

@@ -62,7 +62,7 @@ static int report(const struct args *a, const struct sk_oci_ref *ref, const char
         sk_buf_fmt(&out,
                    "{\"reference\":\"%s\",\"digest\":\"%s\",\"verified\":%s,\"%s\":", name.data,
                    digest, verified, a->model_only ? "model" : "layout");
-        sk_buf_json(&out, output, strlen(output));
+        sk_buf_json_str(&out, output);
         sk_buf_str(&out, "}\n");
     } else {
         sk_buf_fmt(&out, "pulled %s%s\n%s\n%s %s\n", name.data,

@@ -71,7 +71,7 @@ static void add_member(struct sk_buf *out, const char *key, const char *text)
 {
     sk_buf_fmt(out, ",\"%s\":", key);
     if (text)
-        sk_buf_json(out, text, strlen(text));
+        sk_buf_json_str(out, text);
     else
         sk_buf_str(out, "null");
 }
@@ -94,7 +94,7 @@ static void add_json(struct sk_buf *out, const struct facts *f)
     sk_buf_str(out, ",\"kernels_available\":[");
     for (size_t i = 0; kernels[i]; i++) {
         sk_buf_str(out, i ? "," : "");
-        sk_buf_json(out, kernels[i], strlen(kernels[i]));
+        sk_buf_json_str(out, kernels[i]);
     }
     sk_buf_fmt(out, "],\"cores\":%u}\n", sk_cpu_count());
 }

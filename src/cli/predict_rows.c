@@ -164,11 +164,11 @@ static void add_json_row(const struct sk_rows *r, const char *name, const struct
                          const struct sk_err *failed, struct sk_buf *out)
 {
     sk_buf_str(out, "{\"file\":");
-    sk_buf_json(out, name, strlen(name));
+    sk_buf_json_str(out, name);
     sk_buf_chr(out, ',');
     if (failed) {
         sk_buf_str(out, "\"error\":");
-        sk_buf_json(out, failed->text, strlen(failed->text));
+        sk_buf_json_str(out, failed->text);
         sk_buf_chr(out, '}');
         return;
     }

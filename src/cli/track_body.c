@@ -18,7 +18,7 @@
 
 static void text(struct sk_buf *out, const char *value)
 {
-    sk_buf_json(out, value, strlen(value));
+    sk_buf_json_str(out, value);
 }
 
 static void begin(struct sk_buf *out, const char *run_id, const char *list)

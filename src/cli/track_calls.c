@@ -73,7 +73,7 @@ static int find_experiment(struct sk_track *t, struct sk_err *err)
     if (err->code != SK_NOT_FOUND)
         return -1;
     sk_buf_str(&body, "{\"name\":");
-    sk_buf_json(&body, name, strlen(name));
+    sk_buf_json_str(&body, name);
     sk_buf_chr(&body, '}');
     if (post(t, API "experiments/create", &body, &answer, &why) < 0) {
         if (get_experiment(t, name, err) == 0) /* another one was quicker */

@@ -14,7 +14,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 enum {
     LINE = 8192
@@ -78,7 +77,7 @@ static void note(void *ctx, const char *text)
         return;
     }
     sk_buf_str(&line, "{\"event\": \"note\", \"text\": ");
-    sk_buf_json(&line, text, strlen(text));
+    sk_buf_json_str(&line, text);
     show_json(&line);
 }
 
@@ -182,7 +181,7 @@ static void result_json(const struct sk_train_options *o, const struct sk_train_
                         struct sk_buf *out)
 {
     sk_buf_str(out, "{\"event\": \"result\", \"bundle\": ");
-    sk_buf_json(out, o->output_dir, strlen(o->output_dir));
+    sk_buf_json_str(out, o->output_dir);
     sk_buf_fmt(
         out,
         ", \"reused\": %s, \"interrupted\": %s, \"stopped_early\": %s, \"evaluated_on\": \"%s\"",

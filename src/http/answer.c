@@ -73,7 +73,7 @@ void sk_http_error(struct sk_http_req *r, const struct sk_err *err)
 {
     sk_buf_clear(&r->out);
     sk_buf_str(&r->out, "{\"error\":");
-    sk_buf_json(&r->out, err->text, strlen(err->text));
+    sk_buf_json_str(&r->out, err->text);
     sk_buf_chr(&r->out, '}');
     r->static_bytes = NULL;
     sk_answer_drop_file(r);

@@ -12,8 +12,6 @@
 #include "base/log.h"
 #include "base/str.h"
 
-#include <string.h>
-
 struct wording {
     enum sk_code code;
     int mlflow_status; /* 0: the code's */
@@ -58,14 +56,14 @@ static void write_error(struct sk_buf *b, enum sk_hub_style style, const char *c
     sk_buf_clear(b);
     if (style == SK_HUB_PLAIN) {
         sk_buf_str(b, "{\"error\":");
-        sk_buf_json(b, text, strlen(text));
+        sk_buf_json_str(b, text);
         sk_buf_chr(b, '}');
         return;
     }
     sk_buf_str(b, style == SK_HUB_MLFLOW ? "{\"error_code\":" : "{\"errors\":[{\"code\":");
-    sk_buf_json(b, code, strlen(code));
+    sk_buf_json_str(b, code);
     sk_buf_str(b, ",\"message\":");
-    sk_buf_json(b, text, strlen(text));
+    sk_buf_json_str(b, text);
     sk_buf_str(b, style == SK_HUB_MLFLOW ? "}" : "}]}");
 }
 

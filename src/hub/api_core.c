@@ -34,10 +34,10 @@ static void whoami(struct sk_hub_call *call)
     const struct sk_who *who = &call->who;
     const char *hub = call->hub->config->hostnames[0];
     sk_buf_str(out, "{\"name\":");
-    sk_buf_json(out, who->name, strlen(who->name));
+    sk_buf_json_str(out, who->name);
     sk_buf_fmt(out, ",\"role\":\"%s\",\"token\":\"%s\",\"is_device\":%s,\"hub\":",
                sk_role_name(who->role), who->token_id, who->is_device ? "true" : "false");
-    sk_buf_json(out, hub, strlen(hub));
+    sk_buf_json_str(out, hub);
     sk_buf_str(out, ",\"version\":\"" SK_VERSION "\"}");
     sk_hub_reply_json(call, out);
 }
@@ -86,7 +86,7 @@ static int create_token(struct sk_hub_call *call, struct sk_err *err)
         return -1;
     struct sk_buf *out = sk_http_out(call->req);
     sk_buf_fmt(out, "{\"id\":\"%s\",\"role\":\"%s\",\"user\":", id, sk_role_name(role));
-    sk_buf_json(out, user, strlen(user));
+    sk_buf_json_str(out, user);
     sk_buf_fmt(out, ",\"secret\":\"%s\"}", secret);
     explicit_bzero(secret, sizeof secret);
     sk_http_set_header(call->req, "Cache-Control", "no-store");
@@ -130,7 +130,7 @@ static int put_device(struct sk_hub_call *call, const char *id, struct sk_err *e
         return -1;
     struct sk_buf *out = sk_http_out(call->req);
     sk_buf_str(out, "{\"id\":");
-    sk_buf_json(out, id, strlen(id));
+    sk_buf_json_str(out, id);
     sk_buf_fmt(out, ",\"primary_key\":\"%s\"}", made);
     sk_http_set_header(call->req, "Cache-Control", "no-store");
     return 0;

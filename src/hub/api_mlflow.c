@@ -8,8 +8,6 @@
  */
 #include "hub/mlflow_priv.h"
 
-#include <string.h>
-
 /* The level of MLflow that is spoken here. Clients compare it to see whether a server takes traces
  * over OTLP (3.4), which this one does not. */
 static const char level[] = "3.0.0";
@@ -24,7 +22,7 @@ void sk_mlflow_reply(struct sk_hub_call *call, const char *name, const struct sk
     }
     sk_buf_clear(out);
     sk_buf_str(out, "{");
-    sk_buf_json(out, name, strlen(name));
+    sk_buf_json_str(out, name);
     sk_buf_chr(out, ':');
     sk_buf_add(out, json->data ? json->data : "null", json->data ? json->len : 4);
     sk_buf_chr(out, '}');

@@ -5,8 +5,6 @@
 
 #include "base/str.h"
 
-#include <string.h>
-
 struct list {
     struct sk_buf *out;
     char last[SK_REPOSITORY_TEXT]; /* a repository's name is longer than a tag */
@@ -19,7 +17,7 @@ static int add_name(void *ctx, const char *name, struct sk_err *err)
     (void)err;
     if (list->last[0])
         sk_buf_chr(list->out, ',');
-    sk_buf_json(list->out, name, strlen(name));
+    sk_buf_json_str(list->out, name);
     (void)snprintf(list->last, sizeof list->last, "%s", name);
     return 0;
 }

@@ -23,7 +23,7 @@ int sk_hub_config_write(const char *dir, const char *const *hostnames, size_t co
     sk_buf_str(&b, "{\n  \"hostnames\": [");
     for (size_t i = 0; i < count; i++) {
         sk_buf_str(&b, i > 0 ? ", " : "");
-        sk_buf_json(&b, hostnames[i], strlen(hostnames[i]));
+        sk_buf_json_str(&b, hostnames[i]);
     }
     sk_buf_fmt(&b, "],\n  \"port\": %u\n}\n", port);
     if (!sk_buf_ok(&b))

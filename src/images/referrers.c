@@ -18,7 +18,7 @@
 static void add_text(struct sk_buf *out, const char *key, const char *value)
 {
     sk_buf_fmt(out, ",\"%s\":", key);
-    sk_buf_json(out, value, strlen(value));
+    sk_buf_json_str(out, value);
 }
 
 static void add_row(struct sk_buf *out, struct sk_stmt *q)
@@ -26,7 +26,7 @@ static void add_row(struct sk_buf *out, struct sk_stmt *q)
     const char *media_type = sk_stmt_text(q, 1);
 
     sk_buf_str(out, "{\"mediaType\":");
-    sk_buf_json(out, media_type, strlen(media_type));
+    sk_buf_json_str(out, media_type);
     add_text(out, "digest", sk_stmt_text(q, 0));
     sk_buf_str(out, ",\"size\":");
     sk_buf_i64(out, sk_stmt_int(q, 2));

@@ -80,7 +80,7 @@ static int list_file(void *ctx, const char *path, const char *digest, uint64_t s
     struct listing *l = ctx;
 
     sk_buf_fmt(l->out, "%s{\"path\":", l->before);
-    sk_buf_json(l->out, path, strlen(path));
+    sk_buf_json_str(l->out, path);
     sk_buf_fmt(l->out, ",\"digest\":\"%s\",\"size\":%llu}", digest, (unsigned long long)size);
     l->before = ",";
     return sk_buf_ok(l->out) ? 0 : sk_buf_fail(l->out, err);

@@ -107,11 +107,11 @@ static void add_entry(struct sk_buf *b, const char *tag, const char *media_type,
                       uint64_t size)
 {
     sk_buf_str(b, "{\"mediaType\":");
-    sk_buf_json(b, media_type, strlen(media_type));
+    sk_buf_json_str(b, media_type);
     sk_buf_fmt(b, ",\"digest\":\"%s\",\"size\":%llu", digest, (unsigned long long)size);
     if (tag) {
         sk_buf_str(b, ",\"annotations\":{\"" REF_NAME "\":");
-        sk_buf_json(b, tag, strlen(tag));
+        sk_buf_json_str(b, tag);
         sk_buf_chr(b, '}');
     }
     sk_buf_chr(b, '}');

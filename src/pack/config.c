@@ -14,11 +14,6 @@
 
 #define SECOND "000000000"
 
-static void add_text(struct sk_buf *out, const char *text)
-{
-    sk_buf_json(out, text, strlen(text));
-}
-
 static void add_process(const struct sk_pack_image *image, struct sk_buf *out)
 {
     sk_buf_fmt(out, "\"User\":\"%d:%d\",\"ExposedPorts\":{\"%u/tcp\":{}}", SK_PACK_UID, SK_PACK_UID,
@@ -30,7 +25,7 @@ static void add_process(const struct sk_pack_image *image, struct sk_buf *out)
     sk_buf_str(out, ",\"Entrypoint\":[\"/usr/bin/skerry\",\"serve\"]");
     if (image->model_path) {
         sk_buf_str(out, ",\"Cmd\":[");
-        add_text(out, image->model_path);
+        sk_buf_json_str(out, image->model_path);
         sk_buf_chr(out, ']');
     }
     sk_buf_str(out, ",\"WorkingDir\":\"/\",\"StopSignal\":\"SIGTERM\"");
@@ -47,9 +42,9 @@ static const char *kind_of(size_t layer)
 void sk_pack_image_config(const struct sk_pack_image *image, struct sk_buf *out)
 {
     sk_buf_str(out, "{\"created\":");
-    add_text(out, image->created);
+    sk_buf_json_str(out, image->created);
     sk_buf_str(out, ",\"architecture\":");
-    add_text(out, image->architecture);
+    sk_buf_json_str(out, image->architecture);
     sk_buf_str(out, ",\"os\":\"linux\",\"config\":{");
     add_process(image, out);
     sk_buf_str(out, ",\"Labels\":");
@@ -60,7 +55,7 @@ void sk_pack_image_config(const struct sk_pack_image *image, struct sk_buf *out)
     sk_buf_str(out, "]},\"history\":[");
     for (size_t i = 0; i < image->layer_count; i++) {
         sk_buf_str(out, i ? ",{\"created\":" : "{\"created\":");
-        add_text(out, image->created);
+        sk_buf_json_str(out, image->created);
         sk_buf_fmt(out, ",\"created_by\":\"skerry package\",\"comment\":\"%s\"}", kind_of(i));
     }
     sk_buf_str(out, "]}");

@@ -76,9 +76,9 @@ void sk_pack_labels_json(const struct sk_pack_labels *l, struct sk_buf *out)
     for (size_t i = 0; i < l->count; i++) {
         if (i > 0)
             sk_buf_chr(out, ',');
-        sk_buf_json(out, l->items[i].key, strlen(l->items[i].key));
+        sk_buf_json_str(out, l->items[i].key);
         sk_buf_chr(out, ':');
-        sk_buf_json(out, l->items[i].value, strlen(l->items[i].value));
+        sk_buf_json_str(out, l->items[i].value);
     }
     sk_buf_chr(out, '}');
 }

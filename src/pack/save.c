@@ -108,7 +108,7 @@ static int put_index(const struct save *s, struct sk_tar_writer *w, struct sk_er
         sk_buf_str(&text, ",\"annotations\":{\"io.containerd.image.name\":");
         sk_buf_json(&text, name.data, name.len);
         sk_buf_str(&text, ",\"org.opencontainers.image.ref.name\":");
-        sk_buf_json(&text, s->ref.tag, strlen(s->ref.tag));
+        sk_buf_json_str(&text, s->ref.tag);
         sk_buf_chr(&text, '}');
     }
     sk_buf_chr(&text, '}');

@@ -115,7 +115,7 @@ int sk_pipeline_name(struct sk_classifier *c, struct sk_err *err)
     if (make_unique(&n, err) < 0)
         return -1;
     for (size_t i = 0; i < n.count; i++) {
-        sk_buf_json(&c->names, n.rows[i].text, strlen(n.rows[i].text));
+        sk_buf_json_str(&c->names, n.rows[i].text);
         c->name_at[i + 1] = c->names.len;
         c->labels[i] = SK_TAKE(n.rows[i].text);
     }

@@ -361,9 +361,9 @@ int sk_context_save(const struct sk_context *c, const char *ca_pem, size_t ca_le
     if (sk_context_check_name(c->name, err) < 0)
         return -1;
     sk_buf_str(&hub, "{\"url\": ");
-    sk_buf_json(&hub, c->url, strlen(c->url));
+    sk_buf_json_str(&hub, c->url);
     sk_buf_str(&hub, ", \"user\": ");
-    sk_buf_json(&hub, c->user, strlen(c->user));
+    sk_buf_json_str(&hub, c->user);
     sk_buf_str(&hub, "}\n");
     if (c->token)
         sk_buf_fmt(&token, "%s\n", c->token);

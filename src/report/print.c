@@ -17,8 +17,6 @@
  */
 #include "report/report_priv.h"
 
-#include <string.h>
-
 enum {
     MATRIX_MOST = 12, /* classes */
     CELL_MOST = 10,   /* columns */
@@ -38,7 +36,7 @@ static void add_class(const struct sk_figures *f, size_t i, struct sk_buf *out)
 {
     const struct sk_class_figures *c = &f->per_class[i];
 
-    sk_buf_json(out, f->labels[i], strlen(f->labels[i]));
+    sk_buf_json_str(out, f->labels[i]);
     add_number(out, ":{\"precision\":", c->precision);
     add_number(out, ",\"recall\":", c->recall);
     add_number(out, ",\"f1\":", c->f1);
@@ -73,7 +71,7 @@ void sk_figures_json(const struct sk_figures *f, bool bare, struct sk_buf *out)
     for (size_t i = 0; i < f->classes; i++) {
         if (i)
             sk_buf_chr(out, ',');
-        sk_buf_json(out, f->labels[i], strlen(f->labels[i]));
+        sk_buf_json_str(out, f->labels[i]);
     }
     sk_buf_str(out, "],\"per_class\":{");
     for (size_t i = 0; i < f->classes; i++) {
@@ -88,7 +86,7 @@ void sk_figures_json(const struct sk_figures *f, bool bare, struct sk_buf *out)
         add_number(out, ",\"roc_auc\":", f->roc.area);
         add_number(out, ",\"average_precision\":", f->pr.area);
         sk_buf_str(out, ",\"positive\":");
-        sk_buf_json(out, f->labels[f->positive], strlen(f->labels[f->positive]));
+        sk_buf_json_str(out, f->labels[f->positive]);
     }
     if (!bare)
         sk_buf_chr(out, '}');

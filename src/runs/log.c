@@ -201,7 +201,7 @@ int sk_run_log(struct sk_store *s, const struct sk_who *who, const char *run_id,
 static void write_point(struct sk_stmt *s, const char *key, struct sk_buf *out)
 {
     sk_buf_str(out, "{\"key\":");
-    sk_buf_json(out, key, strlen(key));
+    sk_buf_json_str(out, key);
     sk_buf_str(out, ",\"value\":");
     sk_runs_number(out, sk_stmt_num(s, 0), sk_stmt_int(s, 1) != 0);
     sk_buf_fmt(out, ",\"timestamp\":%" PRId64 ",\"step\":%" PRId64 "}", sk_stmt_int(s, 2),

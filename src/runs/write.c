@@ -8,12 +8,11 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <string.h>
 
 void sk_runs_field(struct sk_buf *out, const char *key, const char *value)
 {
     sk_buf_fmt(out, ",\"%s\":", key);
-    sk_buf_json(out, value, strlen(value));
+    sk_buf_json_str(out, value);
 }
 
 void sk_runs_number(struct sk_buf *out, double value, bool is_nan)
@@ -141,7 +140,7 @@ static int write_models(struct sk_tx *tx, int64_t n, bool outputs, struct sk_buf
     sk_buf_chr(out, '[');
     for (bool first = true; (got = sk_stmt_next(s, err)) > 0; first = false) {
         sk_buf_str(out, first ? "{\"model_id\":" : ",{\"model_id\":");
-        sk_buf_json(out, sk_stmt_text(s, 0), strlen(sk_stmt_text(s, 0)));
+        sk_buf_json_str(out, sk_stmt_text(s, 0));
         if (outputs)
             sk_buf_fmt(out, ",\"step\":%" PRId64, sk_stmt_int(s, 1));
         sk_buf_chr(out, '}');

@@ -89,7 +89,7 @@ static void keep_error(struct picture *pic, const struct sk_err *err)
     pic->err = *err;
     sk_buf_clear(&pic->json);
     sk_buf_str(&pic->json, "{\"error\":");
-    sk_buf_json(&pic->json, err->text, strlen(err->text));
+    sk_buf_json_str(&pic->json, err->text);
     sk_buf_chr(&pic->json, '}');
 }
 
@@ -272,7 +272,7 @@ static void refuse(struct sk_call *c, const char *reason)
 
     sk_http_set_status(c->req, sk_code_http(SK_NOT_SCORES));
     sk_buf_str(out, "{\"error\":");
-    sk_buf_json(out, reason, strlen(reason));
+    sk_buf_json_str(out, reason);
     sk_buf_str(out, ",\"outputs\":[");
     sk_v2_tensors_json(net->outputs, net->output_count, out);
     SK_AUTO(sk_buf_done) struct sk_buf url = SK_BUF_INIT(4096);

@@ -5,8 +5,6 @@
 
 #include "page.h"
 
-#include <string.h>
-
 /* ---- health ---- */
 
 void sk_api_healthz(struct sk_http_req *req, void *ctx)
@@ -48,7 +46,7 @@ void sk_api_readyz(struct sk_http_req *req, void *ctx)
     sk_buf_fmt(list.out, "{\"ready\":%s,\"engine\":\"%s\",\"device\":\"%s\",\"warnings\":[",
                is_ready ? "true" : "false", sk_engine_name(s->engine), device);
     if (sk_engine_degraded(s->engine))
-        sk_buf_json(list.out, reason, strlen(reason));
+        sk_buf_json_str(list.out, reason);
     sk_buf_str(list.out, "],\"models\":[");
     sk_models_each(s->models, list_model, &list);
     sk_buf_str(list.out, "]}");

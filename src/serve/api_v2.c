@@ -114,7 +114,7 @@ static void write_metadata(struct sk_server *s, const struct sk_loaded *l, struc
     struct versions v = { .name = l->slot->name, .out = out };
 
     sk_buf_str(out, "{\"name\":");
-    sk_buf_json(out, l->slot->name, strlen(l->slot->name));
+    sk_buf_json_str(out, l->slot->name);
     sk_buf_str(out, ",\"versions\":[");
     sk_models_each(s->models, add_version, &v);
     sk_buf_fmt(out, "],\"platform\":\"%s\",\"inputs\":[", net->platform);
@@ -131,7 +131,7 @@ static void write_config_tensors(const struct sk_tensor_info *tensors, size_t co
     for (size_t i = 0; i < count; i++) {
         const char *type = sk_dtype_name(tensors[i].dtype);
         sk_buf_str(out, i > 0 ? ",{\"name\":" : "{\"name\":");
-        sk_buf_json(out, tensors[i].name, strlen(tensors[i].name));
+        sk_buf_json_str(out, tensors[i].name);
         sk_buf_fmt(out, ",\"data_type\":\"TYPE_%s\",\"dims\":[",
                    strcmp(type, "BYTES") == 0 ? "STRING" : type);
         for (unsigned d = 0; d < tensors[i].rank; d++) {
@@ -148,7 +148,7 @@ static void write_config(const struct sk_loaded *l, struct sk_buf *out)
     const struct sk_net_info *net = sk_net_info(sk_classifier_net(l->classifier));
 
     sk_buf_str(out, "{\"name\":");
-    sk_buf_json(out, l->slot->name, strlen(l->slot->name));
+    sk_buf_json_str(out, l->slot->name);
     sk_buf_fmt(out,
                ",\"platform\":\"%s\",\"backend\":\"onnxruntime\",\"max_batch_size\":0,\"input\":[",
                net->platform);
@@ -187,7 +187,7 @@ static void add_stats(void *ctx, struct sk_slot *slot, enum sk_slot_state state,
     if (!list->name && !loaded)
         return;
     sk_buf_str(out, list->count++ > 0 ? ",{\"name\":" : "{\"name\":");
-    sk_buf_json(out, slot->name, strlen(slot->name));
+    sk_buf_json_str(out, slot->name);
     sk_buf_fmt(out,
                ",\"version\":\"%s\",\"last_inference\":%" PRIu64 ",\"inference_count\":%" PRIu64
                ",\"execution_count\":%" PRIu64 ",\"inference_stats\":{",
@@ -255,7 +255,7 @@ void sk_api_v2_model_get(struct sk_http_req *req, void *ctx)
         write_config(l, sk_http_out(req));
     } else if (strcmp(a.verb, "ready") == 0) {
         sk_buf_str(sk_http_out(req), "{\"name\":");
-        sk_buf_json(sk_http_out(req), l->slot->name, strlen(l->slot->name));
+        sk_buf_json_str(sk_http_out(req), l->slot->name);
         sk_buf_str(sk_http_out(req), ",\"ready\":true}");
     } else {
         not_found(req);

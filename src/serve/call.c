@@ -17,10 +17,10 @@ void sk_slot_json(const struct sk_slot *slot, enum sk_slot_state state, const ch
     static const char *const names[] = { "UNAVAILABLE", "LOADING", "READY" };
 
     sk_buf_str(out, "\"name\":");
-    sk_buf_json(out, slot->name, strlen(slot->name));
+    sk_buf_json_str(out, slot->name);
     sk_buf_fmt(out, ",\"version\":\"%s\",\"state\":\"%s\",\"reason\":", slot->version,
                names[state]);
-    sk_buf_json(out, reason, strlen(reason));
+    sk_buf_json_str(out, reason);
 }
 
 struct sk_call *sk_call_begin(struct sk_server *s, struct sk_http_req *req, const char *model,

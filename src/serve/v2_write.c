@@ -7,7 +7,6 @@
 #include "prep/prep.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 /* The element count of a row when a tensor is taken as scores: everything behind the first
  * dimension. */
@@ -35,7 +34,7 @@ void sk_v2_tensors_json(const struct sk_tensor_info *tensors, size_t count, stru
     for (size_t i = 0; i < count; i++) {
         const struct sk_tensor_info *t = &tensors[i];
         sk_buf_str(out, i > 0 ? ",{\"name\":" : "{\"name\":");
-        sk_buf_json(out, t->name, strlen(t->name));
+        sk_buf_json_str(out, t->name);
         sk_buf_fmt(out, ",\"datatype\":\"%s\"", sk_dtype_name(t->dtype));
         write_shape(t->dims, t->rank, out);
         sk_buf_chr(out, '}');
@@ -255,7 +254,7 @@ static int write_output(const struct sk_v2_output *want, const char *name,
                         struct sk_err *err)
 {
     sk_buf_str(out, "{\"name\":");
-    sk_buf_json(out, name, strlen(name));
+    sk_buf_json_str(out, name);
     sk_buf_fmt(out, ",\"datatype\":\"%s\"", sk_dtype_name(t->dtype));
     write_shape(t->dims, t->rank, out);
     if (want->is_binary) {
@@ -280,11 +279,11 @@ int sk_v2_write(const struct sk_v2_request *req, const struct sk_net_info *net,
     if (!a)
         return sk_nomem(err);
     sk_buf_str(out, "{\"model_name\":");
-    sk_buf_json(out, model, strlen(model));
+    sk_buf_json_str(out, model);
     sk_buf_fmt(out, ",\"model_version\":\"%s\"", version);
     if (req->id) {
         sk_buf_str(out, ",\"id\":");
-        sk_buf_json(out, req->id, strlen(req->id));
+        sk_buf_json_str(out, req->id);
     }
     sk_buf_str(out, ",\"outputs\":[");
     for (size_t n = 0; n < req->order_count; n++) {

@@ -31,7 +31,7 @@ void sk_sign_tag(const char *digest, char *out)
 void sk_payload_write(const char *docker_reference, const char *digest, struct sk_buf *out)
 {
     sk_buf_str(out, "{\"critical\":{\"identity\":{\"docker-reference\":");
-    sk_buf_json(out, docker_reference, strlen(docker_reference));
+    sk_buf_json_str(out, docker_reference);
     sk_buf_fmt(out,
                "},\"image\":{\"docker-manifest-digest\":\"%s\"},\"type\":\"%s\"},"
                "\"optional\":null}",

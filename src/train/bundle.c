@@ -34,11 +34,6 @@ static int write_file(const struct sk_train *t, const char *name, const struct s
     return path ? sk_file_write(path, text->data, text->len, 0644, err) : sk_nomem(err);
 }
 
-static void json_text(struct sk_buf *out, const char *value)
-{
-    sk_buf_json(out, value, strlen(value));
-}
-
 static int bundle_name(const struct sk_train *t, char **out, struct sk_err *err)
 {
     *out = t->o->name ? strdup(t->o->name) : sk_path_name(t->o->output_dir);
@@ -57,7 +52,7 @@ static void list_classes(const struct sk_train *t, struct sk_buf *out)
 {
     for (size_t i = 0; i < t->data->class_count; i++) {
         sk_buf_str(out, i ? ", " : "");
-        json_text(out, t->data->classes[i]);
+        sk_buf_json_str(out, t->data->classes[i]);
     }
 }
 
@@ -100,12 +95,12 @@ static int write_config(const struct sk_train *t, struct sk_err *err)
     sk_buf_str(&out, "  \"problem_type\": \"single_label_classification\",\n  \"id2label\": {");
     for (size_t i = 0; i < d->class_count; i++) {
         sk_buf_fmt(&out, "%s\"%zu\": ", i ? ", " : "", i);
-        json_text(&out, d->classes[i]);
+        sk_buf_json_str(&out, d->classes[i]);
     }
     sk_buf_str(&out, "},\n  \"label2id\": {");
     for (size_t i = 0; i < d->class_count; i++) {
         sk_buf_str(&out, i ? ", " : "");
-        json_text(&out, d->classes[i]);
+        sk_buf_json_str(&out, d->classes[i]);
         sk_buf_fmt(&out, ": %zu", i);
     }
     sk_buf_str(&out, "}\n}\n");
@@ -117,7 +112,7 @@ static int write_skerry(const struct sk_train *t, const char *name, struct sk_er
     SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(1 << 16);
 
     sk_buf_str(&out, "{\n  \"name\": ");
-    json_text(&out, name);
+    sk_buf_json_str(&out, name);
     sk_buf_fmt(&out, ",\n  \"description\": \"%s, %u x %u, trained for %u epoch%s%s\"\n}\n",
                t->arch->name, t->o->side, t->o->side, t->state.epoch,
                t->state.epoch == 1 ? "" : "s",
@@ -174,15 +169,15 @@ static void write_epochs(const struct sk_train *t, struct sk_buf *out)
 static void write_data(const struct sk_train *t, struct sk_buf *out)
 {
     sk_buf_str(out, "  \"data\": {\"path\": ");
-    json_text(out, t->o->data_path);
+    sk_buf_json_str(out, t->o->data_path);
     sk_buf_fmt(out, ", \"digest\": \"%s\", \"val_path\": ", t->data_digest);
     if (t->o->val_path)
-        json_text(out, t->o->val_path);
+        sk_buf_json_str(out, t->o->val_path);
     else
         sk_buf_str(out, "null");
     sk_buf_str(out, ", \"val_digest\": ");
     if (t->val_digest[0])
-        json_text(out, t->val_digest);
+        sk_buf_json_str(out, t->val_digest);
     else
         sk_buf_str(out, "null");
     sk_buf_fmt(out, ", \"train_pictures\": %zu, \"val_pictures\": %zu, \"classes\": [",
@@ -211,7 +206,7 @@ static int write_training(struct sk_train *t, const struct sk_train_result *r,
                "  \"fingerprint\": \"%s\",\n  \"data_digest\": \"%s\",\n  \"seed\": %llu,\n  "
                "\"weights\": ",
                print, t->data_digest, (unsigned long long)t->o->seed);
-    json_text(&out, t->weights_from);
+    sk_buf_json_str(&out, t->weights_from);
     sk_buf_fmt(&out, ",\n  \"synthetic_data\": %s", sk_train_synthetic(t) ? "true" : "false");
     sk_buf_fmt(&out, ",\n  \"threads\": %u,\n  \"processes\": %u,\n  \"steps\": %llu,\n",
                sk_nn_threads(), sk_comm_size(t->comm), (unsigned long long)t->state.step);

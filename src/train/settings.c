@@ -18,7 +18,7 @@ static void text(struct sk_buf *out, const char *key, const char *value)
 {
     sk_buf_fmt(out, "\"%s\":", key);
     if (value)
-        sk_buf_json(out, value, strlen(value));
+        sk_buf_json_str(out, value);
     else
         sk_buf_str(out, "null");
     sk_buf_chr(out, ',');

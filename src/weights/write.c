@@ -109,16 +109,16 @@ static void add_meta(struct sk_buf *b, const char *const *meta)
     sk_buf_str(b, "\"__metadata__\":{");
     for (size_t i = 0; meta[i] && meta[i + 1]; i += 2) {
         sk_buf_str(b, i > 0 ? "," : "");
-        sk_buf_json(b, meta[i], strlen(meta[i]));
+        sk_buf_json_str(b, meta[i]);
         sk_buf_chr(b, ':');
-        sk_buf_json(b, meta[i + 1], strlen(meta[i + 1]));
+        sk_buf_json_str(b, meta[i + 1]);
     }
     sk_buf_str(b, "}");
 }
 
 static void add_entry(struct sk_buf *b, const struct sk_weight_out *t, size_t begin, size_t end)
 {
-    sk_buf_json(b, t->name, strlen(t->name));
+    sk_buf_json_str(b, t->name);
     sk_buf_fmt(b, ":{\"dtype\":\"%s\",\"shape\":[", type_name(t->dtype));
     for (unsigned i = 0; i < t->rank; i++)
         sk_buf_fmt(b, "%s%lld", i > 0 ? "," : "", (long long)t->dims[i]);

@@ -88,6 +88,12 @@ static void test_json(void **state)
         sk_buf_json(&b, texts[i].in, texts[i].len);
         if (strcmp(b.data, texts[i].out) != 0)
             fail_msg("%s: %s", texts[i].name, b.data);
+        if (strlen(texts[i].in) < texts[i].len)
+            continue;
+        sk_buf_clear(&b);
+        sk_buf_json_str(&b, texts[i].in);
+        if (strcmp(b.data, texts[i].out) != 0)
+            fail_msg("%s, as a C string: %s", texts[i].name, b.data);
     }
 }
 

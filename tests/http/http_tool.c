@@ -129,10 +129,10 @@ static void parts(struct sk_http_req *req, void *ctx)
     for (size_t i = 0; i < sk_http_part_count(req); i++) {
         const struct sk_http_part *p = sk_http_part_at(req, i);
         sk_buf_str(out, i ? ",{\"name\":" : "{\"name\":");
-        sk_buf_json(out, p->name, strlen(p->name));
+        sk_buf_json_str(out, p->name);
         sk_buf_fmt(out, ",\"bytes\":%zu,\"filename\":", p->body.len);
         if (p->filename)
-            sk_buf_json(out, p->filename, strlen(p->filename));
+            sk_buf_json_str(out, p->filename);
         else
             sk_buf_str(out, "null");
         sk_buf_chr(out, '}');
@@ -154,7 +154,7 @@ static void items(struct sk_http_req *req, void *ctx)
     (void)ctx;
     const char *q = sk_http_query(req, "q");
     sk_buf_str(sk_http_out(req), "{\"rest\":");
-    sk_buf_json(sk_http_out(req), sk_http_rest(req), strlen(sk_http_rest(req)));
+    sk_buf_json_str(sk_http_out(req), sk_http_rest(req));
     sk_buf_str(sk_http_out(req), ",\"q\":");
     sk_buf_json(sk_http_out(req), q ? q : "", q ? strlen(q) : 0);
     sk_buf_chr(sk_http_out(req), '}');
