@@ -35,8 +35,8 @@ static int list_files(struct sk_remote *r, const struct sk_json *version, struct
                       struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(8192);
-    const char *name = sk_json_text(sk_json_get(version, "name"), NULL);
-    const char *number = sk_json_text(sk_json_get(version, "version"), NULL);
+    const char *name = sk_json_get_text(version, "name", NULL);
+    const char *number = sk_json_get_text(version, "version", NULL);
 
     if (!name || !number)
         return sk_fail(err, SK_REMOTE, "the hub's answer has no name and version");
@@ -92,8 +92,8 @@ static bool is_there(const char *path, const char *digest)
 static int fetch_file(struct sk_remote *r, const struct sk_json *file, const char *part,
                       sk_remote_progress *progress, void *ctx, struct sk_err *err)
 {
-    const char *name = sk_json_text(sk_json_get(file, "path"), NULL);
-    const char *digest = sk_json_text(sk_json_get(file, "digest"), NULL);
+    const char *name = sk_json_get_text(file, "path", NULL);
+    const char *digest = sk_json_get_text(file, "digest", NULL);
     int64_t size = sk_json_int(sk_json_get(file, "size"), -1);
 
     if (!name || !digest || size < 0 || strncmp(digest, "sha256:", 7) != 0 || !is_safe(name))
@@ -125,7 +125,7 @@ static int sync_parent(const char *dir)
 
 static const char *digest_of(const struct sk_json *version)
 {
-    const char *digest = sk_json_text(sk_json_get(version, "digest"), "");
+    const char *digest = sk_json_get_text(version, "digest", "");
 
     return strncmp(digest, "sha256:", 7) == 0 ? digest + 7 : "";
 }

@@ -92,8 +92,8 @@ static int first_model(const struct sk_bench_target *t, char **out, struct sk_er
         return sk_wrap(err, "/v2/repository/index");
     for (size_t i = 0; i < sk_json_count(doc); i++) {
         const struct sk_json *row = sk_json_at(doc, i);
-        const char *name = sk_json_text(sk_json_get(row, "name"), NULL);
-        if (name && strcmp(sk_json_text(sk_json_get(row, "state"), ""), "READY") == 0) {
+        const char *name = sk_json_get_text(row, "name", NULL);
+        if (name && strcmp(sk_json_get_text(row, "state", ""), "READY") == 0) {
             *out = strdup(name);
             return *out ? 0 : sk_nomem(err);
         }
@@ -135,8 +135,8 @@ static void add_element(struct sk_buf *out, enum sk_dtype type, uint64_t *seed)
 static int add_input(const struct sk_json *input, struct sk_buf *header, struct sk_buf *data,
                      uint64_t *seed, struct sk_err *err)
 {
-    const char *name = sk_json_text(sk_json_get(input, "name"), "");
-    const char *type_name = sk_json_text(sk_json_get(input, "datatype"), "");
+    const char *name = sk_json_get_text(input, "name", "");
+    const char *type_name = sk_json_get_text(input, "datatype", "");
     const struct sk_json *shape = sk_json_get(input, "shape");
     const enum sk_dtype type = sk_dtype_parse(type_name, strlen(type_name));
     size_t elements = 1;

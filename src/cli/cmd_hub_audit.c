@@ -63,16 +63,16 @@ static int read_page(struct sk_hub_door *d, uint64_t before, uint64_t max, struc
 
 static void add_line(struct sk_buf *out, const struct sk_json *row)
 {
-    const char *at = sk_json_text(sk_json_get(row, "at"), "");
+    const char *at = sk_json_get_text(row, "at", "");
     char when[24];
     (void)snprintf(when, sizeof when, "%.10s %.8s", at, strlen(at) > 19 ? at + 11 : "");
     sk_buf_fmt(out, "%-8lld  %s  ", (long long)sk_json_int(sk_json_get(row, "id"), 0), when);
-    sk_cli_cell(out, sk_json_text(sk_json_get(row, "who"), ""), 16);
-    sk_cli_cell(out, sk_json_text(sk_json_get(row, "peer"), ""), 21);
-    sk_cli_cell(out, sk_json_text(sk_json_get(row, "action"), ""), 18);
-    sk_cli_cell(out, sk_json_text(sk_json_get(row, "object"), ""), 0);
+    sk_cli_cell(out, sk_json_get_text(row, "who", ""), 16);
+    sk_cli_cell(out, sk_json_get_text(row, "peer", ""), 21);
+    sk_cli_cell(out, sk_json_get_text(row, "action", ""), 18);
+    sk_cli_cell(out, sk_json_get_text(row, "object", ""), 0);
     sk_buf_str(out, "  ");
-    sk_cli_cell(out, sk_json_text(sk_json_get(row, "detail"), ""), 0);
+    sk_cli_cell(out, sk_json_get_text(row, "detail", ""), 0);
     sk_buf_chr(out, '\n');
 }
 

@@ -48,7 +48,7 @@ static int put_there(struct sk_hub_door *d, const char *id, const char *thumbpri
         return sk_buf_fail(sk_buf_ok(&path) ? &body : &path, err);
     if (sk_remote_call(d->remote, "PUT", path.data, body.data, &made, err) < 0)
         return -1;
-    (void)snprintf(key, 64, "%s", sk_json_text(sk_json_get(made, "primary_key"), ""));
+    (void)snprintf(key, 64, "%s", sk_json_get_text(made, "primary_key", ""));
     return 0;
 }
 

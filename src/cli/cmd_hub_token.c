@@ -53,11 +53,6 @@ static const struct sk_opt revoke_options[] = {
 
 /* clang-format on */
 
-static const char *text_of(const struct sk_json *v, const char *key)
-{
-    return sk_json_text(sk_json_get(v, key), "");
-}
-
 /* ---- create ---- */
 
 static int create_here(struct sk_hub_door *d, const struct args *a, struct sk_json **out,
@@ -107,9 +102,9 @@ static int run_create(const void *args, char **operands, unsigned count, struct 
         return -1;
     if (a->json)
         return sk_cli_print_json(made, err);
-    (void)fprintf(stderr, "token %s for %s, role %s; it is shown this once:\n", text_of(made, "id"),
-                  a->user, a->role);
-    sk_buf_fmt(&out, "%s\n", text_of(made, "secret"));
+    (void)fprintf(stderr, "token %s for %s, role %s; it is shown this once:\n",
+                  sk_json_get_text(made, "id", ""), a->user, a->role);
+    sk_buf_fmt(&out, "%s\n", sk_json_get_text(made, "secret", ""));
     return sk_cli_print(&out, err);
 }
 
@@ -139,7 +134,7 @@ static int list_here(struct sk_hub_door *d, struct sk_json **out, struct sk_err 
 /* "2026-11-28T22:46:01.123Z" as a cell. */
 static void add_time(struct sk_buf *out, const struct sk_json *t, const char *key)
 {
-    const char *text = text_of(t, key);
+    const char *text = sk_json_get_text(t, key, "");
     char cell[20] = "-";
     if (strlen(text) > 16)
         (void)snprintf(cell, sizeof cell, "%.10s %.5s", text, text + 11);
@@ -166,13 +161,13 @@ static int run_list(const void *args, char **operands, unsigned count, struct sk
                "EXPIRES", "USED", "USER", "NOTE");
     for (size_t i = 0; i < sk_json_count(list); i++) {
         const struct sk_json *t = sk_json_at(list, i);
-        sk_cli_cell(&out, text_of(t, "id"), 16);
-        sk_cli_cell(&out, text_of(t, "role"), 9);
-        sk_cli_cell(&out, text_of(t, "state"), 8);
+        sk_cli_cell(&out, sk_json_get_text(t, "id", ""), 16);
+        sk_cli_cell(&out, sk_json_get_text(t, "role", ""), 9);
+        sk_cli_cell(&out, sk_json_get_text(t, "state", ""), 8);
         add_time(&out, t, "expires");
         add_time(&out, t, "used");
-        sk_cli_cell(&out, text_of(t, "user"), 20);
-        sk_cli_cell(&out, text_of(t, "note"), 0);
+        sk_cli_cell(&out, sk_json_get_text(t, "user", ""), 20);
+        sk_cli_cell(&out, sk_json_get_text(t, "note", ""), 0);
         sk_buf_chr(&out, '\n');
     }
     return sk_cli_print(&out, err);

@@ -125,18 +125,17 @@ static void add_config(struct sk_buf *out, const struct sk_json *config)
     const struct sk_json *labels = sk_json_get(c, "Labels");
     struct sk_oci_descriptor d = { 0 };
 
-    (void)snprintf(d.os, sizeof d.os, "%s", sk_json_text(sk_json_get(config, "os"), ""));
+    (void)snprintf(d.os, sizeof d.os, "%s", sk_json_get_text(config, "os", ""));
     (void)snprintf(d.architecture, sizeof d.architecture, "%s",
-                   sk_json_text(sk_json_get(config, "architecture"), ""));
-    (void)snprintf(d.variant, sizeof d.variant, "%s",
-                   sk_json_text(sk_json_get(config, "variant"), ""));
+                   sk_json_get_text(config, "architecture", ""));
+    (void)snprintf(d.variant, sizeof d.variant, "%s", sk_json_get_text(config, "variant", ""));
     sk_cli_cell(out, "platform", 12);
     add_platform(out, &d);
     sk_buf_chr(out, '\n');
-    add_row(out, "created", sk_json_text(sk_json_get(config, "created"), ""));
+    add_row(out, "created", sk_json_get_text(config, "created", ""));
     add_list(out, "entrypoint", sk_json_get(c, "Entrypoint"));
     add_list(out, "command", sk_json_get(c, "Cmd"));
-    add_row(out, "user", sk_json_text(sk_json_get(c, "User"), ""));
+    add_row(out, "user", sk_json_get_text(c, "User", ""));
     for (void *it = sk_json_first(labels); it; it = sk_json_next(labels, it)) {
         sk_cli_cell(out, "label", 12);
         sk_cli_cell(out, sk_json_key(it), 0);

@@ -170,7 +170,7 @@ static int try_token(struct login *l, const struct args *a, struct sk_json **out
     if (sk_cli_remote_new(&l->context, &r, err) < 0 ||
         sk_remote_call(r, "GET", "/api/v1/whoami", NULL, out, err) < 0)
         return -1;
-    const char *name = sk_json_text(sk_json_get(*out, "name"), "");
+    const char *name = sk_json_get_text(*out, "name", "");
     if (a->user && strcmp(a->user, name) != 0)
         return sk_fail(err, SK_DENIED, "the token is %s's, not %s's", name, a->user);
     (void)snprintf(l->context.user, sizeof l->context.user, "%s", name);
@@ -215,7 +215,7 @@ static int login(const void *args, char **operands, unsigned count, struct sk_er
     if (sk_context_save(&l.context, l.ca.data, l.ca.len, err) < 0)
         return -1;
     sk_buf_fmt(&out, "logged in to %s as %s (%s); context '%s' is current\n", l.context.host,
-               l.context.user, sk_json_text(sk_json_get(who, "role"), "?"), l.context.name);
+               l.context.user, sk_json_get_text(who, "role", "?"), l.context.name);
     return sk_cli_print(&out, err);
 }
 
@@ -263,7 +263,7 @@ static int revoke_token(const struct sk_context *c, struct sk_err *err)
         sk_remote_call(r, "GET", "/api/v1/whoami", NULL, &who, err) < 0)
         return -1;
     sk_buf_str(&path, "/api/v1/tokens/");
-    sk_url_escape(&path, sk_json_text(sk_json_get(who, "token"), ""));
+    sk_url_escape(&path, sk_json_get_text(who, "token", ""));
     if (!sk_buf_ok(&path))
         return sk_buf_fail(&path, err);
     return sk_remote_call(r, "DELETE", path.data, NULL, NULL, err);

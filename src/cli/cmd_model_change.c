@@ -41,8 +41,8 @@ static int open_target(const char *hub, const char *reference, bool is_model, st
         return 0;
     if (sk_catalog_resolve(t->remote, reference, &t->version, err) < 0)
         return -1;
-    t->name = sk_json_text(sk_json_get(t->version, "name"), "");
-    t->number = sk_json_text(sk_json_get(t->version, "version"), "");
+    t->name = sk_json_get_text(t->version, "name", "");
+    t->number = sk_json_get_text(t->version, "version", "");
     return 0;
 }
 

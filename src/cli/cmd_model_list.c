@@ -33,11 +33,6 @@ enum {
     PAGE = 1000
 };
 
-static const char *text_of(const struct sk_json *v, const char *key)
-{
-    return sk_json_text(sk_json_get(v, key), "");
-}
-
 static void add_query(struct sk_buf *path, const char *key, const char *value)
 {
     if (!value || !*value)
@@ -53,7 +48,7 @@ static uint64_t latest_of(const struct sk_json *model)
     uint64_t best = 0;
 
     for (size_t i = 0; i < sk_json_count(list); i++) {
-        uint64_t n = strtoull(text_of(sk_json_at(list, i), "version"), NULL, 10);
+        uint64_t n = strtoull(sk_json_get_text(sk_json_at(list, i), "version", ""), NULL, 10);
 
         if (n > best)
             best = n;
@@ -67,8 +62,9 @@ static void add_aliases(const struct sk_json *model, struct sk_buf *cell)
     const struct sk_json *list = sk_json_get(model, "aliases");
 
     for (size_t i = 0; i < sk_json_count(list); i++)
-        sk_buf_fmt(cell, "%s%s=%s", i ? ", " : "", text_of(sk_json_at(list, i), "alias"),
-                   text_of(sk_json_at(list, i), "version"));
+        sk_buf_fmt(cell, "%s%s=%s", i ? ", " : "",
+                   sk_json_get_text(sk_json_at(list, i), "alias", ""),
+                   sk_json_get_text(sk_json_at(list, i), "version", ""));
 }
 
 static void add_model_row(const struct sk_json *m, struct sk_buf *out)
@@ -76,7 +72,7 @@ static void add_model_row(const struct sk_json *m, struct sk_buf *out)
     SK_AUTO(sk_buf_done) struct sk_buf cell = SK_BUF_INIT(1 << 16);
     uint64_t latest = latest_of(m);
 
-    sk_cli_cell(out, text_of(m, "name"), 32);
+    sk_cli_cell(out, sk_json_get_text(m, "name", ""), 32);
     sk_buf_fmt(&cell, latest ? "%llu" : "-", (unsigned long long)latest);
     sk_cli_cell(out, cell.data ? cell.data : "", 7);
     sk_buf_clear(&cell);
@@ -84,7 +80,7 @@ static void add_model_row(const struct sk_json *m, struct sk_buf *out)
     sk_cli_cell(out, cell.data && cell.len ? cell.data : "-", 24);
     sk_cli_when(out, sk_json_int(sk_json_get(m, "last_updated_timestamp"), 0));
     sk_buf_str(out, "  ");
-    sk_cli_cell(out, text_of(m, "description"), 0);
+    sk_cli_cell(out, sk_json_get_text(m, "description", ""), 0);
     sk_buf_chr(out, '\n');
 }
 
@@ -132,7 +128,7 @@ static int run_list(const void *args, char **operands, unsigned count, struct sk
         is_first = false;
         left -= sk_json_count(models) < left ? sk_json_count(models) : left;
         sk_buf_clear(&token);
-        sk_buf_str(&token, text_of(answer, "next_page_token"));
+        sk_buf_str(&token, sk_json_get_text(answer, "next_page_token", ""));
         if (sk_cli_print(&out, err) < 0)
             return -1;
     } while (left > 0 && token.len > 0);
@@ -161,16 +157,16 @@ static void add_version_row(const struct sk_json *v, struct sk_buf *out)
 {
     SK_AUTO(sk_buf_done) struct sk_buf cell = SK_BUF_INIT(1 << 16);
 
-    sk_cli_cell(out, text_of(v, "version"), 7);
-    sk_cli_cell(out, text_of(v, "current_stage"), 10);
+    sk_cli_cell(out, sk_json_get_text(v, "version", ""), 7);
+    sk_cli_cell(out, sk_json_get_text(v, "current_stage", ""), 10);
     join_texts(sk_json_get(v, "aliases"), &cell);
     sk_cli_cell(out, cell.len ? cell.data : "-", 20);
     sk_buf_clear(&cell);
     sk_cli_size(&cell, (uint64_t)sk_json_int(sk_json_get(v, "size"), 0));
     sk_cli_cell(out, cell.data ? cell.data : "", 10);
     sk_cli_when(out, sk_json_int(sk_json_get(v, "creation_timestamp"), 0));
-    sk_buf_fmt(out, "  %.19s  ", text_of(v, "digest"));
-    sk_cli_cell(out, text_of(v, "description"), 0);
+    sk_buf_fmt(out, "  %.19s  ", sk_json_get_text(v, "digest", ""));
+    sk_cli_cell(out, sk_json_get_text(v, "description", ""), 0);
     sk_buf_chr(out, '\n');
 }
 

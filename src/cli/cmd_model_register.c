@@ -34,11 +34,6 @@ static const struct sk_opt register_options[] = {
 /* clang-format on */
 #undef AT
 
-static const char *text_of(const struct sk_json *v, const char *key)
-{
-    return sk_json_text(sk_json_get(v, key), "");
-}
-
 static int set_alias(struct sk_remote *r, const char *name, const char *version, const char *alias,
                      struct sk_err *err)
 {
@@ -61,9 +56,10 @@ static int print_version(const struct sk_json *v, struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(1 << 16);
 
-    sk_buf_fmt(&out, "%s:%s  ", text_of(v, "name"), text_of(v, "version"));
+    sk_buf_fmt(&out, "%s:%s  ", sk_json_get_text(v, "name", ""),
+               sk_json_get_text(v, "version", ""));
     sk_cli_size(&out, (uint64_t)sk_json_int(sk_json_get(v, "size"), 0));
-    sk_buf_fmt(&out, "  %s\n", text_of(v, "digest"));
+    sk_buf_fmt(&out, "  %s\n", sk_json_get_text(v, "digest", ""));
     return sk_cli_print(&out, err);
 }
 
@@ -111,7 +107,8 @@ static int check_origin(struct sk_remote *r, const struct register_args *a, char
     if (a->parent) {
         if (sk_catalog_resolve(r, a->parent, &from, err) < 0)
             return sk_wrap(err, "--parent %.100s", a->parent);
-        (void)snprintf(parent, 400, "%s:%s", text_of(from, "name"), text_of(from, "version"));
+        (void)snprintf(parent, 400, "%s:%s", sk_json_get_text(from, "name", ""),
+                       sk_json_get_text(from, "version", ""));
     }
     if (a->run_id) {
         sk_buf_str(&path, "/api/2.0/mlflow/runs/get?run_id=");
@@ -160,10 +157,11 @@ static int run_register(const void *args, char **operands, unsigned count, struc
     if (rc < 0)
         return -1;
     for (size_t i = 0; i < a->aliases.count; i++) {
-        if (set_alias(r, text_of(version, "name"), text_of(version, "version"), a->aliases.items[i],
-                      err) < 0)
-            return sk_wrap(err, "%s:%s is registered, but --alias %s", text_of(version, "name"),
-                           text_of(version, "version"), a->aliases.items[i]);
+        if (set_alias(r, sk_json_get_text(version, "name", ""),
+                      sk_json_get_text(version, "version", ""), a->aliases.items[i], err) < 0)
+            return sk_wrap(err, "%s:%s is registered, but --alias %s",
+                           sk_json_get_text(version, "name", ""),
+                           sk_json_get_text(version, "version", ""), a->aliases.items[i]);
     }
     return a->json ? sk_cli_print_json(version, err) : print_version(version, err);
 }
@@ -242,8 +240,8 @@ static int run_download(const void *args, char **operands, unsigned count, struc
         return -1;
     if (a->json)
         return sk_cli_print_json(version, err);
-    sk_buf_fmt(&out, "%s:%s is in %s   next: skerry serve ", text_of(version, "name"),
-               text_of(version, "version"), dir);
+    sk_buf_fmt(&out, "%s:%s is in %s   next: skerry serve ", sk_json_get_text(version, "name", ""),
+               sk_json_get_text(version, "version", ""), dir);
     sk_cli_path(&out, dir);
     sk_buf_chr(&out, '\n');
     return sk_cli_print(&out, err);

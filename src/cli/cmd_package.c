@@ -188,7 +188,7 @@ static int check_bundle(const struct work *w, struct sk_err *err)
 static int find_digest(struct work *w, struct sk_err *err)
 {
     struct sk_err why = SK_ERR_INIT;
-    const char *known = sk_json_text(sk_json_get(w->source.version, "digest"), NULL);
+    const char *known = sk_json_get_text(w->source.version, "digest", NULL);
 
     if (known && strlen(known) < sizeof w->digest) {
         (void)snprintf(w->digest, sizeof w->digest, "%s", known);
@@ -204,7 +204,7 @@ static int find_digest(struct work *w, struct sk_err *err)
 
 static const char *field(const struct work *w, const char *key)
 {
-    const char *text = sk_json_text(sk_json_get(w->source.version, key), NULL);
+    const char *text = sk_json_get_text(w->source.version, key, NULL);
     return text && *text ? text : NULL;
 }
 

@@ -26,7 +26,7 @@ static int is_model_layer(const struct sk_oci_descriptor *d, bool *out, struct s
         return 0;
     if (sk_json_parse(d->annotations, strlen(d->annotations), NULL, &doc, err) < 0)
         return -1;
-    *out = strcmp(sk_json_text(sk_json_get(doc, LAYER_KEY), ""), "model") == 0;
+    *out = strcmp(sk_json_get_text(doc, LAYER_KEY, ""), "model") == 0;
     return 0;
 }
 

@@ -34,7 +34,7 @@ static int post(struct sk_track *t, const char *path, const struct sk_buf *body,
 static int copy_text(const struct sk_json *o, const char *key, char *out, size_t cap,
                      struct sk_err *err)
 {
-    const char *text = sk_json_text(sk_json_get(o, key), "");
+    const char *text = sk_json_get_text(o, key, "");
 
     if (!*text || strlen(text) >= cap)
         return sk_fail(err, SK_REMOTE, "the hub's answer has no usable '%s'", key);

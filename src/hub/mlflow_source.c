@@ -258,7 +258,7 @@ static int field(const struct sk_buf *json, const char *object, const char *name
     if (sk_json_parse(json->data, json->len, NULL, &doc, err) < 0)
         return -1;
     at = object[0] ? sk_json_get(doc, object) : doc;
-    text = sk_json_text(sk_json_get(at, name), "");
+    text = sk_json_get_text(at, name, "");
     return keep(arena, text, strlen(text), out, err);
 }
 
@@ -319,8 +319,7 @@ static int by_stage(struct sk_store *store, const struct sk_mlflow_source *s, st
         return sk_fail(err, SK_NOT_FOUND,
                        "No versions of model with name '%s' and stage '%s' found", s->name,
                        s->stage);
-    sk_buf_fmt(out, "%s:%s", s->name,
-               sk_json_text(sk_json_get(sk_json_at(list, 0), "version"), ""));
+    sk_buf_fmt(out, "%s:%s", s->name, sk_json_get_text(sk_json_at(list, 0), "version", ""));
     return sk_buf_ok(out) ? 0 : sk_buf_fail(out, err);
 }
 

@@ -162,6 +162,11 @@ const char *sk_json_text(const struct sk_json *v, const char *fallback)
     return json_is_string(raw(v)) ? json_string_value(raw(v)) : fallback;
 }
 
+const char *sk_json_get_text(const struct sk_json *object, const char *key, const char *fallback)
+{
+    return sk_json_text(sk_json_get(object, key), fallback);
+}
+
 size_t sk_json_text_len(const struct sk_json *v)
 {
     return json_string_length(raw(v)); /* 0 for what is no string */

@@ -64,6 +64,8 @@ const struct sk_json *sk_json_value(void *it);
 /* Plain readings; the fallback when the value is absent or of another type. */
 /* NUL-terminated UTF-8, no NUL inside. */
 const char *sk_json_text(const struct sk_json *v, const char *fallback);
+/* Of an object's member. */
+const char *sk_json_get_text(const struct sk_json *object, const char *key, const char *fallback);
 size_t sk_json_text_len(const struct sk_json *v);
 int64_t sk_json_int(const struct sk_json *v, int64_t fallback);
 double sk_json_num(const struct sk_json *v, double fallback); /* integers too */

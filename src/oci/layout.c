@@ -28,7 +28,7 @@ static int check_version(const char *path, struct sk_err *err)
 
     if (sk_json_file(path, &doc, err) < 0)
         return -1;
-    const char *version = sk_json_text(sk_json_get(doc, "imageLayoutVersion"), "");
+    const char *version = sk_json_get_text(doc, "imageLayoutVersion", "");
     if (strcmp(version, "1.0.0") != 0)
         return sk_fail(err, SK_UNSUPPORTED, "%s: 'imageLayoutVersion' is not 1.0.0", path);
     return 0;
@@ -90,7 +90,7 @@ static int open_index(const char *dir, struct sk_json **out, struct sk_err *err)
 
 static const char *tag_of(const struct sk_json *entry)
 {
-    return sk_json_text(sk_json_get(sk_json_get(entry, "annotations"), REF_NAME), NULL);
+    return sk_json_get_text(sk_json_get(entry, "annotations"), REF_NAME, NULL);
 }
 
 /* Does the new entry take the place of this one? */
@@ -100,7 +100,7 @@ static bool is_replaced(const struct sk_json *entry, const char *tag, const char
 
     if (tag)
         return name && strcmp(name, tag) == 0;
-    return !name && strcmp(sk_json_text(sk_json_get(entry, "digest"), ""), digest) == 0;
+    return !name && strcmp(sk_json_get_text(entry, "digest", ""), digest) == 0;
 }
 
 static void add_entry(struct sk_buf *b, const char *tag, const char *media_type, const char *digest,
@@ -176,7 +176,7 @@ static bool is_wanted(const struct sk_json *entry, const char *tag)
     if (!tag)
         return !name || !is_signature(name);
     return (name && strcmp(name, tag) == 0) ||
-           strcmp(sk_json_text(sk_json_get(entry, "digest"), ""), tag) == 0;
+           strcmp(sk_json_get_text(entry, "digest", ""), tag) == 0;
 }
 
 static int fail_find(const char *dir, const char *tag, size_t count, struct sk_err *err)
@@ -201,17 +201,17 @@ int sk_oci_layout_find(const char *dir, const char *tag, char media_type[128],
     list = sk_json_get(doc, "manifests");
     for (size_t i = 0; i < sk_json_count(list); i++) {
         const struct sk_json *entry = sk_json_at(list, i);
-        const char *own = sk_json_text(sk_json_get(entry, "digest"), "");
+        const char *own = sk_json_get_text(entry, "digest", "");
         if (!is_wanted(entry, tag) ||
-            (found && strcmp(own, sk_json_text(sk_json_get(found, "digest"), "")) == 0))
+            (found && strcmp(own, sk_json_get_text(found, "digest", "")) == 0))
             continue;
         found = entry;
         count++;
     }
     if (count != 1)
         return fail_find(dir, tag, count, err);
-    const char *type = sk_json_text(sk_json_get(found, "mediaType"), "");
-    const char *value = sk_json_text(sk_json_get(found, "digest"), "");
+    const char *type = sk_json_get_text(found, "mediaType", "");
+    const char *value = sk_json_get_text(found, "digest", "");
     if (!sk_oci_is_media_type(sk_view_of(type)) || !sk_oci_is_digest(sk_view_of(value)))
         return sk_fail(err, SK_INVALID, "'%s': the entry in index.json has no mediaType or digest",
                        dir);

@@ -203,8 +203,8 @@ static bool read_error(const struct sk_fetch_answer *a, char out[300])
     if (a->body.len == 0 || sk_json_parse(a->body.data, a->body.len, &limits, &doc, &unused) < 0)
         return false;
     const struct sk_json *first = sk_json_at(sk_json_get(doc, "errors"), 0);
-    const char *code = sk_json_text(sk_json_get(first, "code"), "");
-    const char *words = sk_json_text(sk_json_get(first, "message"), "");
+    const char *code = sk_json_get_text(first, "code", "");
+    const char *words = sk_json_get_text(first, "message", "");
     (void)snprintf(out, 300, "%.60s%s%.200s", code, code[0] && words[0] ? ": " : "", words);
     for (char *c = out; *c; c++)
         *c = (unsigned char)*c < ' ' || *c == 0x7f ? ' ' : *c;

@@ -316,9 +316,9 @@ static int check_platform(struct sk_oci_registry *r, const char *repository,
         return sk_nomem(err);
     if (pull_blob(&p, &g->m.config, err) < 0 || sk_json_file(path, &doc, err) < 0)
         return -1;
-    const char *os = sk_json_text(sk_json_get(doc, "os"), "");
-    const char *architecture = sk_json_text(sk_json_get(doc, "architecture"), "");
-    const char *variant = sk_json_text(sk_json_get(doc, "variant"), wish->variant);
+    const char *os = sk_json_get_text(doc, "os", "");
+    const char *architecture = sk_json_get_text(doc, "architecture", "");
+    const char *variant = sk_json_get_text(doc, "variant", wish->variant);
     if (sk_oci_platform_fits(wish, os, architecture, variant))
         return 0;
     sk_oci_platform_print(wish, wanted);

@@ -104,8 +104,8 @@ static int load(const char *folder, struct sk_pack_layer *out, struct sk_err *er
         return sk_nomem(err);
     if (sk_json_file(info, &doc, err) < 0)
         return -1;
-    const char *digest = sk_json_text(sk_json_get(doc, "digest"), "");
-    const char *diff_id = sk_json_text(sk_json_get(doc, "diff_id"), "");
+    const char *digest = sk_json_get_text(doc, "digest", "");
+    const char *diff_id = sk_json_get_text(doc, "diff_id", "");
     layer.bytes = (uint64_t)sk_json_int(sk_json_get(doc, "bytes"), 0);
     layer.unpacked = (uint64_t)sk_json_int(sk_json_get(doc, "unpacked"), 0);
     if (!is_digest(digest) || !is_digest(diff_id) || stat(path, &st) < 0 ||

@@ -71,8 +71,8 @@ static int take_config(const char *layout, const struct sk_oci_manifest *m,
         return -1;
     const struct sk_json *ids = sk_json_get(sk_json_get(doc, "rootfs"), "diff_ids");
     const char *diff_id = sk_json_text(sk_json_at(ids, 0), "");
-    const char *os = sk_json_text(sk_json_get(doc, "os"), "");
-    const char *architecture = sk_json_text(sk_json_get(doc, "architecture"), "");
+    const char *os = sk_json_get_text(doc, "os", "");
+    const char *architecture = sk_json_get_text(doc, "architecture", "");
     if (sk_json_count(ids) != 1 || !sk_digest_is(diff_id, SK_SHA256))
         return sk_fail(err, SK_INVALID, "its config does not have the diff_id of one layer");
     if (strcmp(os, "linux") != 0 || !architecture[0] || strlen(architecture) > 32 ||
@@ -92,8 +92,8 @@ static uint64_t unpacked_of(const struct sk_oci_descriptor *d)
 
     if (d->annotations &&
         sk_json_parse(d->annotations, strlen(d->annotations), NULL, &doc, &ignored) == 0)
-        (void)!sk_parse_u64("size", sk_json_text(sk_json_get(doc, "skerry.unpacked"), ""), 0,
-                            UINT64_MAX, &value, &ignored);
+        (void)!sk_parse_u64("size", sk_json_get_text(doc, "skerry.unpacked", ""), 0, UINT64_MAX,
+                            &value, &ignored);
     return value;
 }
 

@@ -62,18 +62,18 @@ int sk_remote_url(const struct sk_remote *r, const char *path, struct sk_buf *ou
 static const char *words_of(const struct sk_json *doc)
 {
     const struct sk_json *errors = sk_json_get(doc, "errors");
-    const char *text = sk_json_text(sk_json_get(doc, "error"), NULL);
+    const char *text = sk_json_get_text(doc, "error", NULL);
 
     if (!text)
-        text = sk_json_text(sk_json_get(doc, "message"), NULL);
+        text = sk_json_get_text(doc, "message", NULL);
     if (!text && sk_json_type(errors) == SK_JSON_ARRAY && sk_json_count(errors) > 0)
-        text = sk_json_text(sk_json_get(sk_json_at(errors, 0), "message"), NULL);
+        text = sk_json_get_text(sk_json_at(errors, 0), "message", NULL);
     return text;
 }
 
 static enum sk_code code_of(int status, const struct sk_json *doc)
 {
-    const char *name = sk_json_text(sk_json_get(doc, "error_code"), "");
+    const char *name = sk_json_get_text(doc, "error_code", "");
 
     if (strcmp(name, "RESOURCE_ALREADY_EXISTS") == 0)
         return SK_EXISTS;

@@ -96,7 +96,7 @@ static int begin(struct upload *u, struct sk_err *err)
 
     if (sk_remote_call(u->r, "POST", "/api/v1/uploads", NULL, &doc, err) < 0)
         return -1;
-    const char *id = sk_json_text(sk_json_get(doc, "id"), "");
+    const char *id = sk_json_get_text(doc, "id", "");
     if (!is_id(id))
         return sk_fail(err, SK_REMOTE, "%s gave no usable id for an upload", u->r->context.host);
     (void)snprintf(u->id, sizeof u->id, "%s", id);

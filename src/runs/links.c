@@ -77,8 +77,8 @@ int sk_run_log_model(struct sk_store *s, const struct sk_who *who, const char *r
         return sk_wrap(err, "models of this run");
     }
     if (sk_runs_set_tag(tx, &run, HISTORY_TAG, history.data, err) < 0 ||
-        sk_audit(tx, who, "run.log-model", run_id,
-                 sk_json_text(sk_json_get(model, "artifact_path"), ""), err) < 0)
+        sk_audit(tx, who, "run.log-model", run_id, sk_json_get_text(model, "artifact_path", ""),
+                 err) < 0)
         return -1;
     return sk_tx_commit(&tx, err);
 }
@@ -91,8 +91,8 @@ static const char *find_context(const struct sk_json *input)
 
     for (size_t i = 0; i < sk_json_count(tags); i++) {
         const struct sk_json *tag = sk_json_at(tags, i);
-        if (strcmp(sk_json_text(sk_json_get(tag, "key"), ""), CONTEXT_TAG) == 0)
-            return sk_json_text(sk_json_get(tag, "value"), "");
+        if (strcmp(sk_json_get_text(tag, "key", ""), CONTEXT_TAG) == 0)
+            return sk_json_get_text(tag, "value", "");
     }
     return "";
 }

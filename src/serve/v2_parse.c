@@ -92,8 +92,8 @@ static int take_bytes(struct parse *p, const char *name, size_t len, struct sk_t
 static int read_input(struct parse *p, const struct sk_json *input, size_t position,
                       struct sk_err *err)
 {
-    const char *name = sk_json_text(sk_json_get(input, "name"), NULL);
-    const char *type = sk_json_text(sk_json_get(input, "datatype"), NULL);
+    const char *name = sk_json_get_text(input, "name", NULL);
+    const char *type = sk_json_get_text(input, "datatype", NULL);
     const struct sk_json *data = sk_json_get(input, "data");
     const struct sk_json *params = sk_json_get(input, "parameters");
     const struct sk_json *binary = sk_json_get(params, "binary_data_size");
@@ -186,7 +186,7 @@ static void want_all(struct parse *p, bool is_binary)
 static int read_output(struct parse *p, const struct sk_json *output, size_t position,
                        struct sk_err *err)
 {
-    const char *name = sk_json_text(sk_json_get(output, "name"), NULL);
+    const char *name = sk_json_get_text(output, "name", NULL);
     const struct sk_json *params = sk_json_get(output, "parameters");
     int64_t classification = 0;
     bool is_binary = p->binary_default;

@@ -97,7 +97,7 @@ static int read_params(const struct sk_json *kdf, struct sealed *s, struct sk_er
     const struct sk_json *params = sk_json_get(kdf, "params");
     int64_t n = 0, r = 0, p = 0;
 
-    if (strcmp(sk_json_text(sk_json_get(kdf, "name"), ""), "scrypt") != 0)
+    if (strcmp(sk_json_get_text(kdf, "name", ""), "scrypt") != 0)
         return sk_fail(err, SK_UNSUPPORTED, "its key derivation is not scrypt");
     if (sk_json_want_int(params, "N", 2, MAX_N, &n, err) < 0 ||
         sk_json_want_int(params, "r", 1, MAX_R, &r, err) < 0 ||
@@ -136,7 +136,7 @@ static int read_sealed(const char *pem, struct sealed *s, struct sk_err *err)
 
     const struct sk_json *kdf = sk_json_get(doc, "kdf"), *cipher = sk_json_get(doc, "cipher");
 
-    if (strcmp(sk_json_text(sk_json_get(cipher, "name"), ""), "nacl/secretbox") != 0)
+    if (strcmp(sk_json_get_text(cipher, "name", ""), "nacl/secretbox") != 0)
         return sk_fail(err, SK_UNSUPPORTED, "its cipher is not nacl/secretbox");
     if (read_params(kdf, s, err) < 0 || read_binary(kdf, "salt", &s->salt, err) < 0 ||
         read_binary(cipher, "nonce", &s->nonce, err) < 0 ||

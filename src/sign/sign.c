@@ -72,8 +72,7 @@ static int copy_layers(const char *layout, const char *tag, struct sk_buf *layer
 
         sk_buf_str(layers, i ? "," : "");
         sk_json_dump(layer, layers);
-        sk_buf_fmt(diff_ids, "%s\"%s\"", i ? "," : "",
-                   sk_json_text(sk_json_get(layer, "digest"), ""));
+        sk_buf_fmt(diff_ids, "%s\"%s\"", i ? "," : "", sk_json_get_text(layer, "digest", ""));
     }
     return 0;
 }

@@ -27,7 +27,7 @@ static int check_subject(const struct sk_buf *payload, const char *digest, struc
     for (size_t i = 0; i < sk_json_count(subjects); i++) {
         const struct sk_json *d = sk_json_get(sk_json_at(subjects, i), "digest");
 
-        if (strcmp(sk_json_text(sk_json_get(d, "sha256"), ""), hex) == 0)
+        if (strcmp(sk_json_get_text(d, "sha256", ""), hex) == 0)
             return 0;
     }
     return sk_fail(err, SK_DENIED, "the signed statement is about another image");
@@ -38,8 +38,8 @@ static int check_envelope(const struct sk_verifier *v, const struct sk_json *env
 {
     SK_AUTO(sk_buf_done) struct sk_buf payload = SK_BUF_INIT(SK_SIGN_BLOB_MAX);
     SK_AUTO(sk_buf_done) struct sk_buf pae = SK_BUF_INIT(2 * SK_SIGN_BLOB_MAX);
-    const char *type = sk_json_text(sk_json_get(envelope, "payloadType"), "");
-    const char *text = sk_json_text(sk_json_get(envelope, "payload"), "");
+    const char *type = sk_json_get_text(envelope, "payloadType", "");
+    const char *text = sk_json_get_text(envelope, "payload", "");
     const struct sk_json *signatures = sk_json_get(envelope, "signatures");
 
     if (strcmp(type, STATEMENT) != 0)
@@ -53,7 +53,7 @@ static int check_envelope(const struct sk_verifier *v, const struct sk_json *env
     if (sk_json_count(signatures) == 0)
         return sk_fail(err, SK_DENIED, "it has no signature");
     for (size_t i = 0; i < sk_json_count(signatures) && i < SK_SIGN_LAYERS_MAX; i++) {
-        const char *sig = sk_json_text(sk_json_get(sk_json_at(signatures, i), "sig"), "");
+        const char *sig = sk_json_get_text(sk_json_at(signatures, i), "sig", "");
         struct sk_err why = SK_ERR_INIT;
 
         if (sk_verifier_check(v, pae.data, pae.len, sig, &why) == 0)
@@ -78,6 +78,6 @@ int sk_sigstore_check(const struct sk_verifier *v, const char *json, size_t len,
         return check_envelope(v, envelope, digest, err);
     if (message && manifest)
         return sk_verifier_check(v, manifest, manifest_len,
-                                 sk_json_text(sk_json_get(message, "signature"), ""), err);
+                                 sk_json_get_text(message, "signature", ""), err);
     return sk_fail(err, SK_DENIED, "it has no signature that can be checked with a key");
 }

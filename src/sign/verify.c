@@ -64,7 +64,7 @@ static char *signature_of(const struct sk_oci_descriptor *d)
     if (!d->annotations ||
         sk_json_parse(d->annotations, strlen(d->annotations), NULL, &doc, &ignored) < 0)
         return NULL;
-    text = sk_json_text(sk_json_get(doc, SK_SIGN_ANNOTATION), NULL);
+    text = sk_json_get_text(doc, SK_SIGN_ANNOTATION, NULL);
     return text ? strdup(text) : NULL;
 }
 

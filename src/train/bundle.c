@@ -411,7 +411,7 @@ int sk_train_is_finished(const struct sk_train *t, bool *out, struct sk_train_re
     const struct sk_json *evaluation = sk_json_get(doc, "evaluation");
     size_t epochs = sk_json_count(sk_json_get(doc, "epochs"));
 
-    if (strcmp(sk_json_text(sk_json_get(doc, "fingerprint"), ""), print) != 0 ||
+    if (strcmp(sk_json_get_text(doc, "fingerprint", ""), print) != 0 ||
         !sk_json_bool(sk_json_get(doc, "finished"), false))
         return 0;
     r->stopped_early = sk_json_bool(sk_json_get(doc, "stopped_early"), false);
@@ -420,7 +420,7 @@ int sk_train_is_finished(const struct sk_train *t, bool *out, struct sk_train_re
     r->accuracy = sk_json_num(sk_json_get(evaluation, "accuracy"), NAN);
     r->loss = sk_json_num(sk_json_get(evaluation, "loss"), NAN);
     r->has_figures = !isnan(r->accuracy);
-    r->validated = strcmp(sk_json_text(sk_json_get(doc, "evaluated_on"), ""), "validation") == 0;
+    r->validated = strcmp(sk_json_get_text(doc, "evaluated_on", ""), "validation") == 0;
     *out = true;
     return 0;
 }

@@ -53,7 +53,7 @@ bool sk_safetensors_is(const uint8_t *bytes, size_t len)
 
 static int read_type(const struct sk_json *entry, enum sk_dtype *out, struct sk_err *err)
 {
-    const char *name = sk_json_text(sk_json_get(entry, "dtype"), NULL);
+    const char *name = sk_json_get_text(entry, "dtype", NULL);
 
     if (!name)
         return sk_fail(err, SK_CORRUPT, "'dtype' is not a text");

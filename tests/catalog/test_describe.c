@@ -29,7 +29,7 @@ static struct sk_json *describe(const struct sk_catalog_new *n)
 
 static const char *text_at(const struct sk_json *v, const char *a, const char *b)
 {
-    return sk_json_text(sk_json_get(sk_json_get(v, a), b), "");
+    return sk_json_get_text(sk_json_get(v, a), b, "");
 }
 
 static void lone_model(void **state)
@@ -39,10 +39,10 @@ static void lone_model(void **state)
     const struct sk_json *input = sk_json_at(sk_json_get(d, "inputs"), 0);
 
     (void)state;
-    assert_string_equal(sk_json_text(sk_json_get(d, "type"), ""), "custom_model");
-    assert_string_equal(sk_json_text(sk_json_get(d, "format"), ""), "onnx");
+    assert_string_equal(sk_json_get_text(d, "type", ""), "custom_model");
+    assert_string_equal(sk_json_get_text(d, "format", ""), "onnx");
     assert_true(sk_json_count(sk_json_get(d, "outputs")) > 0);
-    assert_string_equal(sk_json_text(sk_json_get(input, "datatype"), ""), "FP32");
+    assert_string_equal(sk_json_get_text(input, "datatype", ""), "FP32");
     assert_true(sk_json_count(sk_json_get(input, "shape")) > 0);
     assert_string_equal(text_at(d, "lineage", "parent"), "m:3");
     assert_null(sk_json_get(d, "training"));
@@ -68,7 +68,7 @@ static void bundle_of_a_training(void **state)
     SK_OWN(sk_json_free) struct sk_json *d = describe(&n);
     const struct sk_json *t = sk_json_get(d, "training");
 
-    assert_string_equal(sk_json_text(sk_json_get(d, "type"), ""), "mlflow_model");
+    assert_string_equal(sk_json_get_text(d, "type", ""), "mlflow_model");
     assert_int_equal(sk_json_count(sk_json_get(d, "labels")), 2);
     assert_string_equal(sk_json_text(sk_json_at(sk_json_get(d, "labels"), 1), ""), "no defect");
     assert_string_equal(text_at(d, "lineage", "data_digest"), "abc");

@@ -37,7 +37,7 @@ static void whole(void **state)
     assert_int_equal(sk_file_read(folder_at(&f, "out/sub/a.txt"), 100, &text, &len, &err), 0);
     assert_string_equal(text, "abc");
     assert_true(sk_is_file(folder_at(&f, "out/empty")));
-    assert_string_equal(sk_json_text(sk_json_get(version, "version"), ""), "3");
+    assert_string_equal(sk_json_get_text(version, "version", ""), "3");
     assert_int_equal(sk_dir_read(f.path, &names, &err), 0);
     assert_int_equal(names.count, 1); /* nothing is left beside it */
     hub_stop(&h);

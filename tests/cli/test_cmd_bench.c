@@ -62,7 +62,7 @@ static void test_json(void **state)
             const struct sk_json *run = sk_json_at(runs, k);
             const struct sk_json *latency = sk_json_get(run, "latency_ms");
 
-            assert_string_equal(sk_json_text(sk_json_get(run, "mode"), ""), good[i].mode);
+            assert_string_equal(sk_json_get_text(run, "mode", ""), good[i].mode);
             assert_true(sk_json_int(sk_json_get(run, "requests"), 0) > 0);
             assert_int_equal(sk_json_int(sk_json_get(run, "errors"), -1), 0);
             assert_true(sk_json_num(sk_json_get(latency, "p50"), 0) > 0);

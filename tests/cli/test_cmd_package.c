@@ -67,10 +67,9 @@ static void as_json(void **state)
     struct ran r = run_words(MODEL "-t h:5/cats -o %s/d.tar --json --version 3", dir, NULL);
     check_status("json", &r, 0);
     assert_int_equal(sk_json_parse(r.out, strlen(r.out), NULL, &doc, &err), 0);
-    assert_string_equal(sk_json_text(sk_json_get(doc, "reference"), ""), "h:5/cats");
-    assert_int_equal(strlen(sk_json_text(sk_json_get(doc, "digest"), "")), 71);
-    assert_string_equal(sk_json_text(sk_json_get(sk_json_get(doc, "model"), "path"), ""),
-                        "/models/scores");
+    assert_string_equal(sk_json_get_text(doc, "reference", ""), "h:5/cats");
+    assert_int_equal(strlen(sk_json_get_text(doc, "digest", "")), 71);
+    assert_string_equal(sk_json_get_text(sk_json_get(doc, "model"), "path", ""), "/models/scores");
     assert_true(sk_json_int(sk_json_get(sk_json_get(doc, "base"), "unpacked_bytes"), 0) > 1000000);
     assert_false(sk_json_bool(sk_json_get(doc, "pushed"), true));
 }

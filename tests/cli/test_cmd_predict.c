@@ -79,8 +79,8 @@ static void test_stdin(void **state)
     assert_int_equal(sk_json_parse(r.out, strlen(r.out), NULL, &doc, &err), 0);
     assert_int_equal(sk_json_count(doc), 1);
     const struct sk_json *row = sk_json_at(doc, 0);
-    assert_string_equal(sk_json_text(sk_json_get(row, "file"), ""), "-");
-    assert_string_equal(sk_json_text(sk_json_get(row, "prediction"), ""), "class_0");
+    assert_string_equal(sk_json_get_text(row, "file", ""), "-");
+    assert_string_equal(sk_json_get_text(row, "prediction", ""), "class_0");
 }
 
 /* An array with a row for each picture, broken ones too; NDJSON is the same lines. */
@@ -104,8 +104,8 @@ static void test_json(void **state)
         const char *end = strchr(line, '\n');
         assert_non_null(end);
         assert_int_equal(sk_json_parse(line, (size_t)(end - line), NULL, &row, &err), 0);
-        assert_string_equal(sk_json_text(sk_json_get(row, "file"), "?"),
-                            sk_json_text(sk_json_get(sk_json_at(doc, i), "file"), ""));
+        assert_string_equal(sk_json_get_text(row, "file", "?"),
+                            sk_json_get_text(sk_json_at(doc, i), "file", ""));
         line = end + 1;
     }
     assert_int_equal(*line, '\0');

@@ -45,7 +45,7 @@ static void test_json(void **state)
         check_status(lines[i], &r, 0);
         if (sk_json_parse(r.out, strlen(r.out), NULL, &doc, &err) < 0)
             fail_msg("%s: %s", err.text, r.out);
-        assert_string_equal(sk_json_text(sk_json_get(doc, "version"), ""), SK_VERSION);
+        assert_string_equal(sk_json_get_text(doc, "version", ""), SK_VERSION);
         assert_int_equal(sk_json_type(sk_json_get(doc, "engine")),
                          i == 0 ? SK_JSON_STRING : SK_JSON_NULL);
         assert_true(sk_json_int(sk_json_get(doc, "cores"), 0) >= 1);

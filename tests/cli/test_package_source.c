@@ -48,7 +48,7 @@ static void a_name(void **state)
     hub_test_rows(&hub, rows, COUNT(rows));
     if (sk_package_open("cats@champion", NULL, &s, &err) < 0)
         fail_msg("%s", err.text);
-    assert_string_equal(sk_json_text(sk_json_get(s.version, "name"), ""), "cats");
+    assert_string_equal(sk_json_get_text(s.version, "name", ""), "cats");
     SK_OWN(free) char *model = sk_path_join(s.bundle, "scores.onnx");
     SK_OWN(free) char *scratch = strdup(s.scratch);
     assert_true(sk_is_file(model));

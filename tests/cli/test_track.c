@@ -44,7 +44,7 @@ static size_t points(const struct sk_json *found)
 
     (void)snprintf(path, sizeof(path),
                    "/api/2.0/mlflow/metrics/get-history?metric_key=loss&run_id=%s",
-                   sk_json_text(sk_json_get(sk_json_get(run, "info"), "run_id"), ""));
+                   sk_json_get_text(sk_json_get(run, "info"), "run_id", ""));
     SK_OWN(sk_json_free) struct sk_json *history = ask_hub(path, NULL);
     return sk_json_count(sk_json_get(history, "metrics"));
 }
@@ -122,8 +122,7 @@ static void refused_file(void **state)
     must_say(&shown, "lacks files of the bundle, and says so (tag skerry.incomplete)");
     SK_OWN(sk_json_free) struct sk_json *found = runs_of("part");
     const struct sk_json *run = sk_json_at(sk_json_get(found, "runs"), 0);
-    assert_string_equal(sk_json_text(sk_json_get(sk_json_get(run, "info"), "status"), ""),
-                        "FAILED");
+    assert_string_equal(sk_json_get_text(sk_json_get(run, "info"), "status", ""), "FAILED");
     assert_int_equal(points(found), 2);
     hub_test_stop(&h);
 }
@@ -167,8 +166,7 @@ static void failed_one(void **state)
     sk_track_end(t, NULL, &why);
     SK_OWN(sk_json_free) struct sk_json *found = runs_of("failed");
     const struct sk_json *run = sk_json_at(sk_json_get(found, "runs"), 0);
-    assert_string_equal(sk_json_text(sk_json_get(sk_json_get(run, "info"), "status"), ""),
-                        "FAILED");
+    assert_string_equal(sk_json_get_text(sk_json_get(run, "info"), "status", ""), "FAILED");
     assert_int_equal(points(found), 2);
     hub_test_stop(&h);
 }

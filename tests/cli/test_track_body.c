@@ -40,7 +40,7 @@ static const struct sk_json *value_of(const struct sk_json *list, const char *ke
 
     for (size_t i = 0; i < sk_json_count(list); i++) {
         const struct sk_json *o = sk_json_at(list, i);
-        if (strcmp(sk_json_text(sk_json_get(o, "key"), ""), key) == 0)
+        if (strcmp(sk_json_get_text(o, "key", ""), key) == 0)
             found = sk_json_get(o, "value");
     }
     return found;
@@ -57,8 +57,8 @@ static void run(void **state)
     SK_OWN(sk_json_free) struct sk_json *doc = parse(&text);
     const struct sk_json *tags = sk_json_get(doc, "tags");
 
-    assert_string_equal(sk_json_text(sk_json_get(doc, "experiment_id"), ""), "7");
-    assert_string_equal(sk_json_text(sk_json_get(doc, "run_name"), ""), "one \"two\"");
+    assert_string_equal(sk_json_get_text(doc, "experiment_id", ""), "7");
+    assert_string_equal(sk_json_get_text(doc, "run_name", ""), "one \"two\"");
     assert_int_equal(sk_json_int(sk_json_get(doc, "start_time"), 0), 1700000000000);
     assert_string_equal(sk_json_text(value_of(tags, "mlflow.source.name"), ""), "skerry train");
     assert_string_equal(sk_json_text(value_of(tags, "skerry.tracking_id"), ""), "abc");

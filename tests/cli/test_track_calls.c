@@ -74,8 +74,7 @@ static void everything_twice(void **state)
     SK_OWN(sk_json_free) struct sk_json *found = runs_of("calls");
     const struct sk_json *runs = sk_json_get(found, "runs"), *run = sk_json_at(runs, 0);
     assert_int_equal(sk_json_count(runs), 1);
-    assert_string_equal(sk_json_text(sk_json_get(sk_json_get(run, "info"), "status"), ""),
-                        "FINISHED");
+    assert_string_equal(sk_json_get_text(sk_json_get(run, "info"), "status", ""), "FINISHED");
     char path[128];
     (void)snprintf(path, sizeof(path),
                    "/api/2.0/mlflow/metrics/get-history?run_id=%s&metric_key=loss", id);

@@ -51,7 +51,7 @@ static struct sk_json *ask(struct fixture *f, const char *repository, const char
 
     assert_ok(sk_referrers(f->store, repository, SUBJECT, type, after, &out, next, &err), &err);
     assert_ok(sk_json_parse(out.data, out.len, NULL, &doc, &err), &err);
-    assert_string_equal(sk_json_text(sk_json_get(doc, "mediaType"), ""),
+    assert_string_equal(sk_json_get_text(doc, "mediaType", ""),
                         "application/vnd.oci.image.index.v1+json");
     return doc;
 }
@@ -105,15 +105,15 @@ static void descriptors(void **state)
     const struct sk_json *list = sk_json_get(one, "manifests");
     assert_int_equal(sk_json_count(list), 1);
     const struct sk_json *d = sk_json_at(list, 0);
-    assert_string_equal(sk_json_text(sk_json_get(d, "digest"), ""), sbom.digest);
+    assert_string_equal(sk_json_get_text(d, "digest", ""), sbom.digest);
     assert_int_equal(sk_json_int(sk_json_get(d, "size"), 0), sbom.size);
-    assert_string_equal(sk_json_text(sk_json_get(d, "artifactType"), ""), "application/x.sbom");
-    assert_string_equal(sk_json_text(sk_json_get(sk_json_get(d, "annotations"), "k"), ""), "v\"");
+    assert_string_equal(sk_json_get_text(d, "artifactType", ""), "application/x.sbom");
+    assert_string_equal(sk_json_get_text(sk_json_get(d, "annotations"), "k", ""), "v\"");
 
     SK_OWN(sk_json_free)
     struct sk_json *typed = ask(f, "a", "application/vnd.oci.image.config.v1+json", NULL, next);
     d = sk_json_at(sk_json_get(typed, "manifests"), 0);
-    assert_string_equal(sk_json_text(sk_json_get(d, "digest"), ""), config_typed.digest);
+    assert_string_equal(sk_json_get_text(d, "digest", ""), config_typed.digest);
     assert_null(sk_json_get(d, "annotations"));
 
     SK_OWN(sk_json_free) struct sk_json *none = ask(f, "a", "application/x.other", NULL, next);
@@ -136,7 +136,7 @@ static void index_as_referrer(void **state)
     assert_ok(put_manifest(f, "a", "v", &text, &info, &err), &err);
     SK_OWN(sk_json_free) struct sk_json *all = ask(f, "a", NULL, NULL, next);
     const struct sk_json *d = sk_json_at(sk_json_get(all, "manifests"), 0);
-    assert_string_equal(sk_json_text(sk_json_get(d, "digest"), ""), info.digest);
+    assert_string_equal(sk_json_get_text(d, "digest", ""), info.digest);
     assert_null(sk_json_get(d, "artifactType"));
 }
 
@@ -161,7 +161,7 @@ static void pages(void **state)
         const struct sk_json *list = sk_json_get(doc, "manifests");
         assert_int_equal(sk_json_count(list), 1);
         (void)snprintf(seen[found++], SK_DIGEST_TEXT, "%s",
-                       sk_json_text(sk_json_get(sk_json_at(list, 0), "digest"), ""));
+                       sk_json_get_text(sk_json_at(list, 0), "digest", ""));
         assert_int_equal(next[0] != '\0', page < 2);
     }
     assert_true(strcmp(seen[0], seen[1]) < 0 && strcmp(seen[1], seen[2]) < 0);

@@ -262,6 +262,9 @@ static void test_plain(void **state)
     assert_string_equal(sk_json_text(sk_json_get(doc, "text"), ""), "abc");
     assert_int_equal(sk_json_text_len(sk_json_get(doc, "text")), 3);
     assert_string_equal(sk_json_text(sk_json_get(doc, "int"), "other"), "other");
+    assert_string_equal(sk_json_get_text(doc, "text", ""), "abc");
+    assert_string_equal(sk_json_get_text(doc, "int", "other"), "other");
+    assert_null(sk_json_get_text(NULL, "text", NULL));
     assert_true(sk_json_num(sk_json_get(doc, "int"), 0) == 7.0);
     assert_true(sk_json_bool(sk_json_get(doc, "yes"), false));
     assert_int_equal(sk_json_int(sk_json_get(doc, "real"), -1), -1);

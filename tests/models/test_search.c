@@ -45,10 +45,10 @@ static void read_list(struct place *p, const char *key, char *names, char *token
         const struct sk_json *item = sk_json_at(list, i);
 
         n += (size_t)snprintf(names + n, 256 - n, "%s%s%s", i ? " " : "",
-                              sk_json_text(sk_json_get(item, "name"), "?"),
-                              sk_json_text(sk_json_get(item, "version"), ""));
+                              sk_json_get_text(item, "name", "?"),
+                              sk_json_get_text(item, "version", ""));
     }
-    (void)snprintf(token, 64, "%s", sk_json_text(sk_json_get(doc, "next_page_token"), ""));
+    (void)snprintf(token, 64, "%s", sk_json_get_text(doc, "next_page_token", ""));
 }
 
 static const struct {

@@ -62,7 +62,7 @@ static void check_blobs(const char *layout)
 
 static const char *label(const struct sk_json *config, const char *key)
 {
-    return sk_json_text(sk_json_get(sk_json_get(sk_json_get(config, "config"), "Labels"), key), "");
+    return sk_json_get_text(sk_json_get(sk_json_get(config, "config"), "Labels"), key, "");
 }
 
 /* [package-1] [package-30] [package-31] */
@@ -88,13 +88,10 @@ static void an_image(void **state)
     SK_OWN(sk_json_free) struct sk_json *config = read_blob("image", r.config);
     const struct sk_json *layers = sk_json_get(manifest, "layers");
     const struct sk_json *ids = sk_json_get(sk_json_get(config, "rootfs"), "diff_ids");
-    assert_string_equal(sk_json_text(sk_json_get(sk_json_get(manifest, "config"), "digest"), ""),
-                        r.config);
+    assert_string_equal(sk_json_get_text(sk_json_get(manifest, "config"), "digest", ""), r.config);
     assert_int_equal(sk_json_count(layers), 2);
-    assert_string_equal(sk_json_text(sk_json_get(sk_json_at(layers, 0), "digest"), ""),
-                        r.base_layer);
-    assert_string_equal(sk_json_text(sk_json_get(sk_json_at(layers, 1), "digest"), ""),
-                        r.model_layer);
+    assert_string_equal(sk_json_get_text(sk_json_at(layers, 0), "digest", ""), r.base_layer);
+    assert_string_equal(sk_json_get_text(sk_json_at(layers, 1), "digest", ""), r.model_layer);
     assert_string_equal(sk_json_text(sk_json_at(ids, 1), ""), r.model_layer);
     assert_string_equal(label(config, "skerry.bundle"), "1");
     assert_string_equal(label(config, "skerry.model.name"), "cats");
@@ -102,8 +99,7 @@ static void an_image(void **state)
     assert_string_equal(label(config, "org.opencontainers.image.description"), "finds cats");
     assert_true(sk_digest_is(label(config, "skerry.model.digest"), SK_SHA256));
     assert_string_equal(
-        sk_json_text(sk_json_get(sk_json_get(manifest, "annotations"), "skerry.model.name"), ""),
-        "cats");
+        sk_json_get_text(sk_json_get(manifest, "annotations"), "skerry.model.name", ""), "cats");
 }
 
 /* [package-30] The model layer is the bundle, and unpacks to it. */

@@ -86,7 +86,7 @@ static void forms(void **state)
         assert_string_equal(sk_json_text(sk_json_at(sk_json_get(image, "RepoTags"), 0), ""),
                             rows[i].shown);
         SK_AUTO(free_cleanup)
-        char *config = member(file, sk_json_text(sk_json_get(image, "Config"), ""));
+        char *config = member(file, sk_json_get_text(image, "Config", ""));
         assert_non_null(config);
         assert_int_equal(sk_json_count(sk_json_get(image, "Layers")), 2);
     }

@@ -23,7 +23,7 @@ static void calls(void **state)
     SK_OWN(sk_json_free) struct sk_json *none = NULL;
     assert_int_equal(
         sk_remote_call(r, "POST", "/api/v1/say?status=200&form=error&text=a", "{}", &doc, &err), 0);
-    assert_string_equal(sk_json_text(sk_json_get(doc, "error"), ""), "a");
+    assert_string_equal(sk_json_get_text(doc, "error", ""), "a");
     assert_string_equal(hub.authorization, "Bearer secret");
     assert_int_equal(
         sk_remote_call(r, "GET", "/api/v1/say?status=200&form=none", NULL, &empty, &err), 0);

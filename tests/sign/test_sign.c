@@ -26,23 +26,23 @@ static void check_layers(struct sk_verifier *v, const char *layout, const struct
     const struct sk_json *layers = sk_json_get(manifest, "layers");
     SK_OWN(sk_json_free)
     struct sk_json *config = read_json(
-        layout, sk_json_text(sk_json_get(sk_json_get(manifest, "config"), "digest"), ""));
+        layout, sk_json_get_text(sk_json_get(manifest, "config"), "digest", ""));
     const struct sk_json *ids = sk_json_get(sk_json_get(config, "rootfs"), "diff_ids");
 
     assert_int_equal(sk_json_count(layers), count);
     assert_int_equal(sk_json_count(ids), count);
     for (size_t i = 0; i < count; i++) {
         const struct sk_json *layer = sk_json_at(layers, i);
-        const char *digest = sk_json_text(sk_json_get(layer, "digest"), "");
-        const char *sig = sk_json_text(
-            sk_json_get(sk_json_get(layer, "annotations"), SK_SIGN_ANNOTATION), "");
+        const char *digest = sk_json_get_text(layer, "digest", "");
+        const char *sig = sk_json_get_text(sk_json_get(layer, "annotations"), SK_SIGN_ANNOTATION,
+                                           "");
         SK_OWN(free) char *path = sk_oci_layout_blob(layout, digest);
         SK_OWN(free) char *payload = NULL;
         struct sk_err err = SK_ERR_INIT;
         size_t len = 0;
 
         assert_string_equal(sk_json_text(sk_json_at(ids, i), ""), digest);
-        assert_string_equal(sk_json_text(sk_json_get(layer, "mediaType"), ""), SK_SIGN_LAYER_TYPE);
+        assert_string_equal(sk_json_get_text(layer, "mediaType", ""), SK_SIGN_LAYER_TYPE);
         assert_int_equal(sk_file_read(path, SK_SIGN_BLOB_MAX, &payload, &len, &err), 0);
         if (sk_verify_payload(v, payload, len, sig, DIGEST, &err) < 0)
             fail_msg("layer %zu: %s", i, err.text);

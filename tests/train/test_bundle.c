@@ -57,11 +57,11 @@ static void record_is_complete(void **state)
 
     assert_true(sk_json_bool(sk_json_get(doc, "finished"), false));
     assert_int_equal(sk_json_count(sk_json_get(doc, "epochs")), 2);
-    assert_int_equal(strlen(sk_json_text(sk_json_get(doc, "data_digest"), "")), 64);
-    assert_string_equal(sk_json_text(sk_json_get(doc, "evaluated_on"), ""), "validation");
+    assert_int_equal(strlen(sk_json_get_text(doc, "data_digest", "")), 64);
+    assert_string_equal(sk_json_get_text(doc, "evaluated_on", ""), "validation");
     assert_int_equal(sk_json_count(sk_json_get(evaluation, "confusion_matrix")), 2);
     assert_int_equal(sk_json_int(sk_json_get(doc, "steps"), 0), 4);
-    assert_string_equal(sk_json_text(sk_json_get(sk_json_get(doc, "settings"), "arch"), ""),
+    assert_string_equal(sk_json_get_text(sk_json_get(doc, "settings"), "arch", ""),
                         "mobilenet_v3_small");
 }
 

@@ -59,10 +59,10 @@ static void settings_are_json(void **state)
     assert_true(sk_buf_ok(&text));
     if (sk_json_parse(text.data, text.len, NULL, &doc, &err) < 0)
         fail_msg("%s", err.text);
-    assert_string_equal(sk_json_text(sk_json_get(doc, "optimizer"), ""), "adam");
+    assert_string_equal(sk_json_get_text(doc, "optimizer", ""), "adam");
     assert_int_equal(sk_json_int(sk_json_get(doc, "batch_size"), 0), 8);
     assert_int_equal(sk_json_type(sk_json_get(doc, "weights")), SK_JSON_NULL);
-    assert_string_equal(sk_json_text(sk_json_get(doc, "augment"), ""), "none");
+    assert_string_equal(sk_json_get_text(doc, "augment", ""), "none");
 }
 
 static void refuse(struct tiny *x, const char *name, const char *word)
