@@ -243,10 +243,18 @@ def step_onednn3(report, jobs):
         unit_tests(report, "onednn3", jobs, suite_flags(["nn", "arch", "train"]))
 
 
+def crash_of(text):
+    """What Python's fault handler says of the thread that died, without the hundreds of lines that follow."""
+    at = text.find("Fatal Python error")
+    return text[at:].split("\n\nThread", 1)[0] if at >= 0 else text
+
+
+def read(path):
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
 def pytest(report, name, binary, selection, files=("tests/it",)):
-    if not os.path.exists(binary):
-        report.add(failures=[f"{name}: {os.path.relpath(binary, ROOT)} was not built"])
-        return
     results = os.path.join(LOGS, f"{name}.xml")
     if os.path.exists(results):
         os.remove(results)
@@ -254,7 +262,7 @@ def pytest(report, name, binary, selection, files=("tests/it",)):
            "no:cacheprovider", f"--junitxml={results}", *selection]
     status, text = run(name, cmd, environment(SKERRY=binary))
     if not os.path.exists(results):
-        show_tail(text)
+        show_tail(crash_of(text))
         report.add(failures=[f"{name}: pytest (exit status {status})"])
         return
     passed, failures, skips = 0, [], []
@@ -274,29 +282,30 @@ def pytest(report, name, binary, selection, files=("tests/it",)):
     report.add(passed, failures, skips)
 
 
-def halves(files):
-    """Test files in two groups that take about as long: the large ones first, each to the lighter group."""
-    groups, weights = ([], []), [0, 0]
-    for name in sorted(files, key=os.path.getsize, reverse=True):
-        lighter = weights[1] < weights[0]
-        groups[lighter].append(name)
-        weights[lighter] += os.path.getsize(name)
-    return groups
+def pytest_files(report, step, binary, selection, having=""):
+    """Each file (that has this text) in a process of its own, two at a time, the large ones first: clients that bring native code, threads
+    and event loops of their own (gevent, pandas, ONNX Runtime) meet no other test's, and a crash names its file."""
+    if not os.path.exists(binary):
+        report.add(failures=[f"{step}: {os.path.relpath(binary, ROOT)} was not built"])
+        return
+    files = [name for name in glob.glob(os.path.join(ROOT, "tests", "it", "test_*.py")) if having in read(name)]
+    files.sort(key=os.path.getsize, reverse=True)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(pytest, report, f"{step}-{os.path.basename(name)[5:-3]}", binary, selection, [name])
+                     for name in files]:
+            done.result()
 
 
 def step_it(report, _jobs):
-    """the real program, driven from Python, two tests at a time; the documents that it prints"""
+    """the real program, driven from Python, two files at a time; the documents that it prints"""
     binary = os.path.join(BUILD, "test", "gcc", "skerry")
     run_tap(report, "check/docs", [sys.executable, "tools/check-docs.py", "--skerry", binary])
-    groups = halves(glob.glob(os.path.join(ROOT, "tests", "it", "test_*.py")))
-    with concurrent.futures.ThreadPoolExecutor(len(groups)) as pool:
-        for done in [pool.submit(pytest, report, f"it-{i}", binary, ["-m", "not interop"], group) for i, group in enumerate(groups, 1)]:
-            done.result()
+    pytest_files(report, "it", binary, ["-m", "not interop"])
 
 
 def step_it_asan(report, _jobs):
     """hostile input once more, against the program built with AddressSanitizer"""
-    pytest(report, "it-asan", os.path.join(BUILD, "test", "asan", "skerry"), ["-m", "hostile"])
+    pytest_files(report, "it-asan", os.path.join(BUILD, "test", "asan", "skerry"), ["-m", "hostile"], having="mark.hostile")
 
 
 STEPS = {
