@@ -52,13 +52,25 @@ const char *sk_role_name(enum sk_role role);
 int sk_role_parse(const char *text, enum sk_role *out, struct sk_err *err) SK_CHECK;
 bool sk_role_allows(enum sk_role has, enum sk_role needs);
 
+/* What a shared access policy or a role gives at the device half of the hub. */
+enum sk_right {
+    SK_RIGHT_REGISTRY_READ = 1u << 0,  /* identities, configurations */
+    SK_RIGHT_REGISTRY_WRITE = 1u << 1, /* change them */
+    SK_RIGHT_SERVICE = 1u << 2,        /* twins, methods, queries, messages down, feedback */
+    SK_RIGHT_TELEMETRY = 1u << 3,      /* read messages and events */
+    SK_RIGHT_DEVICE = 1u << 4          /* speak as any device */
+};
+
 /* Who asks, for one request. */
 struct sk_who {
     char name[132];    /* user or device; "" when unknown */
     char token_id[20]; /* "" when it was no token */
     char peer[64];     /* address and port */
-    enum sk_role role; /* NONE for devices */
+    enum sk_role role; /* NONE for devices and policies */
+    unsigned rights;   /* enum sk_right: those of the role, or of the policy */
     bool is_device;
+    bool is_policy;    /* name is the policy's */
+    char module[129];  /* of a device: the module that asks; "": the device itself */
     bool is_first_use; /* of this token: worth an sk_accounts_flush soon */
 };
 
@@ -90,6 +102,11 @@ int sk_accounts_check(struct sk_accounts *a, const struct sk_credentials *c, str
 int sk_accounts_flush(struct sk_accounts *a, struct sk_err *err) SK_CHECK;
 /* SK_DENIED naming the role that is missing. */
 int sk_who_need(const struct sk_who *who, enum sk_role role, struct sk_err *err) SK_CHECK;
+/* Reader: REGISTRY_READ, TELEMETRY. Publisher: the same. Deployer and owner: all but DEVICE.
+ * iothubowner: all; service: SERVICE, TELEMETRY; registryRead; registryReadWrite; device. */
+unsigned sk_role_rights(enum sk_role role);
+/* SK_DENIED naming the right that is missing. */
+int sk_who_need_right(const struct sk_who *who, enum sk_right right, struct sk_err *err) SK_CHECK;
 /* Whether a device may pull a repository: those its current and last-good deployment name. */
 bool sk_accounts_device_may_pull(struct sk_accounts *a, const char *device, const char *repository);
 
@@ -113,15 +130,61 @@ int sk_token_list(struct sk_accounts *a,
                   int (*each)(void *ctx, const struct sk_token *t, struct sk_err *err), void *ctx,
                   struct sk_err *err) SK_CHECK;
 
-/* ---- devices, as far as pulling needs them (the rest comes with the device hub) ---- */
-/* Keys are base64, made when NULL; thumbprint: SHA-256 of its certificate in hex, NULL for none.
- * Replaces what was there. key_out: the key that holds now. Deployers. */
-int sk_device_put(struct sk_accounts *a, const struct sk_who *who, const char *id,
-                  const char *primary_key, const char *thumbprint, char key_out[64],
-                  struct sk_err *err) SK_CHECK;
-/* The repositories it may pull, replacing those before. SK_NOT_FOUND: no such device. Deployers. */
-int sk_device_allow(struct sk_accounts *a, const struct sk_who *who, const char *id,
-                    const char *const *repositories, size_t count, struct sk_err *err) SK_CHECK;
+/* ---- devices ---- */
+/* What a client shows when it connects as a device or module (MQTT CONNECT). */
+struct sk_device_login {
+    const char *host;            /* of the user name: a name of this hub */
+    const char *device, *module; /* module "": the device itself */
+    const char *sas;             /* the password; NULL or "": none, then the certificate counts */
+    const void *cert;            /* DER; NULL: none */
+    size_t cert_len;
+    const char *peer;
+    const char *const *hub_names; /* as above */
+};
+
+struct sk_device_pass {
+    int64_t identity; /* row id */
+    char generation[24];
+    int64_t expires_s;     /* of the token (without the skew) or the certificate */
+    char auth_method[128]; /* {"scope":"device","type":"sas","issuer":"iothub"}, the stamp of its
+                              messages */
+    bool is_edge;
+};
+
+/*
+ * A token must be signed with a key of this identity (primary or secondary), or name the policy
+ * `device` or `iothubowner`; its audience is HOST/devices/ID[/modules/ID], or HOST of a policy,
+ * compared without case, the host with or without a port. A certificate must be the identity's by
+ * thumbprint (selfSigned), or chain to a device CA and have the common name DEVICE or DEVICE/MODULE
+ * (certificateAuthority). SK_UNAUTHENTICATED: wrong, unknown, or expired; SK_DENIED: the identity
+ * (or its device) is disabled; SK_BUSY: too many failures from this address. Anything else is no
+ * verdict: try again later. Costs one read of the database.
+ */
+int sk_accounts_check_device(struct sk_accounts *a, const struct sk_device_login *login,
+                             struct sk_device_pass *out, struct sk_err *err) SK_CHECK;
+/* The certificates (PEM) to which those of devices may chain; "" for none. Copied. */
+int sk_accounts_set_device_ca(struct sk_accounts *a, const char *pem, size_t len,
+                              struct sk_err *err) SK_CHECK;
+/* The repositories that a device may pull, replacing those before, within a transaction. */
+int sk_device_pulls_set(struct sk_tx *tx, const char *device, const char *const *repositories,
+                        size_t count, struct sk_err *err) SK_CHECK;
+
+/* ---- shared access policies ---- */
+struct sk_policy {
+    char name[32];
+    char primary_key[64], secondary_key[64]; /* base64 */
+    unsigned rights;
+};
+
+/* Makes the five of IoT Hub that are missing; at each start of the hub. */
+int sk_policy_init(struct sk_accounts *a, struct sk_err *err) SK_CHECK;
+/* Owners only. */
+int sk_policy_list(struct sk_accounts *a, const struct sk_who *who,
+                   int (*each)(void *ctx, const struct sk_policy *p, struct sk_err *err), void *ctx,
+                   struct sk_err *err) SK_CHECK;
+/* A new primary or secondary key. Owners only. */
+int sk_policy_renew(struct sk_accounts *a, const struct sk_who *who, const char *name,
+                    bool secondary, struct sk_policy *out, struct sk_err *err) SK_CHECK;
 
 /* ---- audit: written in the transaction of the change, so both are there or none ---- */
 /* action: "model.register", "image.push", "token.create"; object: what it was done to; detail: text

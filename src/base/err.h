@@ -24,6 +24,7 @@
     X(SK_NOT_FOUND, "not_found", 404, 1)                                                           \
     X(SK_METHOD, "method_not_allowed", 405, 1)                                                     \
     X(SK_EXISTS, "already_exists", 409, 1)                                                         \
+    X(SK_MISMATCH, "precondition_failed", 412, 1)                                                  \
     X(SK_DENIED, "denied", 403, 1)                                                                 \
     X(SK_UNAUTHENTICATED, "unauthenticated", 401, 1)                                               \
     X(SK_TOO_LARGE, "too_large", 413, 1)                                                           \

@@ -113,4 +113,48 @@ int sk_db_backup(struct sk_db *db, const char *path, struct sk_err *err) SK_CHEC
 /* integrity_check and foreign_key_check: SK_CORRUPT with the first finding. */
 int sk_db_check(struct sk_db *db, struct sk_err *err) SK_CHECK;
 
+/*
+ * ---- writer.c: group commit: many small changes from many threads, one transaction, one sync ----
+ *
+ * One thread takes what waits, runs it in one write transaction of at most slice_ms, commits, and
+ * then tells each job in order. A job whose run fails is taken back alone (a savepoint); when the
+ * transaction itself fails, its jobs are run again one by one, so that only the guilty fail.
+ * Threads: push and run from any.
+ */
+struct sk_db_writer;
+
+struct sk_db_writer_options {
+    struct sk_db *db;
+    enum sk_db_mode mode; /* SK_DB_WRITE */
+    size_t max_jobs;      /* that wait; beyond: SK_BUSY. 0: 20,000 */
+    unsigned slice_ms;    /* of one transaction; 0: 5 */
+    /* Around a transaction, on the writer's thread: committed runs after the commit and before the
+     * jobs are told; taken_back, when nothing of it holds. May be NULL. */
+    void (*committed)(void *ctx);
+    void (*taken_back)(void *ctx);
+    void *ctx;
+};
+
+/* run may be called again after a transaction that failed as a whole; it must not keep what it did.
+ * done is called exactly once. */
+struct sk_db_job {
+    int (*run)(struct sk_tx *tx, void *ctx, struct sk_err *err);
+    void (*done)(void *ctx, const struct sk_err *failed); /* may be NULL */
+    void *ctx;
+};
+
+int sk_db_writer_new(const struct sk_db_writer_options *opts, struct sk_db_writer **out,
+                     struct sk_err *err) SK_CHECK;
+/* Runs what waits, then ends. */
+void sk_db_writer_free(struct sk_db_writer *w);
+SK_DEFINE_OWN(struct sk_db_writer, sk_db_writer_free);
+/* Copies the job; never waits. */
+int sk_db_writer_push(struct sk_db_writer *w, const struct sk_db_job *job,
+                      struct sk_err *err) SK_CHECK;
+/* Waits until it is on the disk. Not from the writer's own thread. */
+int sk_db_writer_run(struct sk_db_writer *w,
+                     int (*run)(struct sk_tx *tx, void *ctx, struct sk_err *err), void *ctx,
+                     struct sk_err *err) SK_CHECK;
+size_t sk_db_writer_waiting(struct sk_db_writer *w);
+
 #endif
