@@ -1,0 +1,320 @@
+/*
+ * methods.c - direct methods: a call waits for its device, then for its answer.
+ *
+ *     WAITING  --the device is connected and subscribed-->  SENT  --its answer-->  done
+ *        |  connect_ms: SK_NOT_FOUND                          |  response_ms: SK_TIMEOUT
+ *
+ * A call is in the list exactly until its done is due; whoever takes it out calls done, so it is
+ * called once. One thread looks after the deadlines.
+ */
+#include "gateway/gateway_priv.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    TICK_MS = 100,
+    RID_TEXT = 24,
+    RESPONSE_MS_MIN = 5000,
+    TOPIC_MAX = 1024
+};
+
+struct sk_pending {
+    struct sk_mqtt_post post; /* first: it is sent as a post */
+    struct sk_pending *next, **at;
+    struct sk_gateway *gateway;
+    int64_t identity;
+    uint64_t rid, deadline_ms;
+    unsigned response_ms;
+    bool is_sent;
+    unsigned holders; /* the list, and the post under way */
+    void (*done)(void *ctx, int status, struct sk_view payload, const struct sk_err *failed);
+    void *ctx;
+    size_t payload_len;
+    char name[SK_IOT_METHOD_NAME_MAX + 1];
+    char payload[];
+};
+
+/* With the lock held. */
+static void drop(struct sk_pending *p)
+{
+    if (--p->holders == 0)
+        free(p);
+}
+
+static void unlink_call(struct sk_methods *m, struct sk_pending *p)
+{
+    *p->at = p->next;
+    if (p->next)
+        p->next->at = p->at;
+    p->at = NULL;
+    m->count--;
+}
+
+/* Of what a call needs for its end, so that it can be freed before. */
+struct end {
+    void (*done)(void *ctx, int status, struct sk_view payload, const struct sk_err *failed);
+    void *ctx;
+};
+
+static struct end take_out(struct sk_methods *m, struct sk_pending *p)
+{
+    struct end e = { p->done, p->ctx };
+    unlink_call(m, p);
+    drop(p);
+    return e;
+}
+
+/* ---- sending ---- */
+
+static void publish_call(struct sk_mqtt_conn *c, const struct sk_pending *p)
+{
+    char rid[RID_TEXT];
+    SK_AUTO(sk_buf_done) struct sk_buf topic = SK_BUF_INIT(TOPIC_MAX);
+    (void)snprintf(rid, sizeof rid, "%llx", (unsigned long long)p->rid);
+    sk_iot_topic_method(&topic, p->name, rid);
+    atomic_fetch_add_explicit(&p->gateway->method_calls, 1, memory_order_relaxed);
+    sk_gateway_send(c, &topic, (struct sk_view){ p->payload, p->payload_len });
+}
+
+/* Marks a call that is still wanted as sent: from now on its answer is waited for. */
+static bool mark_sent(struct sk_pending *p)
+{
+    if (!p->at || p->is_sent)
+        return false;
+    p->is_sent = true;
+    p->deadline_ms = sk_now_ms() + p->response_ms;
+    return true;
+}
+
+static void send_call(struct sk_mqtt_conn *c, struct sk_mqtt_post *post)
+{
+    struct sk_pending *p = (struct sk_pending *)post;
+    struct sk_methods *m = &p->gateway->methods;
+    const struct sk_session *s = c ? sk_mqtt_user(c) : NULL;
+    bool is_due = false;
+    if (s && s->identity == p->identity && sk_session_wants(s, SK_SUB_METHODS)) {
+        SK_LOCK(&m->lock);
+        is_due = mark_sent(p);
+    }
+    if (is_due)
+        publish_call(c, p);
+    SK_LOCK(&m->lock);
+    drop(p);
+}
+
+void sk_methods_ready(struct sk_gateway *g, struct sk_mqtt_conn *c, struct sk_session *s)
+{
+    struct sk_methods *m = &g->methods;
+    SK_LOCK(&m->lock);
+    for (struct sk_pending *p = m->first; p; p = p->next)
+        if (p->identity == s->identity && mark_sent(p))
+            publish_call(c, p);
+}
+
+/* ---- answers ---- */
+
+static bool read_rid(struct sk_view text, uint64_t *out)
+{
+    char digits[RID_TEXT], *end = NULL;
+    if (text.len == 0 || text.len > 16)
+        return false;
+    memcpy(digits, text.ptr, text.len);
+    digits[text.len] = '\0';
+    *out = strtoull(digits, &end, 16);
+    return *end == '\0';
+}
+
+void sk_methods_answer(struct sk_gateway *g, const struct sk_session *s,
+                       const struct sk_iot_topic *topic, struct sk_view payload)
+{
+    struct sk_methods *m = &g->methods;
+    struct end e = { 0 };
+    uint64_t rid = 0;
+    if (!read_rid(topic->rid, &rid))
+        return;
+    {
+        SK_LOCK(&m->lock);
+        struct sk_pending *p = m->first;
+        while (p && !(p->rid == rid && p->identity == s->identity && p->is_sent))
+            p = p->next;
+        if (!p)
+            return; /* too late, or never asked */
+        e = take_out(m, p);
+    }
+    e.done(e.ctx, topic->status, payload, NULL);
+}
+
+/* ---- deadlines ---- */
+
+/* The first call whose time is over, or any when the gateway stops. */
+static bool take_late(struct sk_methods *m, struct end *out, struct sk_err *err)
+{
+    uint64_t now = sk_now_ms();
+    SK_LOCK(&m->lock);
+    struct sk_pending *p = m->first;
+    while (p && !m->is_stopping && p->deadline_ms > now)
+        p = p->next;
+    if (!p)
+        return false;
+    if (m->is_stopping)
+        (void)sk_fail(err, SK_CANCELLED, "ServiceUnavailable: the hub stops");
+    else if (p->is_sent)
+        (void)sk_fail(err, SK_TIMEOUT, "GatewayTimeout: the device did not answer in %u s",
+                      p->response_ms / 1000);
+    else
+        (void)sk_fail(err, SK_NOT_FOUND,
+                      "DeviceNotOnline: the device is not connected, or does not take methods");
+    *out = take_out(m, p);
+    return true;
+}
+
+static void *watch(void *arg)
+{
+    struct sk_methods *m = arg;
+    bool is_over = false;
+    while (!is_over) {
+        struct end e;
+
+        struct sk_err err = SK_ERR_INIT;
+        {
+            SK_LOCK(&m->lock);
+            if (!m->is_stopping)
+                (void)sk_cond_wait_until(
+                    &m->wake, &m->lock, m->first ? sk_now_ns() + TICK_MS * 1000000ull : UINT64_MAX);
+            is_over = m->is_stopping;
+        }
+
+        while (take_late(m, &e, &err))
+            e.done(e.ctx, 0, (struct sk_view){ "", 0 }, &err);
+    }
+    return NULL;
+}
+
+int sk_methods_init(struct sk_gateway *g, struct sk_err *err)
+{
+    struct sk_methods *m = &g->methods;
+    (void)pthread_mutex_init(&m->lock, NULL);
+    m->next_rid = sk_now_ns(); /* not those of the run before: their answers may still come */
+    if (sk_cond_init(&m->wake, err) < 0 ||
+        sk_thread_start(&m->thread, "sk-methods", watch, m, err) < 0)
+        return -1;
+    m->has_thread = true;
+    return 0;
+}
+
+void sk_methods_stop(struct sk_gateway *g)
+{
+    struct sk_methods *m = &g->methods;
+    if (!m->has_thread)
+        return;
+    {
+        SK_LOCK(&m->lock);
+        m->is_stopping = true;
+        (void)pthread_cond_signal(&m->wake);
+    }
+    (void)pthread_join(m->thread, NULL);
+    m->has_thread = false;
+}
+
+void sk_methods_done(struct sk_gateway *g)
+{
+    (void)pthread_cond_destroy(&g->methods.wake);
+    (void)pthread_mutex_destroy(&g->methods.lock);
+}
+
+/* ---- calls ---- */
+
+static int check_call(const struct sk_method_call *call, struct sk_err *err)
+{
+    size_t len = strlen(call->name);
+    if (len == 0 || len > SK_IOT_METHOD_NAME_MAX)
+        return sk_fail(err, SK_INVALID, "ArgumentInvalid: methodName must have 1 to %d characters",
+                       SK_IOT_METHOD_NAME_MAX);
+    if (call->payload.len > SK_IOT_METHOD_PAYLOAD_MAX)
+        return sk_fail(err, SK_TOO_LARGE, "MessageTooLarge: the payload is beyond %d bytes",
+                       SK_IOT_METHOD_PAYLOAD_MAX);
+    if (call->response_ms < RESPONSE_MS_MIN || call->response_ms > SK_METHOD_RESPONSE_MS_MAX)
+        return sk_fail(err, SK_INVALID,
+                       "ArgumentInvalid: responseTimeoutInSeconds must be 5 to 300");
+    if (call->connect_ms > SK_METHOD_CONNECT_MS_MAX)
+        return sk_fail(err, SK_INVALID,
+                       "ArgumentInvalid: connectTimeoutInSeconds must be 0 to 300");
+    return 0;
+}
+
+static struct sk_pending *pending_new(struct sk_gateway *g, const struct sk_method_call *call,
+                                      int64_t identity)
+{
+    struct sk_pending *p = calloc(1, sizeof *p + call->payload.len);
+    if (!p)
+        return NULL;
+    p->gateway = g;
+    p->identity = identity;
+    p->response_ms = call->response_ms;
+    p->deadline_ms = sk_now_ms() + call->connect_ms;
+    p->done = call->done;
+    p->ctx = call->ctx;
+    p->payload_len = call->payload.len;
+    (void)snprintf(p->name, sizeof p->name, "%s", call->name);
+    if (call->payload.len > 0)
+        memcpy(p->payload, call->payload.ptr, call->payload.len);
+    return p;
+}
+
+/* Into the list, unless there are too many. */
+static int enlist(struct sk_methods *m, struct sk_pending *p, struct sk_err *err)
+{
+    unsigned same = 0;
+    for (const struct sk_pending *q = m->first; q; q = q->next)
+        same += q->identity == p->identity;
+    if (m->is_stopping)
+        return sk_fail(err, SK_BUSY, "ServiceUnavailable: the hub stops");
+    if (m->count >= SK_GATEWAY_METHODS_MAX || same >= SK_GATEWAY_METHODS_EACH)
+        return sk_fail(err, SK_BUSY, "ThrottlingException: too many methods wait for an answer");
+    p->rid = m->next_rid++;
+    p->holders = 1;
+    p->next = m->first;
+    p->at = &m->first;
+    if (p->next)
+        p->next->at = &p->next;
+    m->first = p;
+    m->count++;
+    (void)pthread_cond_signal(&m->wake);
+    return 0;
+}
+
+int sk_gateway_invoke(struct sk_gateway *g, const struct sk_method_call *call, struct sk_err *err)
+{
+    struct sk_methods *m = &g->methods;
+    struct sk_identity identity;
+    struct sk_mqtt_ref ref;
+    if (check_call(call, err) < 0 ||
+        sk_identity_get(g->opts.devices, call->device, call->module, &identity, err) < 0)
+        return -1;
+    SK_OWN(free) struct sk_pending *p = pending_new(g, call, identity.id);
+    if (!p)
+        return sk_nomem(err);
+    bool is_live;
+
+    struct sk_pending *listed = p;
+    {
+        SK_LOCK(&m->lock);
+        if (enlist(m, p, err) < 0)
+            return -1;
+        p = NULL; /* the list's */
+        /* Who connects after this line looks into the list; who was there before is found. */
+        is_live = sk_live_find(&g->live, identity.id, &ref);
+        if (is_live)
+            listed->holders++;
+    }
+
+    if (is_live) {
+        listed->post.to = ref;
+        listed->post.run = send_call;
+        sk_mqtt_post(g->mqtt, &listed->post);
+    }
+    return 0;
+}

@@ -1,0 +1,67 @@
+/* telemetry.c - the journal of messages: opening, adding. */
+#include "telemetry/telemetry_priv.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int sk_telemetry_open(const struct sk_telemetry_options *opts, struct sk_telemetry **out,
+                      struct sk_err *err)
+{
+    const struct sk_journal_options journal = {
+        .dir = opts->dir,
+        .max_bytes = opts->max_bytes,
+        .max_age_ms = opts->max_age_ms,
+        .max_queue_bytes = 64u << 20,
+        .committed = opts->committed,
+        .ctx = opts->ctx,
+    };
+    SK_OWN(sk_telemetry_close) struct sk_telemetry *t = calloc(1, sizeof *t);
+    if (!t)
+        return sk_nomem(err);
+    t->db = opts->db;
+    (void)snprintf(t->name, sizeof t->name, "%s", opts->name);
+    if (sk_journal_open(&journal, &t->journal, err) < 0)
+        return sk_wrap(err, "%s", opts->name);
+    *out = SK_TAKE(t);
+    return 0;
+}
+
+void sk_telemetry_close(struct sk_telemetry *t)
+{
+    if (!t)
+        return;
+    sk_journal_close(t->journal);
+    free(t);
+}
+
+void sk_telemetry_state(struct sk_telemetry *t, struct sk_journal_state *out)
+{
+    sk_journal_state(t->journal, out);
+}
+
+int sk_telemetry_add(struct sk_telemetry *t, const struct sk_message *m,
+                     void (*done)(void *ctx, uint64_t seq, const struct sk_err *failed), void *ctx,
+                     struct sk_err *err)
+{
+    char key[SK_IOT_KEY_MAX];
+    SK_AUTO(sk_buf_done) struct sk_buf record = SK_BUF_INIT(SK_RECORD_MAX);
+    size_t size = m->bag ? sk_iot_message_size(m->body.len, m->bag) : m->body.len;
+    if (size > SK_IOT_MESSAGE_MAX)
+        return sk_fail(err, SK_TOO_LARGE, "MessageTooLarge: the message has %zu bytes, at most %d",
+                       size, SK_IOT_MESSAGE_MAX);
+    int len = snprintf(key, sizeof key, "%s%s%s", m->device, m->module && *m->module ? "/" : "",
+                       m->module ? m->module : "");
+    sk_record_write(m, &record);
+    if (!sk_buf_ok(&record))
+        return sk_buf_fail(&record, err);
+    const struct sk_journal_record r = {
+        .key = { key, (size_t)len },
+        .time_ms = m->enqueued_ms,
+        .body = { record.data, record.len },
+        .done = done,
+        .ctx = ctx,
+    };
+    return sk_journal_append(t->journal, &r, err);
+}
