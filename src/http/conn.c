@@ -13,6 +13,7 @@
 #include "http/http_priv.h"
 
 #include "base/clock.h"
+#include "base/net.h"
 
 #include <linux/sockios.h>
 #include <linux/tcp.h>
@@ -38,24 +39,6 @@ static enum sk_stage stage_of(uint64_t word)
     return (enum sk_stage)(word & ((1u << STAGE_BITS) - 1));
 }
 
-static void write_peer(struct sk_conn *c, const struct sockaddr *addr)
-{
-    char host[INET6_ADDRSTRLEN] = "";
-    if (addr && addr->sa_family == AF_INET) {
-        struct sockaddr_in in;
-        memcpy(&in, addr, sizeof in);
-        (void)inet_ntop(AF_INET, &in.sin_addr, host, sizeof host);
-        (void)snprintf(c->peer, sizeof c->peer, "%s:%u", host, ntohs(in.sin_port));
-    } else if (addr && addr->sa_family == AF_INET6) {
-        struct sockaddr_in6 in;
-        memcpy(&in, addr, sizeof in);
-        (void)inet_ntop(AF_INET6, &in.sin6_addr, host, sizeof host);
-        (void)snprintf(c->peer, sizeof c->peer, "[%s]:%u", host, ntohs(in.sin6_port));
-    } else {
-        (void)snprintf(c->peer, sizeof c->peer, "local");
-    }
-}
-
 struct sk_conn *sk_conn_new(struct sk_http_server *s, int fd, const struct sockaddr *addr,
                             struct sk_view cert)
 {
@@ -78,7 +61,7 @@ struct sk_conn *sk_conn_new(struct sk_http_server *s, int fd, const struct socka
     c->req.conn = c;
     c->req.arena.ceiling_bytes = s->opts.max_body_bytes + ARENA_BYTES;
     c->req.out.ceiling = SIZE_MAX / 4;
-    write_peer(c, addr);
+    sk_peer_text(addr, sizeof(struct sockaddr_in6), c->peer); /* addr is of its family's size */
     atomic_init(&c->word, word_of(SK_STAGE_READING, c->accepted_ms + s->opts.read_ms));
     return c;
 }

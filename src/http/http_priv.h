@@ -17,6 +17,7 @@
 #define SK_HTTP_HTTP_PRIV_H
 
 #include "base/limits.h"
+#include "base/net.h"
 #include "base/thread.h"
 #include "http/http.h"
 
@@ -35,7 +36,6 @@ enum {
     SK_HTTP_SPARE_BYTES = 4 << 20,
     SK_HTTP_FIRST_BYTES = 1 << 20, /* what a Content-Length makes us reserve before a byte has come
                                     */
-    SK_HTTP_PEER_TEXT = INET6_ADDRSTRLEN + 10,
     SK_HTTP_RETRY_AFTER_S = 1,
     SK_HTTP_STATUS_GONE = 499, /* for the log: the client left before its answer */
 };
@@ -121,7 +121,7 @@ struct sk_conn {
     bool is_started;       /* libmicrohttpd knows it; set under the table's mutex */
     bool lingers;          /* unread bytes may be on their way: see sk_watch_linger() */
     bool is_hushed;        /* its reading side was shut down by a drain */
-    char peer[SK_HTTP_PEER_TEXT];
+    char peer[SK_PEER_TEXT];
     char *cert; /* of the client, DER; NULL: none */
     size_t cert_len;
     _Atomic bool sends_file; /* the deadline of SENDING moves with what the peer has taken */

@@ -12,11 +12,12 @@
 #include "http/http_priv.h"
 
 #include "base/clock.h"
+#include "base/net.h"
 #include "crypto/crypto.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -38,62 +39,14 @@ static void wake(struct sk_http_server *s)
 
 /* ---- the listening socket ---- */
 
-static int open_listener(const struct addrinfo *a)
-{
-    SK_AUTO(sk_close) int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
-    if (fd < 0)
-        return -1;
-    const int on = 1, off = 0;
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (a->ai_family == AF_INET6)
-        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off); /* "::" serves both
-                                                                              families */
-    if (bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
-        return -1;
-    return sk_take_fd(&fd);
-}
-
-SK_DEFINE_OWN(struct addrinfo, freeaddrinfo);
-
-static int bind_host(const char *host, uint16_t port, int *out, struct sk_err *err)
-{
-    char name[256], service[8];
-    size_t len = strlen(host);
-    bool has_brackets = len >= 2 && host[0] == '[' && host[len - 1] == ']';
-    (void)snprintf(name, sizeof name, "%.*s", (int)(has_brackets ? len - 2 : len),
-                   host + has_brackets);
-    (void)snprintf(service, sizeof service, "%u", port);
-
-    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
-                                    .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
-    SK_OWN(freeaddrinfo) struct addrinfo *list = NULL;
-    int rc = getaddrinfo(name, service, &hints, &list);
-    if (rc != 0)
-        return sk_fail(err, SK_INVALID, "cannot listen on '%s': %s", host, gai_strerror(rc));
-    for (const struct addrinfo *a = list; a; a = a->ai_next) {
-        *out = open_listener(a);
-        if (*out >= 0)
-            return 0;
-    }
-    return sk_fail_errno(err, "cannot listen on %s port %u", host, port);
-}
-
 int sk_watch_listen(struct sk_http_server *s, struct sk_err *err)
 {
     SK_AUTO(sk_close) int fd = sk_take_fd(&s->opts.listen_fd);
-    if (fd < 0 && bind_host(s->opts.host, s->opts.port, &fd, err) < 0)
+    if (fd < 0 && sk_listen(s->opts.host, s->opts.port, BACKLOG, &fd, err) < 0)
         return -1;
-
-    struct sockaddr_storage addr = { .ss_family = AF_UNSPEC };
-    socklen_t len = sizeof addr;
-    if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0)
-        return sk_fail_errno(err, "the listening socket");
-    if (addr.ss_family == AF_INET)
-        s->port = ntohs(((struct sockaddr_in *)&addr)->sin_port);
-    else if (addr.ss_family == AF_INET6)
-        s->port = ntohs(((struct sockaddr_in6 *)&addr)->sin6_port);
+    s->port = sk_port_of(fd);
     int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+    if (s->port == 0 || flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return sk_fail_errno(err, "the listening socket");
     const int on = 1;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* inherited by what it accepts
