@@ -47,7 +47,9 @@ struct sk_deploy_options {
 
 int sk_deploy_new(const struct sk_deploy_options *opts, struct sk_deploy **out,
                   struct sk_err *err) SK_CHECK;
-void sk_deploy_free(struct sk_deploy *d);
+/* Ends its thread; events are taken and forgotten from then on. */
+void sk_deploy_stop(struct sk_deploy *d);
+void sk_deploy_free(struct sk_deploy *d); /* stops first */
 SK_DEFINE_OWN(struct sk_deploy, sk_deploy_free);
 
 /* An event of devices: wakes the evaluation when it may concern it. Does not wait. */
