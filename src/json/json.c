@@ -187,6 +187,11 @@ bool sk_json_bool(const struct sk_json *v, bool fallback)
     return json_is_boolean(raw(v)) ? json_boolean_value(raw(v)) : fallback;
 }
 
+bool sk_json_equal(const struct sk_json *a, const struct sk_json *b)
+{
+    return json_equal(raw(a), raw(b)) != 0; /* NULL equals nothing */
+}
+
 /* ---- typed fields ---- */
 
 static int fail_type(const char *key, const char *expected, const struct sk_json *v,

@@ -70,6 +70,8 @@ size_t sk_json_text_len(const struct sk_json *v);
 int64_t sk_json_int(const struct sk_json *v, int64_t fallback);
 double sk_json_num(const struct sk_json *v, double fallback); /* integers too */
 bool sk_json_bool(const struct sk_json *v, bool fallback);
+/* Same types and values; the order of members does not matter. 1 and 1.0 are not equal. */
+bool sk_json_equal(const struct sk_json *a, const struct sk_json *b);
 
 /* Typed fields: 0 and *out untouched when the key is absent or null; SK_INVALID "'key': expected a
  * number, got a string" when it has another type or lies outside min..max. */

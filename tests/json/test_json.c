@@ -288,6 +288,34 @@ static void test_null(void **state)
     sk_json_free(NULL);
 }
 
+static void test_equal(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        bool is_equal;
+    } pairs[] = {
+        { "1", "1", true },
+        { "1", "1.0", false },
+        { "0.5", "5e-1", true },
+        { "\"a\"", "\"\\u0061\"", true },
+        { "null", "false", false },
+        { "[1,2]", "[1,2]", true },
+        { "[1,2]", "[2,1]", false },
+        { "{\"a\":1,\"b\":[{}]}", "{\"b\":[{}],\"a\":1}", true },
+        { "{\"a\":1}", "{\"a\":1,\"b\":null}", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        SK_OWN(sk_json_free) struct sk_json *a = parse(pairs[i].a);
+        SK_OWN(sk_json_free) struct sk_json *b = parse(pairs[i].b);
+
+        if (sk_json_equal(a, b) != pairs[i].is_equal || sk_json_equal(b, a) != pairs[i].is_equal)
+            fail_msg("%s and %s", pairs[i].a, pairs[i].b);
+        assert_false(sk_json_equal(a, NULL));
+    }
+}
+
 static void test_dump_ceiling(void **state)
 {
     SK_OWN(sk_json_free) struct sk_json *doc = parse(fields);
@@ -305,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_limits),   cmocka_unit_test(test_wants),
         cmocka_unit_test(test_ranges),   cmocka_unit_test(test_plain),
         cmocka_unit_test(test_null),     cmocka_unit_test(test_dump_ceiling),
+        cmocka_unit_test(test_equal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
