@@ -30,7 +30,8 @@ enum {
     SK_TWIN_TAGS_MAX = 8192,
     SK_TWIN_DEPTH_MAX = 10,
     SK_TWIN_KEY_MAX = 1024,
-    SK_TWIN_TEXT_MAX = 4096
+    SK_TWIN_TEXT_MAX = 4096,
+    SK_TWIN_PATCH_MAX = 262144 /* bytes of the text that a subscriber is sent */
 };
 
 /* 1 to 128 of letters, digits and - . + % _ # * ? ! ( ) , : = @ $ '  ; devices and modules. */
@@ -46,6 +47,7 @@ struct sk_iot_username {
     char auth_chain[512];
 };
 
+/* SK_INVALID, SK_LIMIT. A product that is too long is cut: it is only shown. */
 int sk_iot_username_parse(struct sk_view text, struct sk_iot_username *out,
                           struct sk_err *err) SK_CHECK;
 
@@ -88,10 +90,15 @@ void sk_iot_topic_method(struct sk_buf *out, const char *method, const char *rid
 void sk_iot_topic_twin_response(struct sk_buf *out, int status, struct sk_view rid,
                                 int64_t version); /* version < 0: none */
 void sk_iot_topic_desired(struct sk_buf *out, int64_t version);
+/* These end with '/'; a bag may follow. Ids stand there as they are. */
+void sk_iot_topic_c2d(struct sk_buf *out, const char *device);
+void sk_iot_topic_input(struct sk_buf *out, const char *device, const char *module,
+                        const char *input);
 
 /* ---- messages and their property bags ---- */
 /* "a=b&%24.ct=text" percent-decoded; "+" stays; a name without '=' has has_value false. Order is
- * kept; of duplicates the last wins. */
+ * kept; of duplicates the last wins, in the place of the first. A NUL stands behind each name and
+ * value, so ptr is a C string. */
 struct sk_iot_property {
     struct sk_view name, value;
     bool has_value;
@@ -103,7 +110,8 @@ struct sk_iot_bag {
     struct sk_buf text; /* what the views point into */
 };
 
-/* SK_INVALID: a broken escape, bytes that are no UTF-8, a NUL; SK_LIMIT: too many. out is emptied
+/* SK_INVALID: a broken escape, bytes that are no UTF-8, a NUL, an empty name; SK_LIMIT: more than
+ * SK_IOT_BAG_MAX bytes or SK_IOT_PROPERTIES_MAX pairs, duplicates counted. out is emptied
  * first; it must have been zeroed or used before, and ends with sk_iot_bag_done. */
 int sk_iot_bag_parse(struct sk_view raw, struct sk_iot_bag *out, struct sk_err *err) SK_CHECK;
 void sk_iot_bag_done(struct sk_iot_bag *bag);
@@ -123,23 +131,27 @@ const struct sk_iot_system *sk_iot_system_by_name(struct sk_view name);
 /* Appends "name=value" to a bag under construction, '&' first when it is not the first. value NULL:
  * the name alone. */
 void sk_iot_bag_add(struct sk_buf *out, bool *is_first, const char *name, const char *value);
-/* What counts against SK_IOT_MESSAGE_MAX. */
+/* What counts against SK_IOT_MESSAGE_MAX: the body, values of system properties ("$." and those of
+ * the table), names and values of the others. */
 size_t sk_iot_message_size(size_t body, const struct sk_iot_bag *bag);
 
 /* ---- SAS tokens: text only, see accounts for who may ---- */
 /* "SharedAccessSignature sr=..&sig=..&se=..[&skn=..]" over resource (not encoded yet) with a base64
- * key, valid until expires_s. Appends. */
+ * key, valid until expires_s; policy may be NULL or "". Appends. SK_INVALID: not base64. */
 int sk_iot_sas_make(const char *resource, const char *key, const char *policy, int64_t expires_s,
                     struct sk_buf *out, struct sk_err *err) SK_CHECK;
 
 /* "HostName=..;DeviceId=..;ModuleId=..;SharedAccessKeyName=..;SharedAccessKey=..;x509=true;
- * GatewayHostName=.." in any order, keys of any case. */
+ * GatewayHostName=.." in any order, keys of any case. Needed are HostName, DeviceId or
+ * SharedAccessKeyName, and either SharedAccessKey or x509=true. Unknown keys and duplicates are
+ * errors; no error shows a value. */
 struct sk_iot_connection {
     char host[256], gateway[256], device[SK_IOT_ID_MAX + 1], module[SK_IOT_ID_MAX + 1];
     char policy[128], key[128];
     bool is_x509;
 };
 
+/* SK_INVALID, SK_LIMIT. */
 int sk_iot_connection_parse(const char *text, struct sk_iot_connection *out,
                             struct sk_err *err) SK_CHECK;
 
@@ -157,7 +169,8 @@ struct sk_twin_section {
 
 struct sk_twin_result {
     struct sk_buf body, meta; /* of the new section */
-    struct sk_buf patch;      /* what a subscriber is sent: the change with "$version" inside */
+    struct sk_buf patch;      /* what a subscriber is sent: the change with "$version" inside;
+                               * of tags without it */
     bool is_changed;          /* false: equal to what was there; version need not move */
 };
 
@@ -171,15 +184,20 @@ enum sk_twin_part {
 
 /* Whether a patch or section is acceptable: an object; names of 1 to 1,024 bytes without control
  * characters, '.', '$', '#' or space; texts of at most 4,096 bytes; integers within +-2^52; at most
- * 10 levels; no null in arrays. "$version" and "$metadata" at the top are ignored. Errors say
- * where: "properties.reported.a.b: ..." (SK_INVALID, SK_LIMIT). */
+ * 10 levels of objects and arrays below the section; no null as an element of an array (a member of
+ * an object inside one may be null, and stays). "$version" and "$metadata" at the top are ignored.
+ * Errors say where: "properties.reported.a.b: ..." (SK_INVALID, SK_LIMIT). */
 int sk_twin_check(enum sk_twin_part part, const struct sk_json *patch, struct sk_err *err) SK_CHECK;
-/* Deep merge: null removes, objects merge, anything else replaces. now: for $lastUpdated. version:
- * of the result. SK_TOO_LARGE beyond the part's limit. Checks the patch first. */
+/* Deep merge: null removes, objects merge, anything else replaces. now_ms: for $lastUpdated.
+ * version: of the result. Members keep their order, new ones come behind. out->patch has the
+ * members as they were sent, nulls too. SK_TOO_LARGE when the section as compact JSON, without
+ * "$version" and "$metadata", is beyond the part's limit. SK_CORRUPT: old->body is no object.
+ * Checks the patch first. *out is overwritten (not freed) on success, then sk_twin_result_done. */
 int sk_twin_merge(enum sk_twin_part part, const struct sk_twin_section *old,
                   const struct sk_json *patch, int64_t version, int64_t now_ms,
                   struct sk_twin_result *out, struct sk_err *err) SK_CHECK;
-/* Replaces the whole section. patch has what changed: removed members as null. */
+/* Replaces the whole section; a null is as good as absent. out->patch has only what changed,
+ * removed members as null: merged into the old section it gives the new one. */
 int sk_twin_replace(enum sk_twin_part part, const struct sk_twin_section *old,
                     const struct sk_json *section, int64_t version, int64_t now_ms,
                     struct sk_twin_result *out, struct sk_err *err) SK_CHECK;
@@ -190,7 +208,8 @@ void sk_twin_device_json(const struct sk_twin_section *desired,
 void sk_twin_service_json(const struct sk_twin_section *section, struct sk_buf *out);
 
 /* ---- errors as IoT Hub words them ---- */
-/* {"Message":"ErrorCode:DeviceNotFound;text","ExceptionMessage":"Tracking ID:..-TimeStamp:.."} */
+/* {"Message":"ErrorCode:DeviceNotFound;text","ExceptionMessage":"Tracking ID:..-TimeStamp:.."};
+ * tracking is a GUID or the like, the time is now. */
 void sk_iot_error_json(const char *code, const char *text, const char *tracking,
                        struct sk_buf *out);
 
