@@ -16,17 +16,10 @@ struct sending {
 
 static void topic_of(const struct sk_session *s, const struct sk_down *m, struct sk_buf *out)
 {
-    sk_buf_str(out, "devices/");
-    sk_buf_str(out, s->device);
-    if (*s->module) {
-        sk_buf_str(out, "/modules/");
-        sk_buf_str(out, s->module);
-    }
-    if (*m->input) {
-        sk_buf_fmt(out, "/inputs/%s/", m->input);
-    } else {
-        sk_buf_str(out, "/messages/devicebound/");
-    }
+    if (*m->input)
+        sk_iot_topic_input(out, s->device, s->module, m->input);
+    else
+        sk_iot_topic_c2d(out, s->device);
     sk_buf_str(out, m->properties);
 }
 
