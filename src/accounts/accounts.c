@@ -22,6 +22,7 @@ int sk_accounts_new(struct sk_store *store, struct sk_accounts **out, struct sk_
     }
     a->store = store;
     a->db = sk_store_db(store);
+    a->device_ca = (struct sk_buf)SK_BUF_INIT(SK_DEVICE_CA_BYTES + 1);
     (void)pthread_mutex_init(&a->lock, NULL);
     *out = a;
     return 0;
@@ -35,6 +36,7 @@ void sk_accounts_free(struct sk_accounts *a)
     if (sk_accounts_flush(a, &err) < 0)
         sk_log(SK_DEBUG, "token_use_lost", "error=\"%s\"", err.text);
     sk_cache_done(&a->cache);
+    sk_buf_done(&a->device_ca);
     (void)pthread_mutex_destroy(&a->lock);
     free(a);
 }

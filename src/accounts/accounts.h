@@ -3,8 +3,9 @@
  *
  * A token is "skt_<id>_<secret>" (id 16 hex, secret 43 base64url characters of 32 random bytes);
  * the database holds the id and the SHA-256 of the secret. It is accepted as bearer, as the
- * password of Basic with any user name, and by X-API-Key. Devices show a SAS token (Basic: user is
- * the device's id) or their certificate. Comparisons take constant time.
+ * password of Basic with any user name, and by X-API-Key. Devices and modules show a SAS token
+ * (Basic: user is DEVICE or DEVICE/MODULE) or their certificate; shared access policies a SAS token
+ * of their own. Comparisons take constant time.
  *
  * Failures are limited per peer address (IPv6: per /64): SK_AUTH_BURST at once, one more every
  * SK_AUTH_REFILL_MS; beyond, the answer is SK_BUSY, and SAS tokens, whose keys may be weak, are not
@@ -12,7 +13,7 @@
  * an old token must not lock out the others behind its address.
  *
  * Errors: SK_UNAUTHENTICATED (unknown, expired, revoked: one text for all), SK_DENIED (known, but
- * the role does not reach: says which is needed). Threads: all may be shared.
+ * disabled, or the role or right does not reach: says which is needed). Threads: all may be shared.
  */
 #ifndef SK_ACCOUNTS_ACCOUNTS_H
 #define SK_ACCOUNTS_ACCOUNTS_H
@@ -107,7 +108,8 @@ int sk_who_need(const struct sk_who *who, enum sk_role role, struct sk_err *err)
 unsigned sk_role_rights(enum sk_role role);
 /* SK_DENIED naming the right that is missing. */
 int sk_who_need_right(const struct sk_who *who, enum sk_right right, struct sk_err *err) SK_CHECK;
-/* Whether a device may pull a repository: those its current and last-good deployment name. */
+/* Whether a device, and so its modules, may pull a repository: those its current and last-good
+ * deployment name. */
 bool sk_accounts_device_may_pull(struct sk_accounts *a, const char *device, const char *repository);
 
 /* ---- tokens and users (a user exists by having a token) ---- */
@@ -162,12 +164,25 @@ struct sk_device_pass {
  */
 int sk_accounts_check_device(struct sk_accounts *a, const struct sk_device_login *login,
                              struct sk_device_pass *out, struct sk_err *err) SK_CHECK;
-/* The certificates (PEM) to which those of devices may chain; "" for none. Copied. */
+/* The certificates (PEM) to which those of devices may chain; "" for none. Copied. SK_INVALID: no
+ * certificate; SK_LIMIT: more than 256 KiB. */
 int sk_accounts_set_device_ca(struct sk_accounts *a, const char *pem, size_t len,
                               struct sk_err *err) SK_CHECK;
-/* The repositories that a device may pull, replacing those before, within a transaction. */
+/* The repositories that a device may pull, replacing those before, within a transaction. SK_LIMIT:
+ * more than SK_DEVICE_PULLS. */
 int sk_device_pulls_set(struct sk_tx *tx, const char *device, const char *const *repositories,
                         size_t count, struct sk_err *err) SK_CHECK;
+
+/* ---- devices, until the device commands take their place ---- */
+/* Keys are base64, made when NULL; thumbprint: SHA-256 of its certificate in hex: then it comes in
+ * by that alone; NULL for none. Replaces what was there. key_out: the key that holds now.
+ * Deployers. */
+int sk_device_put(struct sk_accounts *a, const struct sk_who *who, const char *id,
+                  const char *primary_key, const char *thumbprint, char key_out[64],
+                  struct sk_err *err) SK_CHECK;
+/* The repositories it may pull, replacing those before. SK_NOT_FOUND: no such device. Deployers. */
+int sk_device_allow(struct sk_accounts *a, const struct sk_who *who, const char *id,
+                    const char *const *repositories, size_t count, struct sk_err *err) SK_CHECK;
 
 /* ---- shared access policies ---- */
 struct sk_policy {

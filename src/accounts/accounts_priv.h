@@ -1,6 +1,6 @@
 /*
  * accounts_priv.h - what the files of this module share: the limiter of failures, the memory of
- * tokens, SAS tokens.
+ * tokens, SAS tokens, identities as far as a login needs them.
  */
 #ifndef SK_ACCOUNTS_ACCOUNTS_PRIV_H
 #define SK_ACCOUNTS_ACCOUNTS_PRIV_H
@@ -19,8 +19,13 @@ enum {
     SK_CACHE_KEEP_MS = 600000,
     SK_SAS_TEXT_MAX = 4096,
     SK_SAS_SKEW_S = 300,
-    SK_DEVICE_KEY_BYTES = 32
+    SK_DEVICE_KEY_BYTES = 32,
+    SK_DEVICE_CA_BYTES = 262144, /* of the certificates to which those of devices may chain */
+    SK_POLICY_NAME = 65
 };
+
+/* The end of the year 9999: what is later overflows somewhere. */
+#define SK_SAS_EXPIRES_MAX_S 253402300799
 
 /* ---- limiter.c: failures per peer address ---- */
 struct sk_limiter_slot {
@@ -72,9 +77,10 @@ void sk_cache_done(struct sk_token_cache *c);
 struct sk_accounts {
     struct sk_store *store;
     struct sk_db *db;
-    pthread_mutex_t lock; /* guards limiter and cache */
+    pthread_mutex_t lock; /* guards what follows */
     struct sk_limiter limiter;
     struct sk_token_cache cache;
+    struct sk_buf device_ca; /* PEM; empty: none */
 };
 
 /* ---- tokens.c ---- */
@@ -84,34 +90,82 @@ bool sk_token_split(const char *text, size_t len, char id[20], struct sk_view *s
 int sk_token_read(struct sk_tx *tx, const char *id, struct sk_token_row *out,
                   struct sk_err *err) SK_CHECK;
 
+/* ---- check.c ---- */
+/* SK_BUSY when there were too many failures from this address. */
+int sk_accounts_may_try(struct sk_accounts *a, const char *peer, struct sk_err *err) SK_CHECK;
+/* Counts the failure: -1 with SK_UNAUTHENTICATED, or SK_BUSY when there were too many. */
+int sk_accounts_failed(struct sk_accounts *a, const char *peer, struct sk_err *err);
+/* -1 with the one text of SK_UNAUTHENTICATED. */
+int sk_accounts_refuse(struct sk_err *err);
+
 /* ---- sas.c: "SharedAccessSignature sr=...&sig=...&se=..." ---- */
 struct sk_sas {
-    char device[SK_DEVICE_ID_MAX + 1];
     char host[256];
-    struct sk_view signed_sr; /* as it came: borrowed */
+    char device[SK_DEVICE_ID_MAX + 1]; /* "": of the whole hub, then there is a policy */
+    char module[SK_DEVICE_ID_MAX + 1]; /* "": of the device itself */
+    char policy[SK_POLICY_NAME];       /* whose key signed; "": the identity's */
+    struct sk_view signed_sr;          /* as it came: borrowed */
     unsigned char signature[SK_SHA256_BYTES];
     int64_t expires_s;
 };
 
 bool sk_sas_is(const char *text);
-/* SK_INVALID: not of a device, or malformed. */
+/* SK_INVALID: malformed. */
 int sk_sas_parse(const char *text, struct sk_sas *out, struct sk_err *err) SK_CHECK;
 /* Whether the signature is of this key (base64; "" or broken: never). Always the same work. */
 int sk_sas_signed_by(const struct sk_sas *s, const char *key, bool *out,
                      struct sk_err *err) SK_CHECK;
-bool sk_sas_names_host(const struct sk_sas *s, const char *const *names);
+/* With or without a port, in any case. */
+bool sk_host_is_ours(const char *host, const char *const *names);
 
-/* ---- devices.c ---- */
-struct sk_device_row {
-    char id[SK_DEVICE_ID_MAX + 1];
-    char primary_key[128], secondary_key[128];
-    bool is_enabled;
+/* ---- login.c: identities and what proves them ---- */
+enum sk_login_auth {
+    SK_LOGIN_NONE, /* can never log in */
+    SK_LOGIN_SAS,
+    SK_LOGIN_SELF_SIGNED,
+    SK_LOGIN_CA
 };
 
+struct sk_login_row {
+    int64_t id;
+    char device[SK_DEVICE_ID_MAX + 1], module[SK_DEVICE_ID_MAX + 1];
+    char generation[24];
+    enum sk_login_auth auth;
+    char primary_key[128], secondary_key[128];
+    char primary_thumbprint[SK_SHA256_HEX], secondary_thumbprint[SK_SHA256_HEX];
+    bool is_enabled; /* and so is its device */
+    bool is_edge;
+};
+
+/* Who came in. */
+struct sk_login {
+    struct sk_login_row identity; /* device "": nobody, but the policy itself */
+    char policy[SK_POLICY_NAME];  /* that signed; "": none */
+    unsigned rights;              /* of the policy */
+    int64_t expires_s;
+    bool is_cert;
+};
+
+/* 1: found, 0: not, -1. is_exact false: in any case of letters, the exact one first. */
+int sk_login_read(struct sk_tx *tx, const char *device, const char *module, bool is_exact,
+                  struct sk_login_row *out, struct sk_err *err) SK_CHECK;
+/* device NULL: whom the token, or the certificate, names. SK_UNAUTHENTICATED: not counted yet;
+ * SK_DENIED: right, but disabled. */
+int sk_login_by_sas(struct sk_accounts *a, const char *text, const char *device, const char *module,
+                    const char *const *hub_names, struct sk_login *out,
+                    struct sk_err *err) SK_CHECK;
+int sk_login_by_cert(struct sk_accounts *a, const void *der, size_t len, const char *device,
+                     const char *module, struct sk_login *out, struct sk_err *err) SK_CHECK;
+
+/* ---- policies.c ---- */
+/* 1: found, 0: not, -1. */
+int sk_policy_read(struct sk_tx *tx, const char *name, struct sk_policy *out,
+                   struct sk_err *err) SK_CHECK;
+
+/* ---- devices.c ---- */
 bool sk_device_id_valid(const char *id);
-/* By id, or by thumbprint. 1: found, 0: not, -1. */
-int sk_device_read(struct sk_db *db, const char *id, const char *thumbprint,
-                   struct sk_device_row *out, struct sk_err *err) SK_CHECK;
+/* 32 random bytes in base64. */
+int sk_device_make_key(char out[64], struct sk_err *err) SK_CHECK;
 
 /* Text of at most max bytes (and at least one) without control characters; errors name `what`. */
 int sk_accounts_text(const char *what, const char *text, size_t max, struct sk_err *err) SK_CHECK;

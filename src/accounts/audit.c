@@ -16,15 +16,25 @@ static struct sk_view cut(const char *text)
     return v;
 }
 
+/* A module is "DEVICE/MODULE"; a policy says that it is one, as users may have any name. */
+static void name_of(const struct sk_who *who, char *out, size_t cap)
+{
+    (void)snprintf(out, cap, "%s%s%s%s", who->is_policy ? "policy " : "", who->name,
+                   who->module[0] ? "/" : "", who->module);
+}
+
 int sk_audit(struct sk_tx *tx, const struct sk_who *who, const char *action, const char *object,
              const char *detail, struct sk_err *err)
 {
     struct sk_view o = cut(object), d = cut(detail ? detail : "");
+    char name[sizeof who->name + sizeof who->module + 8] = "hub";
+    if (who)
+        name_of(who, name, sizeof name);
     return sk_tx_run(tx, err,
                      "INSERT INTO audit(at_ms, who, token, peer, action, object, detail) "
                      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                     "issssvv", (int64_t)sk_wall_ms(), who ? who->name : "hub",
-                     who ? who->token_id : "", who ? who->peer : "", action, o, d);
+                     "issssvv", (int64_t)sk_wall_ms(), name, who ? who->token_id : "",
+                     who ? who->peer : "", action, o, d);
 }
 
 int sk_audit_list(struct sk_accounts *a, int64_t before_id, unsigned max,

@@ -3,7 +3,8 @@
  *
  * What a request shows is looked at in this order, and the first thing that is there decides:
  * Authorization, X-API-Key, the client's certificate. Every refusal has the same text, and an
- * unknown token or device costs the same comparisons as a known one.
+ * unknown token or device costs the same comparisons as a known one. Who shows the right thing but
+ * is disabled is told so; that is no failure.
  */
 #include "accounts/accounts_priv.h"
 
@@ -17,7 +18,7 @@ enum {
     BASIC_BYTES = 8192
 };
 
-static int refuse(struct sk_err *err)
+int sk_accounts_refuse(struct sk_err *err)
 {
     return sk_fail(err, SK_UNAUTHENTICATED,
                    "the credentials are unknown, expired or revoked: ask an owner of the hub for a "
@@ -30,12 +31,18 @@ static int too_many(unsigned wait_s, struct sk_err *err)
                    wait_s);
 }
 
-/* Counts the failure; the answer is 401, or 429 when there were too many. */
-static int count_failure(struct sk_accounts *a, const char *peer, struct sk_err *err)
+int sk_accounts_may_try(struct sk_accounts *a, const char *peer, struct sk_err *err)
+{
+    SK_LOCK(&a->lock);
+    unsigned wait_s = sk_limiter_wait(&a->limiter, peer, sk_now_ms());
+    return wait_s > 0 ? too_many(wait_s, err) : 0;
+}
+
+int sk_accounts_failed(struct sk_accounts *a, const char *peer, struct sk_err *err)
 {
     SK_LOCK(&a->lock);
     unsigned wait_s = sk_limiter_fail(&a->limiter, peer, sk_now_ms());
-    return wait_s > 0 ? too_many(wait_s, err) : refuse(err);
+    return wait_s > 0 ? too_many(wait_s, err) : sk_accounts_refuse(err);
 }
 
 /* ---- tokens ---- */
@@ -73,7 +80,7 @@ static int check_token(struct sk_accounts *a, struct sk_view text, struct sk_who
     struct sk_view secret;
     char id[20], hash[SK_SHA256_HEX];
     if (!sk_token_split(text.ptr, text.len, id, &secret))
-        return refuse(err);
+        return sk_accounts_refuse(err);
     int found = find_token(a, id, &row, err);
     if (found < 0 || sk_sha256_hex(secret.ptr, secret.len, hash, err) < 0)
         return -1;
@@ -82,71 +89,58 @@ static int check_token(struct sk_accounts *a, struct sk_view text, struct sk_who
     int64_t now_ms = (int64_t)sk_wall_ms();
     if (!found || !is_right || row.token.revoked_ms > 0 ||
         (row.token.expires_ms > 0 && row.token.expires_ms <= now_ms))
-        return refuse(err);
+        return sk_accounts_refuse(err);
     (void)snprintf(out->name, sizeof out->name, "%s", row.token.user);
     (void)snprintf(out->token_id, sizeof out->token_id, "%s", row.token.id);
     out->role = row.token.role;
+    out->rights = sk_role_rights(out->role);
     out->is_first_use = row.token.used_ms == 0;
     SK_LOCK(&a->lock);
     sk_cache_used(&a->cache, id, now_ms);
     return 0;
 }
 
-/* ---- devices ---- */
+/* ---- devices, modules, policies ---- */
 
-static void set_device(struct sk_who *out, const char *id)
+static void set_login(struct sk_who *out, const struct sk_login *l)
 {
-    (void)snprintf(out->name, sizeof out->name, "%s", id);
-    out->is_device = true;
     out->role = SK_ROLE_NONE;
+    out->is_device = l->identity.device[0] != '\0';
+    out->is_policy = !out->is_device;
+    if (out->is_device) {
+        memcpy(out->module, l->identity.module, sizeof out->module);
+        (void)snprintf(out->name, sizeof out->name, "%s", l->identity.device);
+    } else {
+        out->rights = l->rights;
+        (void)snprintf(out->name, sizeof out->name, "%s", l->policy);
+    }
 }
 
-/* user: of Basic, NULL otherwise. */
+/* user: of Basic, "DEVICE" or "DEVICE/MODULE", is cut in two; NULL: whom the token names. */
 static int check_sas(struct sk_accounts *a, const struct sk_credentials *c, const char *text,
-                     const char *user, struct sk_who *out, struct sk_err *err)
+                     char *user, struct sk_who *out, struct sk_err *err)
 {
-    struct sk_sas sas;
-
-    struct sk_device_row row = { 0 };
-    {
-        SK_LOCK(&a->lock);
-        unsigned wait_s = sk_limiter_wait(&a->limiter, c->peer, sk_now_ms());
-        if (wait_s > 0)
-            return too_many(wait_s, err);
-    }
-
-    if (sk_sas_parse(text, &sas, err) < 0)
-        return err->code == SK_INVALID ? refuse(err) : -1;
-    if (user && strcasecmp(user, sas.device) != 0)
-        return refuse(err);
-    int found = sk_device_read(a->db, user ? user : sas.device, NULL, &row, err);
-    bool is_primary = false, is_secondary = false;
-    if (found < 0 || sk_sas_signed_by(&sas, row.primary_key, &is_primary, err) < 0 ||
-        sk_sas_signed_by(&sas, row.secondary_key, &is_secondary, err) < 0)
+    struct sk_login l;
+    char *slash = user ? strchr(user, '/') : NULL;
+    if (slash)
+        *slash++ = '\0';
+    if (sk_accounts_may_try(a, c->peer, err) < 0)
         return -1;
-    int64_t now_s = (int64_t)(sk_wall_ms() / 1000);
-    if (!found || !row.is_enabled || !(is_primary || is_secondary) ||
-        sas.expires_s < now_s - SK_SAS_SKEW_S || !sk_sas_names_host(&sas, c->hub_names))
-        return refuse(err);
-    set_device(out, row.id);
+    if (user && !*user)
+        return sk_accounts_refuse(err);
+    if (sk_login_by_sas(a, text, user, slash ? slash : "", c->hub_names, &l, err) < 0)
+        return -1;
+    set_login(out, &l);
     return 0;
 }
 
 static int check_cert(struct sk_accounts *a, const struct sk_credentials *c, struct sk_who *out,
                       struct sk_err *err)
 {
-    struct sk_cert_info info;
-    struct sk_device_row row;
-    if (sk_cert_info_der(c->client_cert, c->client_cert_len, &info, err) < 0)
-        return refuse(err);
-    int found = sk_device_read(a->db, NULL, info.sha256, &row, err);
-    if (found < 0)
+    struct sk_login l;
+    if (sk_login_by_cert(a, c->client_cert, c->client_cert_len, NULL, NULL, &l, err) < 0)
         return -1;
-    int64_t now_s = (int64_t)(sk_wall_ms() / 1000);
-    if (!found || !row.is_enabled || info.not_after < now_s - SK_SAS_SKEW_S ||
-        info.not_before > now_s + SK_SAS_SKEW_S)
-        return refuse(err);
-    set_device(out, row.id);
+    set_login(out, &l);
     return 0;
 }
 
@@ -165,12 +159,12 @@ static int check_basic(struct sk_accounts *a, const struct sk_credentials *c, st
 {
     SK_AUTO(sk_buf_done) struct sk_buf plain = SK_BUF_INIT(BASIC_BYTES);
     if (sk_base64_decode(text.ptr, text.len, &plain, err) < 0)
-        return err->code == SK_NOMEM ? -1 : refuse(err);
+        return err->code == SK_NOMEM ? -1 : sk_accounts_refuse(err);
     if (!plain.data || memchr(plain.data, '\0', plain.len))
-        return refuse(err);
+        return sk_accounts_refuse(err);
     char *colon = strchr(plain.data, ':');
     if (!colon)
-        return refuse(err);
+        return sk_accounts_refuse(err);
     *colon = '\0';
     int rc = sk_sas_is(colon + 1) ? check_sas(a, c, colon + 1, plain.data, out, err)
                                   : check_token(a, sk_view_of(colon + 1), out, err);
@@ -189,7 +183,7 @@ static int check_authorization(struct sk_accounts *a, const struct sk_credential
         return check_basic(a, c, basic, out, err);
     if (sk_sas_is(c->authorization))
         return check_sas(a, c, c->authorization, NULL, out, err);
-    return refuse(err);
+    return sk_accounts_refuse(err);
 }
 
 int sk_accounts_check(struct sk_accounts *a, const struct sk_credentials *c, struct sk_who *out,
@@ -210,7 +204,7 @@ int sk_accounts_check(struct sk_accounts *a, const struct sk_credentials *c, str
                        "credentials are needed: Authorization: Bearer TOKEN, or Basic with the "
                        "token as password");
     if (rc < 0 && why.code == SK_UNAUTHENTICATED)
-        return count_failure(a, c->peer, err);
+        return sk_accounts_failed(a, c->peer, err);
     if (rc < 0) {
         *err = why;
         return -1;

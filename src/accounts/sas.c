@@ -1,11 +1,13 @@
 /*
- * sas.c - SAS tokens of devices, as IoT Hub's SDKs make them.
+ * sas.c - SAS tokens of devices, modules and policies, as IoT Hub's SDKs make them.
  *
- *     SharedAccessSignature sr=HOST%2Fdevices%2FID&sig=BASE64&se=SECONDS[&skn=]
+ *     SharedAccessSignature sr=HOST%2Fdevices%2FID[%2Fmodules%2FID]&sig=BASE64&se=SECONDS[&skn=]
+ *     SharedAccessSignature sr=HOST&sig=BASE64&se=SECONDS&skn=POLICY
  *
  * Fields come in any order, names in any case, hex of either case. The signature is HMAC-SHA256
- * with the device's key over "<sr as it came>\n<se>", so sr is never encoded again; what it says is
- * read from a decoded copy and compared without case (aziot-identityd lower-cases it all).
+ * with the key of the identity, or of the policy that skn names, over "<sr as it came>\n<se>", so
+ * sr is never encoded again; what it says is read from a decoded copy and compared without case
+ * (aziot-identityd lower-cases it all).
  */
 #include "accounts/accounts_priv.h"
 
@@ -15,7 +17,7 @@
 #include <strings.h>
 
 static const char scheme[] = "SharedAccessSignature";
-static const char middle[] = "/devices/";
+static const char devices[] = "devices/", modules[] = "modules/";
 
 bool sk_sas_is(const char *text)
 {
@@ -54,7 +56,7 @@ static bool decode(struct sk_view v, char *out, size_t cap)
 }
 
 struct fields {
-    struct sk_view sr, sig, se;
+    struct sk_view sr, sig, se, skn;
 };
 
 /* Each name at most once; an unknown one is an error. */
@@ -70,31 +72,54 @@ static bool split(const char *text, struct fields *out)
         struct sk_view *place = sk_view_eq_nocase(name, "sr")    ? &out->sr
                                 : sk_view_eq_nocase(name, "sig") ? &out->sig
                                 : sk_view_eq_nocase(name, "se")  ? &out->se
+                                : sk_view_eq_nocase(name, "skn") ? &out->skn
                                                                  : NULL;
-        if (place ? place->ptr != NULL : !sk_view_eq_nocase(name, "skn"))
+        if (!place || place->ptr)
             return false;
-        if (place)
-            *place = value;
+        *place = value;
         text += len;
         text += *text == '&';
     }
     return out->sr.len > 0 && out->sig.len > 0 && out->se.len > 0;
 }
 
+/* "devices/ID" or "devices/ID/modules/ID"; text is cut into its parts. */
+static bool read_path(char *text, struct sk_sas *out)
+{
+    if (strncasecmp(text, devices, sizeof devices - 1) != 0)
+        return false;
+    char *device = text + sizeof devices - 1, *module = strchr(device, '/');
+    if (module) {
+        *module++ = '\0';
+        if (strncasecmp(module, modules, sizeof modules - 1) != 0)
+            return false;
+        module += sizeof modules - 1;
+        if (!sk_device_id_valid(module))
+            return false;
+    }
+    if (!sk_device_id_valid(device))
+        return false;
+    memcpy(out->device, device, strlen(device) + 1);
+    if (module)
+        memcpy(out->module, module, strlen(module) + 1);
+    return true;
+}
+
 static int read_audience(struct sk_sas *s, struct sk_err *err)
 {
-    char audience[sizeof s->host + sizeof middle + sizeof s->device];
+    char audience[sizeof s->host + sizeof devices + sizeof s->device + sizeof modules +
+                  sizeof s->module];
     if (!decode(s->signed_sr, audience, sizeof audience))
         return sk_fail(err, SK_INVALID, "SAS token: sr is malformed");
-    char *at = strcasestr(audience, middle);
-    if (!at)
-        return sk_fail(err, SK_INVALID, "SAS token: sr is not HOST/devices/ID");
-    const char *id = at + sizeof middle - 1;
-    *at = '\0';
-    if (!sk_device_id_valid(id) || strlen(audience) >= sizeof s->host)
-        return sk_fail(err, SK_INVALID, "SAS token: sr is not HOST/devices/ID");
+    char *path = strchr(audience, '/');
+    if (path)
+        *path++ = '\0';
+    if ((path && !read_path(path, s)) || !*audience || strlen(audience) >= sizeof s->host)
+        return sk_fail(err, SK_INVALID,
+                       "SAS token: sr is not HOST, HOST/devices/ID or HOST/devices/ID/modules/ID");
+    if (!path && !s->policy[0])
+        return sk_fail(err, SK_INVALID, "SAS token: sr names no device and skn no policy");
     memcpy(s->host, audience, strlen(audience) + 1);
-    memcpy(s->device, id, strlen(id) + 1);
     return 0;
 }
 
@@ -125,11 +150,13 @@ int sk_sas_parse(const char *text, struct sk_sas *out, struct sk_err *err)
     if (!split(text, &f))
         return sk_fail(err, SK_INVALID, "SAS token: needed are sr, sig and se, each once");
     s.signed_sr = f.sr;
+    if (!decode(f.skn, s.policy, sizeof s.policy))
+        return sk_fail(err, SK_INVALID, "SAS token: skn is no policy's name");
     if (f.se.len >= sizeof seconds)
         return sk_fail(err, SK_INVALID, "SAS token: se is no time");
     memcpy(seconds, f.se.ptr, f.se.len);
     seconds[f.se.len] = '\0';
-    if (sk_parse_u64("se", seconds, 0, INT64_MAX, &expires, err) < 0)
+    if (sk_parse_u64("se", seconds, 0, SK_SAS_EXPIRES_MAX_S, &expires, err) < 0)
         return sk_wrap(err, "SAS token");
     s.expires_s = (int64_t)expires;
     if (read_audience(&s, err) < 0 || read_signature(f.sig, &s, err) < 0)
@@ -158,14 +185,14 @@ int sk_sas_signed_by(const struct sk_sas *s, const char *key, bool *out, struct 
     return 0;
 }
 
-bool sk_sas_names_host(const struct sk_sas *s, const char *const *names)
+bool sk_host_is_ours(const char *host, const char *const *names)
 {
-    const char *colon = strchr(s->host, ':');
-    size_t len = strlen(s->host);
+    const char *colon = strchr(host, ':');
+    size_t len = strlen(host);
     if (colon && !strchr(colon + 1, ':'))
-        len = (size_t)(colon - s->host); /* a port; with more colons it is an IPv6 address */
+        len = (size_t)(colon - host); /* a port; with more colons it is an IPv6 address */
     for (; names && *names; names++)
-        if (strlen(*names) == len && strncasecmp(s->host, *names, len) == 0)
+        if (strlen(*names) == len && strncasecmp(host, *names, len) == 0)
             return true;
     return false;
 }

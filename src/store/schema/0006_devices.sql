@@ -28,6 +28,9 @@ CREATE TABLE identity(
 CREATE INDEX identity_connected ON identity(is_connected) WHERE is_connected = 1;
 CREATE INDEX identity_edge ON identity(is_edge) WHERE is_edge = 1;
 CREATE INDEX identity_thumbprint ON identity(primary_thumbprint) WHERE primary_thumbprint <> '';
+CREATE INDEX identity_thumbprint2 ON identity(secondary_thumbprint) WHERE secondary_thumbprint <> '';
+-- Some clients write the names in their tokens in lower case.
+CREATE INDEX identity_folded ON identity(device COLLATE NOCASE, module COLLATE NOCASE);
 
 -- Small columns first: a query by tag does not read the large ones. configurations: {"id":{"status":"Applied"}}.
 CREATE TABLE twin(
