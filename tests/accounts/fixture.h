@@ -35,5 +35,28 @@ void make_token(struct fixture *f, const char *user, enum sk_role role, uint64_t
 void last_audit(struct fixture *f, char *out, size_t cap);
 /* One number from the database. */
 int64_t number(struct fixture *f, const char *sql);
+/* Changes the database as another module would. */
+void change(struct fixture *f, const char *sql);
+
+#define KEY_1 "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+#define KEY_2 "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWc="
+
+/* An identity with KEY_1 and KEY_2; module "": a device. auth "sas", ...; thumbprints may be "". */
+void add_identity(struct fixture *f, const char *device, const char *module, const char *auth,
+                  const char *primary_thumbprint, const char *secondary_thumbprint);
+/* A token; sr as it goes on the wire; tail follows the fields, such as "&skn=device". */
+void make_sas(const char *sr, const char *key, int64_t expires_s, const char *tail, char *out,
+              size_t cap);
+
+struct cert {
+    struct sk_buf pem, der;
+    struct sk_key *key;
+    struct sk_cert_info info;
+};
+
+/* issuer NULL: signed by itself. */
+void make_cert(const char *common_name, int64_t from, int64_t to, bool is_ca,
+               const struct cert *issuer, struct cert *out);
+void drop_cert(struct cert *c);
 
 #endif

@@ -136,6 +136,56 @@ static int one_life(void *ctx, struct sk_err *err)
     return sk_token_revoke(a, &f->owner, id, err);
 }
 
+struct logins {
+    struct fixture *f;
+    struct cert ca, own;
+    char sas[512];
+};
+
+/* Another: policies are made and used, a device and a certificate log in. */
+static int one_login(void *ctx, struct sk_err *err)
+{
+    struct logins *l = ctx;
+    SK_OWN(sk_accounts_free) struct sk_accounts *a = NULL;
+    static const char *const names[] = { "hub.example", NULL };
+    struct sk_device_login login = { .host = "hub.example",
+                                     .device = "cam-1",
+                                     .module = "",
+                                     .sas = l->sas,
+                                     .peer = "192.0.2.1:1",
+                                     .hub_names = names };
+    struct sk_device_pass pass;
+    struct sk_policy p;
+    struct sk_who who;
+    const struct sk_credentials c = { .client_cert = l->own.der.data,
+                                      .client_cert_len = l->own.der.len,
+                                      .peer = "192.0.2.1:1",
+                                      .hub_names = names };
+    if (sk_accounts_new(l->f->store, &a, err) < 0 ||
+        sk_accounts_set_device_ca(a, l->ca.pem.data, l->ca.pem.len, err) < 0 ||
+        sk_policy_init(a, err) < 0 ||
+        sk_policy_renew(a, &l->f->owner, "device", false, &p, err) < 0 ||
+        sk_accounts_check_device(a, &login, &pass, err) < 0)
+        return -1;
+    return sk_accounts_check(a, &c, &who, err);
+}
+
+static void memory_runs_out_at_a_login(void **state)
+{
+    struct fixture *f = *state;
+    struct logins l = { .f = f };
+    int64_t now = (int64_t)(sk_wall_ms() / 1000);
+    make_cert("CA", now - 60, now + 600, true, NULL, &l.ca);
+    make_cert("cam-2", now - 60, now + 600, false, &l.ca, &l.own);
+    make_sas("hub.example%2Fdevices%2Fcam-1", KEY_1, now + 600, "", l.sas, sizeof l.sas);
+    add_identity(f, "cam-1", "", "sas", "", "");
+    add_identity(f, "cam-2", "", "certificateAuthority", "", "");
+    assert_true(sk_alloc_sweep("a login", one_login, &l, 0) > 10);
+    assert_int_equal(sk_limiter_wait(&f->accounts->limiter, "192.0.2.1:1", sk_now_ms()), 0);
+    drop_cert(&l.own);
+    drop_cert(&l.ca);
+}
+
 static void memory_runs_out(void **state)
 {
     /* Without memory a token is not remembered, and is read again. */
@@ -151,6 +201,7 @@ static void memory_runs_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { ROW(uses_are_written_down), ROW(many_uses),
-                                        ROW(threads_share_it), ROW(memory_runs_out) };
+                                        ROW(threads_share_it), ROW(memory_runs_out),
+                                        ROW(memory_runs_out_at_a_login) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,6 +46,7 @@ static void tokens_come_in(void **state)
         assert_string_equal(who.token_id, id);
         assert_string_equal(who.peer, peer);
         assert_int_equal(who.role, SK_ROLE_PUBLISHER);
+        assert_int_equal(who.rights, sk_role_rights(SK_ROLE_PUBLISHER));
         assert_false(who.is_device);
     }
     assert_int_equal(check(f, NULL, token, &who, &err), 0);
@@ -149,18 +150,9 @@ static void revoked_elsewhere(void **state)
 static void sas(const char *host, const char *device, const char *key, int64_t expires_s, char *out,
                 size_t cap)
 {
-    struct sk_err err = SK_ERR_INIT;
-    unsigned char mac[SK_SHA256_BYTES];
-    char text[512], sr[300];
-    SK_AUTO(sk_buf_done) struct sk_buf raw = SK_BUF_INIT(64);
-    SK_AUTO(sk_buf_done) struct sk_buf b = SK_BUF_INIT(128);
-    assert_int_equal(sk_base64_decode(key, strlen(key), &raw, &err), 0);
+    char sr[300];
     (void)snprintf(sr, sizeof sr, "%s%%2Fdevices%%2F%s", host, device);
-    (void)snprintf(text, sizeof text, "%s\n%lld", sr, (long long)expires_s);
-    assert_int_equal(sk_hmac_sha256(raw.data, raw.len, text, strlen(text), mac, &err), 0);
-    sk_base64(&b, mac, sizeof mac);
-    (void)snprintf(out, cap, "SharedAccessSignature sr=%s&sig=%s&se=%lld", sr, b.data,
-                   (long long)expires_s);
+    make_sas(sr, key, expires_s, "", out, cap);
 }
 
 static void devices_come_in(void **state)
@@ -230,28 +222,6 @@ static void guessing_keys_is_limited(void **state)
 
 /* ---- certificates ---- */
 
-/* A self-signed one as DER; sha256 is its thumbprint. */
-static void make_cert(int64_t from, int64_t to, struct sk_buf *der, char sha256[65])
-{
-    struct sk_err err = SK_ERR_INIT;
-    struct sk_cert_info info;
-    SK_OWN(sk_key_free) struct sk_key *key = NULL;
-    SK_AUTO(sk_buf_done) struct sk_buf pem = SK_BUF_INIT(8192);
-    assert_int_equal(sk_key_make(&key, &err), 0);
-    const struct sk_cert_request r = {
-        .common_name = "cam", .not_before = from, .not_after = to, .key = key
-    };
-    assert_int_equal(sk_cert_make(&r, &pem, &err), 0);
-    assert_int_equal(sk_cert_info(pem.data, pem.len, &info, &err), 0);
-    memcpy(sha256, info.sha256, 65);
-    SK_AUTO(sk_buf_done) struct sk_buf text = SK_BUF_INIT(8192);
-    const char *begin = strchr(pem.data, '\n') + 1, *end = strstr(begin, "-----END");
-    for (const char *p = begin; p < end; p++)
-        if (*p != '\n')
-            sk_buf_chr(&text, *p);
-    assert_int_equal(sk_base64_decode(text.data, text.len, der, &err), 0);
-}
-
 static void certificates_come_in(void **state)
 {
     struct fixture *f = *state;
@@ -272,15 +242,15 @@ static void certificates_come_in(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct sk_err err = SK_ERR_INIT;
         struct sk_who who = { 0 };
-        char sha256[65], key[64], id[16];
-        SK_AUTO(sk_buf_done) struct sk_buf der = SK_BUF_INIT(8192);
-        make_cert(rows[i].from, rows[i].to, &der, sha256);
+        char key[64], id[16];
+        SK_AUTO(drop_cert) struct cert own = { 0 };
+        make_cert("cam", rows[i].from, rows[i].to, false, NULL, &own);
         (void)snprintf(id, sizeof id, "cam-%zu", i);
         if (rows[i].is_known &&
-            sk_device_put(f->accounts, &f->owner, id, NULL, sha256, key, &err) < 0)
+            sk_device_put(f->accounts, &f->owner, id, NULL, own.info.sha256, key, &err) < 0)
             fail_msg("%s", err.text);
-        const struct sk_credentials c = { .client_cert = der.data,
-                                          .client_cert_len = der.len,
+        const struct sk_credentials c = { .client_cert = own.der.data,
+                                          .client_cert_len = own.der.len,
                                           .peer = peer,
                                           .hub_names = hub_names };
         int rc = sk_accounts_check(f->accounts, &c, &who, &err);
@@ -291,6 +261,173 @@ static void certificates_come_in(void **state)
     }
 }
 
+/* ---- modules, policies, disabled identities ---- */
+
+static const char *policy_key(struct fixture *f, const char *name, char out[64])
+{
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_policy p;
+    SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+    if (sk_db_begin(sk_store_db(f->store), SK_DB_READ, &tx, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(sk_policy_read(tx, name, &p, &err), 1);
+    memcpy(out, p.primary_key, 64);
+    return out;
+}
+
+#define CAM "hub.example%2Fdevices%2Fcam-1"
+
+static void many_kinds_come_in(void **state)
+{
+    struct fixture *f = *state;
+    struct sk_err err = SK_ERR_INIT;
+    char owner[64], service[64], device[64];
+    assert_int_equal(sk_policy_init(f->accounts, &err), 0);
+    (void)policy_key(f, "iothubowner", owner);
+    (void)policy_key(f, "service", service);
+    (void)policy_key(f, "device", device);
+    add_identity(f, "cam-1", "", "sas", "", "");
+    add_identity(f, "cam-1", "$edgeHub", "sas", "", "");
+    add_identity(f, "CAM-1", "", "selfSigned", "aa", "");
+    add_identity(f, "Edge", "Mod", "sas", "", ""); /* its device is missing: it is none */
+    add_identity(f, "Cam-2", "", "sas", "", "");
+    add_identity(f, "none", "", "none", "", "");
+
+    const struct {
+        const char *what, *sr, *key, *tail, *user; /* user NULL: as a header of its own */
+        const char *name, *module;                 /* name NULL: refused */
+        unsigned rights;                           /* of a policy */
+    } rows[] = {
+        { "device", CAM, KEY_1, "", NULL, "cam-1", "", 0 },
+        { "secondary key", CAM, KEY_2, "", "cam-1", "cam-1", "", 0 },
+        { "empty skn", CAM, KEY_1, "&skn=", NULL, "cam-1", "", 0 },
+        { "module", CAM "%2fmodules%2f%24edgeHub", KEY_1, "", NULL, "cam-1", "$edgeHub", 0 },
+        { "module, basic", CAM "/modules/$edgehub", KEY_2, "", "cam-1/$edgeHub", "cam-1",
+          "$edgeHub", 0 },
+        { "a device's for its module", CAM, KEY_1, "", "cam-1/$edgeHub", NULL, NULL, 0 },
+        { "a module's for its device", CAM "%2Fmodules%2F$edgeHub", KEY_1, "", "cam-1", NULL, NULL,
+          0 },
+        { "no such module", CAM "%2Fmodules%2Fx", KEY_1, "", NULL, NULL, NULL, 0 },
+        { "lower case", "hub.example%2fdevices%2fcam-2", KEY_1, "", NULL, "Cam-2", "", 0 },
+        { "a user's name counts as it is", "hub.example%2fdevices%2fcam-2", KEY_1, "", "cam-2",
+          NULL, NULL, 0 },
+        { "lower case, basic", "hub.example%2fdevices%2fcam-2", KEY_1, "", "Cam-2", "Cam-2", "",
+          0 },
+        { "for itself it signs with a certificate", "hub.example%2Fdevices%2FCAM-1", KEY_1, "",
+          NULL, NULL, NULL, 0 },
+        { "never", "hub.example%2Fdevices%2Fnone", KEY_1, "", NULL, NULL, NULL, 0 },
+        { "no device above", "hub.example%2Fdevices%2FEdge%2Fmodules%2FMod", KEY_1, "", NULL, NULL,
+          NULL, 0 },
+        { "owner", "hub.example", owner, "&skn=iothubowner", NULL, "iothubowner", "", 0x1f },
+        { "owner, with port", "HUB.example%3a8443", owner, "&skn=iothubowner", NULL, "iothubowner",
+          "", 0x1f },
+        { "service", "hub.example", service, "&skn=service", NULL, "service", "",
+          SK_RIGHT_SERVICE | SK_RIGHT_TELEMETRY },
+        { "another's key", "hub.example", service, "&skn=iothubowner", NULL, NULL, NULL, 0 },
+        { "no policy", "hub.example", owner, "", NULL, NULL, NULL, 0 },
+        { "no such policy", "hub.example", owner, "&skn=x", NULL, NULL, NULL, 0 },
+        { "another hub", "hub.evil", owner, "&skn=iothubowner", NULL, NULL, NULL, 0 },
+        { "policy for a device", CAM, device, "&skn=device", NULL, "cam-1", "", 0 },
+        { "policy for a device, basic", "hub.example", owner, "&skn=iothubowner", "cam-1/$edgeHub",
+          "cam-1", "$edgeHub", 0 },
+        { "policy that may not", CAM, service, "&skn=service", NULL, NULL, NULL, 0 },
+        { "policy for nobody", "hub.example%2Fdevices%2Fx", device, "&skn=device", NULL, NULL, NULL,
+          0 },
+        { "policy for never", "hub.example%2Fdevices%2Fnone", device, "&skn=device", NULL, NULL,
+          NULL, 0 },
+        { "a device's key for a policy", CAM, KEY_1, "&skn=device", NULL, NULL, NULL, 0 },
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char text[1024], header[2048];
+        struct sk_who who = { 0 };
+        memset(f->accounts->limiter.slots, 0, sizeof f->accounts->limiter.slots);
+        make_sas(rows[i].sr, rows[i].key, time(NULL) + 60, rows[i].tail, text, sizeof text);
+        (void)snprintf(header, sizeof header, "%s", text);
+        if (rows[i].user)
+            basic(rows[i].user, text, header, sizeof header);
+        int rc = check(f, header, NULL, &who, &err);
+        if ((rc == 0) != (rows[i].name != NULL))
+            fail_msg("%s: %s", rows[i].what, rc < 0 ? err.text : who.name);
+        if (rc < 0 && err.code != SK_UNAUTHENTICATED)
+            fail_msg("%s: %s", rows[i].what, err.text);
+        if (rc == 0 &&
+            (strcmp(who.name, rows[i].name) != 0 || strcmp(who.module, rows[i].module) != 0 ||
+             who.role != SK_ROLE_NONE || who.rights != rows[i].rights ||
+             who.is_policy != (rows[i].rights > 0) || who.is_device == who.is_policy))
+            fail_msg("%s: %s/%s %x", rows[i].what, who.name, who.module, who.rights);
+    }
+}
+
+/* Whoever shows the right key hears why it does not help, and is not counted as a guess. */
+static void disabled_is_no_failure(void **state)
+{
+    struct fixture *f = *state;
+    struct sk_err err;
+    struct sk_who who;
+    char right[1024], module[1024], wrong[1024];
+    add_identity(f, "cam-1", "", "sas", "", "");
+    add_identity(f, "cam-1", "m", "sas", "", "");
+    change(f, "UPDATE identity SET is_enabled = 0 WHERE module = ''");
+    make_sas(CAM, KEY_1, time(NULL) + 60, "", right, sizeof right);
+    make_sas(CAM "%2Fmodules%2Fm", KEY_1, time(NULL) + 60, "", module, sizeof module);
+    make_sas(CAM, "MDEyMzQ1Njc4OWFiY2RlZg==", time(NULL) + 60, "", wrong, sizeof wrong);
+    for (int i = 0; i < 2 * SK_AUTH_BURST; i++) {
+        assert_int_equal(check(f, i % 2 ? right : module, NULL, &who, &err), -1);
+        assert_int_equal(err.code, SK_DENIED);
+    }
+    assert_string_equal(err.text, "'cam-1' or its device is disabled");
+    assert_int_equal(check(f, wrong, NULL, &who, &err), -1);
+    assert_int_equal(err.code, SK_UNAUTHENTICATED);
+    change(f, "UPDATE identity SET is_enabled = module = ''");
+    assert_int_equal(check(f, right, NULL, &who, &err), 0);
+    assert_int_equal(check(f, module, NULL, &who, &err), -1);
+    assert_int_equal(err.code, SK_DENIED);
+}
+
+static void certificates_say_who(void **state)
+{
+    struct fixture *f = *state;
+    struct sk_err err = SK_ERR_INIT;
+    int64_t now = time(NULL);
+    SK_AUTO(drop_cert)
+    struct cert ca = { 0 },
+                own = { 0 }, second = { 0 }, signed_device = { 0 }, signed_module = { 0 };
+    make_cert("CA", now - 60, now + 600, true, NULL, &ca);
+    make_cert("own", now - 60, now + 600, false, NULL, &own);
+    make_cert("second", now - 60, now + 600, false, NULL, &second);
+    make_cert("cam-2", now - 60, now + 600, false, &ca, &signed_device);
+    make_cert("cam-2/m", now - 60, now + 600, false, &ca, &signed_module);
+    assert_int_equal(sk_accounts_set_device_ca(f->accounts, ca.pem.data, ca.pem.len, &err), 0);
+    add_identity(f, "cam-1", "", "selfSigned", own.info.sha256, second.info.sha1);
+    add_identity(f, "cam-1", "a", "selfSigned", own.info.sha1, "");
+    add_identity(f, "cam-2", "", "certificateAuthority", "", "");
+    add_identity(f, "cam-2", "m", "certificateAuthority", "", "");
+
+    const struct {
+        const struct cert *cert;
+        const char *name, *module;
+    } rows[] = { { &own, "cam-1", "" },
+                 { &second, "cam-1", "" },
+                 { &signed_device, "cam-2", "" },
+                 { &signed_module, "cam-2", "m" },
+                 { &ca, NULL, NULL } };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct sk_who who = { 0 };
+        const struct sk_credentials c = { .client_cert = rows[i].cert->der.data,
+                                          .client_cert_len = rows[i].cert->der.len,
+                                          .peer = peer,
+                                          .hub_names = hub_names };
+        int rc = sk_accounts_check(f->accounts, &c, &who, &err);
+        if ((rc == 0) != (rows[i].name != NULL))
+            fail_msg("row %zu: %s", i, err.text);
+        if (rc == 0 && (strcmp(who.name, rows[i].name) != 0 ||
+                        strcmp(who.module, rows[i].module) != 0 || !who.is_device))
+            fail_msg("row %zu: %s/%s", i, who.name, who.module);
+    }
+}
+
 #define ROW(test) cmocka_unit_test_setup_teardown(test, fixture_make, fixture_remove)
 
 int main(void)
@@ -298,7 +435,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROW(tokens_come_in),           ROW(one_text_for_all),     ROW(nothing_shown),
         ROW(failures_are_limited),     ROW(revoked_elsewhere),    ROW(devices_come_in),
-        ROW(guessing_keys_is_limited), ROW(certificates_come_in),
+        ROW(guessing_keys_is_limited), ROW(certificates_come_in), ROW(many_kinds_come_in),
+        ROW(disabled_is_no_failure),   ROW(certificates_say_who),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

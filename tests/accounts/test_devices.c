@@ -3,21 +3,33 @@
 
 static const char print[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
+static int read_row(struct fixture *f, const char *id, struct sk_login_row *row)
+{
+    struct sk_err err = SK_ERR_INIT;
+    SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+    if (sk_db_begin(sk_store_db(f->store), SK_DB_READ, &tx, &err) < 0)
+        fail_msg("%s", err.text);
+    return sk_login_read(tx, id, "", true, row, &err);
+}
+
 static void put_and_read(void **state)
 {
     struct fixture *f = *state;
     struct sk_err err = SK_ERR_INIT;
-    struct sk_device_row row;
+    struct sk_login_row row, again;
     char made[64], audit[256];
     assert_int_equal(sk_device_put(f->accounts, &f->owner, "cam-1", NULL, NULL, made, &err), 0);
     assert_int_equal(strlen(made), 44);
     last_audit(f, audit, sizeof audit);
     assert_int_equal(strncmp(audit, "device.put cam-1 ", 17), 0);
-    assert_int_equal(sk_device_read(sk_store_db(f->store), "cam-1", NULL, &row, &err), 1);
+    assert_int_equal(read_row(f, "cam-1", &row), 1);
     assert_string_equal(row.primary_key, made);
-    assert_true(row.is_enabled);
-    assert_int_equal(sk_device_read(sk_store_db(f->store), "Cam-1", NULL, &row, &err), 0);
-    /* again: another key, and a thumbprint in any spelling */
+    assert_int_equal(row.auth, SK_LOGIN_SAS);
+    assert_int_equal(strlen(row.generation), 18);
+    assert_true(row.is_enabled && !row.is_edge);
+    assert_int_equal(read_row(f, "Cam-1", &again), 0);
+    assert_int_equal(number(f, "SELECT count(*) FROM twin"), 1);
+    /* again: another key, and a thumbprint in any spelling; it is the same device */
     char colons[100] = "", key[64];
     for (size_t i = 0; i < 64; i += 2)
         (void)snprintf(colons + strlen(colons), 4, "%s%c%c", i ? ":" : "",
@@ -25,13 +37,18 @@ static void put_and_read(void **state)
                        print[i + 1] >= 'a' ? print[i + 1] - 32 : print[i + 1]);
     assert_int_equal(sk_device_put(f->accounts, &f->owner, "cam-1", NULL, colons, key, &err), 0);
     assert_string_not_equal(key, made);
-    assert_int_equal(sk_device_read(sk_store_db(f->store), NULL, print, &row, &err), 1);
-    assert_string_equal(row.id, "cam-1");
+    assert_int_equal(read_row(f, "cam-1", &again), 1);
+    assert_string_equal(again.primary_thumbprint, print);
+    assert_int_equal(again.auth, SK_LOGIN_SELF_SIGNED);
+    assert_int_equal(again.id, row.id);
+    assert_string_equal(again.generation, row.generation);
+    assert_int_equal(number(f, "SELECT etag FROM identity"), 2);
     /* a thumbprint belongs to one device */
     assert_int_equal(sk_device_put(f->accounts, &f->owner, "cam-2", NULL, print, key, &err), -1);
     assert_int_equal(err.code, SK_EXISTS);
     assert_non_null(strstr(err.text, "another device has the certificate"));
-    assert_int_equal(number(f, "SELECT count(*) FROM device"), 1);
+    assert_int_equal(number(f, "SELECT count(*) FROM identity"), 1);
+    assert_int_equal(number(f, "SELECT count(*) FROM twin"), 1);
 }
 
 static void refused(void **state)
@@ -104,6 +121,8 @@ static void pulls(void **state)
     char audit[256];
     last_audit(f, audit, sizeof audit);
     assert_int_equal(strncmp(audit, "device.allow cam-1 ", 19), 0);
+    change(f, "UPDATE identity SET is_enabled = 0");
+    assert_false(sk_accounts_device_may_pull(f->accounts, "cam-1", "other"));
 }
 
 static void at_most_so_many(void **state)
@@ -122,11 +141,36 @@ static void at_most_so_many(void **state)
     assert_int_equal(sk_device_allow(f->accounts, &f->owner, "d", names, SK_DEVICE_PULLS + 1, &err),
                      -1);
     assert_int_equal(err.code, SK_LIMIT);
-    assert_int_equal(number(f, "SELECT count(*) FROM device_pull"), SK_DEVICE_PULLS);
+    assert_int_equal(number(f, "SELECT count(*) FROM pull"), SK_DEVICE_PULLS);
     /* a bad name in the middle changes nothing */
     names[1] = "";
     assert_int_equal(sk_device_allow(f->accounts, &f->owner, "d", names, 3, &err), -1);
-    assert_int_equal(number(f, "SELECT count(*) FROM device_pull"), SK_DEVICE_PULLS);
+    assert_int_equal(number(f, "SELECT count(*) FROM pull"), SK_DEVICE_PULLS);
+}
+
+/* Within the transaction of another module's change; one that is taken back changes nothing. */
+static void pulls_within_a_change(void **state)
+{
+    struct fixture *f = *state;
+    struct sk_err err = SK_ERR_INIT;
+    static const char *const names[] = { "a", "b" };
+    add_identity(f, "cam-1", "", "sas", "", "");
+    for (int is_kept = 0; is_kept < 2; is_kept++) {
+        SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+        assert_int_equal(sk_db_begin(sk_store_db(f->store), SK_DB_WRITE, &tx, &err), 0);
+        assert_int_equal(sk_device_pulls_set(tx, "cam-1", names, 2, &err), 0);
+        if (is_kept)
+            assert_int_equal(sk_tx_commit(&tx, &err), 0);
+        sk_tx_end(SK_TAKE(tx));
+        assert_int_equal(number(f, "SELECT count(*) FROM pull"), is_kept ? 2 : 0);
+    }
+    SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+    assert_int_equal(sk_db_begin(sk_store_db(f->store), SK_DB_WRITE, &tx, &err), 0);
+    assert_int_equal(sk_device_pulls_set(tx, "cam-1", NULL, SK_DEVICE_PULLS + 1, &err), -1);
+    assert_int_equal(err.code, SK_LIMIT);
+    assert_int_equal(sk_device_pulls_set(tx, "cam-1", NULL, 0, &err), 0);
+    assert_int_equal(sk_tx_commit(&tx, &err), 0);
+    assert_int_equal(number(f, "SELECT count(*) FROM pull"), 0);
 }
 
 int main(void)
@@ -136,6 +180,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(refused, fixture_make, fixture_remove),
         cmocka_unit_test_setup_teardown(pulls, fixture_make, fixture_remove),
         cmocka_unit_test_setup_teardown(at_most_so_many, fixture_make, fixture_remove),
+        cmocka_unit_test_setup_teardown(pulls_within_a_change, fixture_make, fixture_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,7 @@ static bool signed_by(const struct sk_sas *s, const char *with)
     return is_so;
 }
 
-/* A token for any sr. */
+/* A token for any sr, with a signature as Python writes it. */
 static void make(const char *sr, const char *se, const char *tail, char *out, size_t cap)
 {
     struct sk_err err = SK_ERR_INIT;
@@ -66,12 +66,18 @@ static void as_clients_write_it(void **state)
     (void)state;
 
     static const struct {
-        const char *sr, *tail, *device;
+        const char *sr, *tail, *device, *module, *policy;
     } rows[] = {
-        { "hub.example%2fdevices%2fcam-1", "", "cam-1" },       /* C: hex in lower case */
-        { "hub.example/devices/cam-1", "&skn=", "cam-1" },      /* Node: an empty policy */
-        { "HUB.example%2FDevices%2FCam%23%3F1", "", "Cam#?1" }, /* odd characters */
-        { "hub.example%2Fdevices%2Fa%2Bb", "&skn=x", "a+b" },
+        { "hub.example%2fdevices%2fcam-1", "", "cam-1", "", "" },       /* C: hex in lower case */
+        { "hub.example/devices/cam-1", "&skn=", "cam-1", "", "" },      /* Node: an empty policy */
+        { "HUB.example%2FDevices%2FCam%23%3F1", "", "Cam#?1", "", "" }, /* odd characters */
+        { "hub.example%2Fdevices%2Fa%2Bb", "&skn=x", "a+b", "", "x" },
+        { "hub.example%2Fdevices%2Fd%2Fmodules%2F%24edgeAgent", "", "d", "$edgeAgent", "" },
+        { "hub.example/DEVICES/d/Modules/m", "&skn=", "d", "m", "" },
+        { "hub.example%2Fdevices%2Fdevices%2Fmodules%2Fmodules", "", "devices", "modules", "" },
+        { "hub.example", "&skn=iothubowner", "", "", "iothubowner" },
+        { "hub.example%3A8443", "&SKN=registry%52ead", "", "", "registryRead" },
+        { "hub.example%3A8443%2Fdevices%2Fd", "", "d", "", "" },
     };
 
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -82,6 +88,8 @@ static void as_clients_write_it(void **state)
         if (sk_sas_parse(text, &s, &err) < 0)
             fail_msg("%s: %s", rows[i].sr, err.text);
         assert_string_equal(s.device, rows[i].device);
+        assert_string_equal(s.module, rows[i].module);
+        assert_string_equal(s.policy, rows[i].policy);
         assert_true(signed_by(&s, key));
     }
     /* another order of the fields, names in capitals */
@@ -115,14 +123,10 @@ static void hosts(void **state)
         { "hub.example.evil", false }, { "hub", false },        { "", false },
     };
 
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        struct sk_sas s = { 0 };
-        (void)snprintf(s.host, sizeof s.host, "%s", rows[i].host);
-        if (sk_sas_names_host(&s, names) != rows[i].is_ours)
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (sk_host_is_ours(rows[i].host, names) != rows[i].is_ours)
             fail_msg("host '%s'", rows[i].host);
-    }
-    struct sk_sas s = { .host = "x" };
-    assert_false(sk_sas_names_host(&s, NULL));
+    assert_false(sk_host_is_ours("x", NULL));
 }
 
 #define SIG "4qR3IdV7c3TCAjo881fif8CxWwsfn0Mtlw9gSYxlaas%3D"
@@ -151,8 +155,19 @@ static void refused(void **state)
         "SharedAccessSignature sr=" SR "%00x&sig=" SIG "&se=2000000000",
         "SharedAccessSignature sr=hub.example&sig=" SIG "&se=2000000000",
         "SharedAccessSignature sr=hub.example%2Fdevices%2F&sig=" SIG "&se=2000000000",
-        "SharedAccessSignature sr=hub.example%2Fdevices%2Fa%2Fmodules%2Fm&sig=" SIG
+        "SharedAccessSignature sr=hub.example&sig=" SIG "&se=2000000000&skn=",
+        "SharedAccessSignature sr=hub.example%2F&sig=" SIG "&se=2000000000&skn=device",
+        "SharedAccessSignature sr=%2Fdevices%2Fa&sig=" SIG "&se=2000000000",
+        "SharedAccessSignature sr=hub.example%2Fdevices%2Fa%2Fmodules%2F&sig=" SIG "&se=2000000000",
+        "SharedAccessSignature sr=hub.example%2Fdevices%2Fa%2Fmodules&sig=" SIG "&se=2000000000",
+        "SharedAccessSignature sr=hub.example%2Fdevices%2Fa%2Fmodules%2Fm%2Fx&sig=" SIG
         "&se=2000000000",
+        "SharedAccessSignature sr=hub.example%2Fdevices%2Fa%2Fmessages%2Fevents&sig=" SIG
+        "&se=2000000000",
+        "SharedAccessSignature sr=hub.example%2Fx%2Fdevices%2Fa&sig=" SIG "&se=2000000000",
+        "SharedAccessSignature sr=" SR "&sig=" SIG "&se=2000000000&skn=&skn=",
+        "SharedAccessSignature sr=" SR "&sig=" SIG "&se=2000000000&skn=%zz",
+        "SharedAccessSignature sr=" SR "&sig=" SIG "&se=253402300800",
         "SharedAccessSignature sr=hub.example%2Fdevices%2Fa%20b&sig=" SIG "&se=2000000000",
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -176,6 +191,23 @@ static void lengths(void **state)
         (void)snprintf(sr, sizeof sr, "hub.example%%2Fdevices%%2F%s", device);
         make(sr, "2000000000", "", text, sizeof text);
         assert_int_equal(sk_sas_parse(text, &s, &err), len == SK_DEVICE_ID_MAX ? 0 : -1);
+        (void)snprintf(sr, sizeof sr, "hub.example%%2Fdevices%%2Fd%%2Fmodules%%2F%s", device);
+        make(sr, "253402300799", "", text, sizeof text);
+        assert_int_equal(sk_sas_parse(text, &s, &err), len == SK_DEVICE_ID_MAX ? 0 : -1);
+    }
+    for (int len = SK_POLICY_NAME - 1; len <= SK_POLICY_NAME; len++) {
+        char tail[100];
+        (void)snprintf(tail, sizeof tail, "&skn=%.*s", len, device);
+        make("hub.example", "2000000000", tail, text, sizeof text);
+        assert_int_equal(sk_sas_parse(text, &s, &err), len < SK_POLICY_NAME ? 0 : -1);
+    }
+    for (int len = 255; len <= 256; len++) {
+        char host[260];
+        memset(host, 'h', sizeof host);
+        host[len] = '\0';
+        (void)snprintf(sr, sizeof sr, "%s%%2Fdevices%%2Fd", host);
+        make(sr, "2000000000", "", text, sizeof text);
+        assert_int_equal(sk_sas_parse(text, &s, &err), len == 255 ? 0 : -1);
     }
     SK_OWN(free) char *huge = malloc(100000);
     memset(huge, 'a', 100000);
