@@ -1,5 +1,6 @@
 /*
- * fuzz_credentials.c - what a stranger may show: SAS tokens, tokens, base64, certificates.
+ * fuzz_credentials.c - what a stranger may show: SAS tokens of devices, modules and policies,
+ * tokens, base64, certificates.
  *
  * What is taken holds its promises: names within their limits, base64 that is written back is the
  * same value, and no text is signed by an empty or broken key.
@@ -21,14 +22,18 @@ static void sas(const char *text)
             abort();
         return;
     }
-    if (!sk_device_id_valid(s.device) || strlen(s.host) >= sizeof s.host || s.expires_s < 0 ||
-        s.signed_sr.ptr < text || s.signed_sr.ptr + s.signed_sr.len > text + strlen(text))
+    if (s.device[0] ? !sk_device_id_valid(s.device) : s.module[0] || !s.policy[0])
+        abort();
+    if ((s.module[0] && !sk_device_id_valid(s.module)) || !s.host[0] || strchr(s.host, '/') ||
+        strlen(s.host) >= sizeof s.host || strlen(s.policy) >= sizeof s.policy || s.expires_s < 0 ||
+        s.expires_s > SK_SAS_EXPIRES_MAX_S || s.signed_sr.ptr < text ||
+        s.signed_sr.ptr + s.signed_sr.len > text + strlen(text))
         abort();
     bool by_none = true, by_broken = true;
     if (sk_sas_signed_by(&s, "", &by_none, &err) < 0 ||
         sk_sas_signed_by(&s, "?", &by_broken, &err) < 0 || by_none || by_broken)
         abort();
-    (void)sk_sas_names_host(&s, names);
+    (void)sk_host_is_ours(s.host, names);
 }
 
 static void token(const char *text, size_t len)

@@ -164,8 +164,8 @@ struct sk_device_pass {
  */
 int sk_accounts_check_device(struct sk_accounts *a, const struct sk_device_login *login,
                              struct sk_device_pass *out, struct sk_err *err) SK_CHECK;
-/* The certificates (PEM) to which those of devices may chain; "" for none. Copied. SK_INVALID: no
- * certificate; SK_LIMIT: more than 256 KiB. */
+/* The certificates (PEM) to which those of devices may chain; "" for none. Copied. SK_INVALID: one
+ * of them is none, or no CA's; SK_LIMIT: more than 256 KiB. */
 int sk_accounts_set_device_ca(struct sk_accounts *a, const char *pem, size_t len,
                               struct sk_err *err) SK_CHECK;
 /* The repositories that a device may pull, replacing those before, within a transaction. SK_LIMIT:

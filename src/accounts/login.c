@@ -225,14 +225,43 @@ int sk_login_by_cert(struct sk_accounts *a, const void *der, size_t len, const c
     return 0;
 }
 
+/* The first certificate of a PEM text that has one. */
+static int first_der(const char *pem, size_t len, struct sk_buf *out, struct sk_err *err)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf text = SK_BUF_INIT(SK_DEVICE_CA_BYTES);
+    const char *begin = memmem(pem, len, "-----BEGIN", 10), *end = pem + len;
+    begin = begin ? memchr(begin, '\n', (size_t)(end - begin)) : NULL;
+    for (const char *p = begin; p && p < end && *p != '-'; p++)
+        if (!strchr("\r\n \t", *p))
+            sk_buf_chr(&text, *p);
+    if (!sk_buf_ok(&text))
+        return sk_buf_fail(&text, err);
+    return sk_base64_decode(text.data ? text.data : "", text.len, out, err);
+}
+
+/* All of them are looked at when a certificate is verified, so one of them is: whether it is a
+ * device's does not matter, but a text that could never verify any is told of now. */
+static int check_ca(const char *pem, size_t len, struct sk_err *err)
+{
+    struct sk_cert_info first;
+    struct sk_err why = SK_ERR_INIT;
+    SK_AUTO(sk_buf_done) struct sk_buf der = SK_BUF_INIT(SK_DEVICE_CA_BYTES);
+    if (sk_cert_info(pem, len, &first, err) < 0 || first_der(pem, len, &der, err) < 0)
+        return -1;
+    if (sk_cert_verify(der.data, der.len, pem, len, first.not_before, &why) == 0 ||
+        why.code == SK_DENIED)
+        return 0;
+    *err = why;
+    return -1;
+}
+
 int sk_accounts_set_device_ca(struct sk_accounts *a, const char *pem, size_t len,
                               struct sk_err *err)
 {
-    struct sk_cert_info first;
     if (len > SK_DEVICE_CA_BYTES)
         return sk_fail(err, SK_LIMIT, "the CA certificates of devices have %zu bytes, at most %d",
                        len, SK_DEVICE_CA_BYTES);
-    if (len > 0 && sk_cert_info(pem, len, &first, err) < 0)
+    if (len > 0 && check_ca(pem, len, err) < 0)
         return sk_wrap(err, "the CA certificates of devices");
     SK_AUTO(sk_buf_done) struct sk_buf copy = SK_BUF_INIT(SK_DEVICE_CA_BYTES + 1);
     sk_buf_add(&copy, pem, len);

@@ -142,6 +142,15 @@ struct logins {
     char sas[512];
 };
 
+static int drop_policies(struct sk_store *store, struct sk_err *err)
+{
+    SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+    if (sk_db_begin(sk_store_db(store), SK_DB_WRITE, &tx, err) < 0 ||
+        sk_tx_run(tx, err, "DELETE FROM policy", "") < 0)
+        return -1;
+    return sk_tx_commit(&tx, err);
+}
+
 /* Another: policies are made and used, a device and a certificate log in. */
 static int one_login(void *ctx, struct sk_err *err)
 {
@@ -161,7 +170,7 @@ static int one_login(void *ctx, struct sk_err *err)
                                       .client_cert_len = l->own.der.len,
                                       .peer = "192.0.2.1:1",
                                       .hub_names = names };
-    if (sk_accounts_new(l->f->store, &a, err) < 0 ||
+    if (drop_policies(l->f->store, err) < 0 || sk_accounts_new(l->f->store, &a, err) < 0 ||
         sk_accounts_set_device_ca(a, l->ca.pem.data, l->ca.pem.len, err) < 0 ||
         sk_policy_init(a, err) < 0 ||
         sk_policy_renew(a, &l->f->owner, "device", false, &p, err) < 0 ||
@@ -180,7 +189,8 @@ static void memory_runs_out_at_a_login(void **state)
     make_sas("hub.example%2Fdevices%2Fcam-1", KEY_1, now + 600, "", l.sas, sizeof l.sas);
     add_identity(f, "cam-1", "", "sas", "", "");
     add_identity(f, "cam-2", "", "certificateAuthority", "", "");
-    assert_true(sk_alloc_sweep("a login", one_login, &l, 0) > 10);
+    /* The end of the accounts may fail to write down times of use. */
+    assert_true(sk_alloc_sweep("a login", one_login, &l, SK_ALLOC_MAY_SURVIVE) > 10);
     assert_int_equal(sk_limiter_wait(&f->accounts->limiter, "192.0.2.1:1", sk_now_ms()), 0);
     drop_cert(&l.own);
     drop_cert(&l.ca);

@@ -391,8 +391,8 @@ static void certificates_say_who(void **state)
     struct sk_err err = SK_ERR_INIT;
     int64_t now = time(NULL);
     SK_AUTO(drop_cert)
-    struct cert ca = { 0 },
-                own = { 0 }, second = { 0 }, signed_device = { 0 }, signed_module = { 0 };
+    struct cert ca = { 0 }, own = { 0 }, second = { 0 }, signed_device = { 0 },
+                signed_module = { 0 };
     make_cert("CA", now - 60, now + 600, true, NULL, &ca);
     make_cert("own", now - 60, now + 600, false, NULL, &own);
     make_cert("second", now - 60, now + 600, false, NULL, &second);

@@ -188,9 +188,9 @@ static void certificates(void **state)
     struct sk_err err = SK_ERR_INIT;
     int64_t now = time(NULL);
     SK_AUTO(drop_cert)
-    struct cert ca = { 0 },
-                other_ca = { 0 }, own = { 0 }, second = { 0 }, old = { 0 }, of_ca = { 0 },
-                of_module = { 0 }, of_other = { 0 }, by_itself = { 0 }, ca_old = { 0 };
+    struct cert ca = { 0 }, other_ca = { 0 }, own = { 0 }, second = { 0 }, old = { 0 },
+                of_ca = { 0 }, of_module = { 0 }, of_other = { 0 }, by_itself = { 0 },
+                ca_old = { 0 };
     make_cert("Devices CA", now - 60, now + 600, true, NULL, &ca);
     make_cert("Devices CA", now - 60, now + 600, true, NULL, &other_ca);
     make_cert("x509", now - 60, now + 500, false, NULL, &own);
@@ -268,10 +268,18 @@ static void cas(void **state)
 {
     struct fixture *f = *state;
     struct sk_err err = SK_ERR_INIT;
-    SK_AUTO(drop_cert) struct cert ca = { 0 };
+    SK_AUTO(drop_cert) struct cert ca = { 0 }, leaf = { 0 };
+    SK_AUTO(sk_buf_done) struct sk_buf both = SK_BUF_INIT(8192);
     make_cert("CA", time(NULL) - 60, time(NULL) + 600, true, NULL, &ca);
-    assert_int_equal(sk_accounts_set_device_ca(f->accounts, "nothing", 7, &err), -1);
-    assert_int_equal(err.code, SK_INVALID);
+    make_cert("leaf", time(NULL) - 60, time(NULL) + 600, false, &ca, &leaf);
+    sk_buf_fmt(&both, "# ours\n%s%s", ca.pem.data, leaf.pem.data);
+    const char *const bad[] = { "nothing", leaf.pem.data, both.data };
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        assert_int_equal(sk_accounts_set_device_ca(f->accounts, bad[i], strlen(bad[i]), &err), -1);
+        assert_int_equal(err.code, SK_INVALID);
+    }
+    both.len = strlen("# ours\n") + ca.pem.len;
+    assert_int_equal(sk_accounts_set_device_ca(f->accounts, both.data, both.len, &err), 0);
     SK_OWN(free) char *large = malloc(SK_DEVICE_CA_BYTES + 1);
     assert_non_null(large);
     memset(large, '\n', SK_DEVICE_CA_BYTES + 1);

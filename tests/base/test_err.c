@@ -106,6 +106,8 @@ static void test_codes(void **state)
     (void)state;
     assert_string_equal(sk_code_name(SK_OK), "ok");
     assert_int_equal(sk_code_http(SK_BUSY), 503);
+    assert_string_equal(sk_code_name(SK_MISMATCH), "precondition_failed");
+    assert_int_equal(sk_code_http(SK_MISMATCH), 412);
     assert_int_equal(sk_code_exit(SK_USAGE), 2);
     assert_int_equal(sk_code_exit(SK_OK), 0);
     for (int c = SK_OK + 1; c < SK_CODE_COUNT; c++) {
