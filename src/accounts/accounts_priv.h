@@ -69,6 +69,8 @@ struct sk_token_entry *sk_cache_find(struct sk_token_cache *c, const char *id, u
 /* Keeps what was read; without memory or room nothing is kept. */
 void sk_cache_put(struct sk_token_cache *c, const struct sk_token_row *row, uint64_t now_ms);
 void sk_cache_used(struct sk_token_cache *c, const char *id, int64_t wall_ms);
+/* As far as it is remembered, 0: it is not. */
+int64_t sk_cache_last_use(struct sk_token_cache *c, const char *id);
 void sk_cache_forget(struct sk_token_cache *c, const char *id);
 /* Drops what nobody asked for lately and is written down. */
 void sk_cache_sweep(struct sk_token_cache *c, uint64_t now_ms);

@@ -2,8 +2,8 @@
  * cache.c - tokens as they were last read, and when they were used since.
  *
  * Only tokens that exist are here, so strangers cannot fill it. An entry is good for
- * SK_CACHE_FRESH_MS; an older one is read again by the caller, and put replaces it but keeps the
- * time of use that is not yet written down.
+ * SK_CACHE_FRESH_MS; an older one is read again by the caller, and put replaces it but keeps a
+ * later time of use, which is not yet written down.
  */
 #include "accounts/accounts_priv.h"
 
@@ -47,9 +47,11 @@ void sk_cache_put(struct sk_token_cache *c, const struct sk_token_row *row, uint
         *p = e;
         c->count++;
     }
-    int64_t used_ms = e->is_dirty ? e->row.token.used_ms : row->token.used_ms;
+    /* Also one that is being written just now, and so is no longer dirty. */
+    int64_t used_ms = e->row.token.used_ms;
     e->row = *row;
-    e->row.token.used_ms = used_ms;
+    if (e->row.token.used_ms < used_ms)
+        e->row.token.used_ms = used_ms;
     e->read_ms = e->asked_ms = now_ms;
 }
 
@@ -60,6 +62,12 @@ void sk_cache_used(struct sk_token_cache *c, const char *id, int64_t wall_ms)
         return;
     e->row.token.used_ms = wall_ms;
     e->is_dirty = true;
+}
+
+int64_t sk_cache_last_use(struct sk_token_cache *c, const char *id)
+{
+    const struct sk_token_entry *e = *place_of(c, id);
+    return e ? e->row.token.used_ms : 0;
 }
 
 void sk_cache_forget(struct sk_token_cache *c, const char *id)

@@ -208,6 +208,15 @@ int sk_token_revoke(struct sk_accounts *a, const struct sk_who *who, const char 
 
 /* ---- listing ---- */
 
+/* Another thread may be writing it down just now. */
+static void add_last_use(struct sk_accounts *a, struct sk_token *t)
+{
+    SK_LOCK(&a->lock);
+    int64_t used_ms = sk_cache_last_use(&a->cache, t->id);
+    if (t->used_ms < used_ms)
+        t->used_ms = used_ms;
+}
+
 int sk_token_list(struct sk_accounts *a,
                   int (*each)(void *ctx, const struct sk_token *t, struct sk_err *err), void *ctx,
                   struct sk_err *err)
@@ -220,7 +229,10 @@ int sk_token_list(struct sk_accounts *a,
         return -1;
     while ((more = sk_stmt_next(s, err)) == 1) {
         struct sk_token_row row;
-        if (read_row(s, &row, err) < 0 || each(ctx, &row.token, err) < 0)
+        if (read_row(s, &row, err) < 0)
+            return -1;
+        add_last_use(a, &row.token);
+        if (each(ctx, &row.token, err) < 0)
             return -1;
     }
     return more;

@@ -39,6 +39,16 @@ static void use_survives_a_read(void **state)
     sk_cache_used(&c, row.token.id, 77);
     sk_cache_put(&c, &row, 3000);
     assert_int_equal(sk_cache_find(&c, row.token.id, 3000)->row.token.used_ms, 77);
+    /* nor one that is being written, and so no longer dirty; a later one of the database counts */
+    for (size_t b = 0; b < SK_CACHE_BUCKETS; b++)
+        if (c.buckets[b])
+            c.buckets[b]->is_dirty = false;
+    sk_cache_put(&c, &row, 3000);
+    assert_int_equal(sk_cache_last_use(&c, row.token.id), 77);
+    row.token.used_ms = 78;
+    sk_cache_put(&c, &row, 3000);
+    assert_int_equal(sk_cache_last_use(&c, row.token.id), 78);
+    assert_int_equal(sk_cache_last_use(&c, "0000000000000000"), 0);
     sk_cache_used(&c, "0000000000000000", 1); /* unknown: nothing happens */
     sk_cache_done(&c);
 }

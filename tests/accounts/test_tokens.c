@@ -146,6 +146,30 @@ static void use_of_the_revoked(void **state)
     assert_true(number(f, "SELECT used_ms FROM token WHERE user = 'ci'") > 0);
 }
 
+static int last_use(void *ctx, const struct sk_token *t, struct sk_err *err)
+{
+    (void)err;
+    *(int64_t *)ctx = t->used_ms;
+    return 0;
+}
+
+/* [hub-21] A list shows a use that another thread has taken to write down, and has not yet. */
+static void use_that_is_being_written(void **state)
+{
+    struct fixture *f = *state;
+    struct sk_err err = SK_ERR_INIT;
+    char secret[SK_TOKEN_TEXT], id[20];
+    struct sk_who who;
+    int64_t used_ms = 0;
+    make_token(f, "ci", SK_ROLE_READER, 0, secret, id);
+    const struct sk_credentials c = { .api_key = secret, .peer = "192.0.2.1:1" };
+    assert_int_equal(sk_accounts_check(f->accounts, &c, &who, &err), 0);
+    sk_cache_find(&f->accounts->cache, id, sk_now_ms())->is_dirty = false;
+    assert_int_equal(sk_token_list(f->accounts, last_use, &used_ms, &err), 0);
+    assert_int_equal(number(f, "SELECT used_ms FROM token"), 0);
+    assert_true(used_ms > 0);
+}
+
 static int list(void *ctx, const struct sk_token *t, struct sk_err *err)
 {
     struct sk_buf *b = ctx;
@@ -186,6 +210,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(refused_requests, fixture_make, fixture_remove),
         cmocka_unit_test_setup_teardown(revoking, fixture_make, fixture_remove),
         cmocka_unit_test_setup_teardown(use_of_the_revoked, fixture_make, fixture_remove),
+        cmocka_unit_test_setup_teardown(use_that_is_being_written, fixture_make, fixture_remove),
         cmocka_unit_test_setup_teardown(listing, fixture_make, fixture_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
