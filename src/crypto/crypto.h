@@ -26,6 +26,8 @@ int sk_sha256_file(const char *path, char *out, struct sk_err *err) SK_CHECK;
 /* Git's name of a file's contents into out[SK_GIT_BLOB_HEX]: the SHA-1 of "blob LENGTH\0" and the
  * bytes. It finds broken transfers; it is no defence against forgery. */
 int sk_git_blob_file(const char *path, char *out, struct sk_err *err) SK_CHECK;
+/* For protocols that ask for SHA-1 (WebSocket); no defence against forgery. */
+int sk_sha1(const void *bytes, size_t len, unsigned char out[20], struct sk_err *err) SK_CHECK;
 /* len random bytes from the system. */
 int sk_random(void *out, size_t len, struct sk_err *err) SK_CHECK;
 

@@ -198,6 +198,14 @@ int sk_hmac_sha256(const void *key, size_t key_len, const void *bytes, size_t le
     return 0;
 }
 
+int sk_sha1(const void *bytes, size_t len, unsigned char out[20], struct sk_err *err)
+{
+    unsigned size = 0;
+    if (!EVP_Digest(bytes, len, out, &size, EVP_sha1(), NULL) || size != 20)
+        return fail_openssl(err, "sha1");
+    return 0;
+}
+
 /* ---- of files ---- */
 
 /* A regular file; O_NONBLOCK: a FIFO must not hold us before we see that it is one. */

@@ -37,6 +37,29 @@ static void known_digests(void **state)
     }
 }
 
+static void known_sha1(void **state)
+{
+    (void)state;
+
+    static const struct {
+        const char *text;
+        unsigned char sha1[20];
+    } rows[] = {
+        { "abc", { 0xa9, 0x99, 0x3e, 0x36, 0x47, 0x06, 0x81, 0x6a, 0xba, 0x3e,
+                   0x25, 0x71, 0x78, 0x50, 0xc2, 0x6c, 0x9c, 0xd0, 0xd8, 0x9d } },
+        { "", { 0xda, 0x39, 0xa3, 0xee, 0x5e, 0x6b, 0x4b, 0x0d, 0x32, 0x55,
+                0xbf, 0xef, 0x95, 0x60, 0x18, 0x90, 0xaf, 0xd8, 0x07, 0x09 } },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct sk_err err = SK_ERR_INIT;
+        unsigned char got[20];
+        if (sk_sha1(rows[i].text, strlen(rows[i].text), got, &err) < 0 ||
+            memcmp(got, rows[i].sha1, sizeof got) != 0)
+            fail_msg("row '%s': %s", rows[i].text, err.text);
+    }
+}
+
 #define ABC256 "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 #define ABC512                                                                                     \
     "sha512:ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3" \
@@ -250,7 +273,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_of_digests), cmocka_unit_test(digests_of_abc),
-        cmocka_unit_test(known_digests),    cmocka_unit_test(file_equals_memory),
+        cmocka_unit_test(known_digests),
+        cmocka_unit_test(known_sha1),
+        cmocka_unit_test(file_equals_memory),
         cmocka_unit_test(git_blobs),        cmocka_unit_test(missing_file_is_named),
         cmocka_unit_test(random_differs),   cmocka_unit_test(pieces_equal_the_whole),
         cmocka_unit_test(known_hmacs),
