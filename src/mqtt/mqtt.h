@@ -46,7 +46,8 @@ enum sk_mqtt_connack {
 
 enum {
     SK_MQTT_SUB_FAILED = 0x80, /* a return code of SUBACK, beside the granted QoS 0 and 1 */
-    SK_MQTT_FILTERS_MAX = 32   /* of one SUBSCRIBE or UNSUBSCRIBE; more close the connection */
+    SK_MQTT_FILTERS_MAX = 32,  /* of one SUBSCRIBE or UNSUBSCRIBE; more close the connection */
+    SK_MQTT_CONNECT_BYTES = 80 << 10 /* of a CONNECT, beside max_packet: nobody is known yet */
 };
 
 /* ---- packets; views into the received bytes, valid during the call ---- */
@@ -98,6 +99,8 @@ struct sk_mqtt_handler {
     /* Last call for a connection whose `connect` was called. had_disconnect: by a DISCONNECT
      * packet, so there is no will to publish. why: text for the log. */
     void (*closed)(struct sk_mqtt_conn *c, bool had_disconnect, const char *why, void *ctx);
+    /* NULL, or: sk_mqtt_publish was refused since max_out_bytes waited, and all have left now. */
+    void (*drained)(struct sk_mqtt_conn *c, void *ctx);
 };
 
 struct sk_mqtt_options {
