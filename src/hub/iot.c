@@ -155,7 +155,9 @@ static int has_image(void *ctx, const char *repository, const char *reference)
 {
     struct sk_hub *h = ctx;
     struct sk_err err = SK_ERR_INIT;
-    return sk_images_has(h->store, repository, reference, &err);
+    struct sk_manifest_info info;
+    int rc = sk_manifest_find(h->store, repository, reference, &info, &err);
+    return rc == 0 || err.code != SK_NOT_FOUND;
 }
 
 /* ---- care: what has expired ---- */
@@ -167,10 +169,11 @@ static void *care(void *arg)
     struct sk_err err = SK_ERR_INIT;
     (void)pthread_mutex_lock(&iot->lock);
     while (!iot->is_stopping) {
-        if (sk_cond_wait_until(&iot->wake, &iot->lock,
-                               (sk_now_ms() + CARE_MS) * 1000000) != ETIMEDOUT)
+        if (sk_cond_wait_until(&iot->wake, &iot->lock, (sk_now_ms() + CARE_MS) * 1000000) !=
+            ETIMEDOUT)
             continue;
         (void)pthread_mutex_unlock(&iot->lock);
+        sk_live_wake_all(&iot->readers); /* for their heartbeats */
         if (sk_down_expire(iot->devices, &err) < 0)
             sk_log(SK_WARN, "messages_kept", "error=\"%s\" next_ms=%d", err.text, CARE_MS);
         (void)pthread_mutex_lock(&iot->lock);
@@ -295,7 +298,6 @@ void sk_hub_iot_quiesce(struct sk_hub *h, unsigned wait_ms)
         sk_tls_stop(h->iot->front);
         h->iot->front = NULL;
     }
-    sk_live_readers_stop(&h->iot->readers);
     if (h->iot->gateway)
         sk_gateway_stop(h->iot->gateway, wait_ms);
 }

@@ -12,20 +12,26 @@
 #include "telemetry/telemetry.h"
 
 /* ---- live.c: requests that wait for messages (server-sent events, long polls) ---- */
+enum {
+    SK_LIVE_READERS_MAX = 256
+};
+
 struct sk_live_reader;
 
 struct sk_live_readers {
     pthread_mutex_t lock; /* guards all */
     struct sk_live_reader *first;
     unsigned count;
-    bool is_stopping;
 };
 
 void sk_live_readers_init(struct sk_live_readers *r);
+/* Before the answer of req is begun. SK_BUSY: too many wait. */
+int sk_live_reader_add(struct sk_live_readers *r, struct sk_http_req *req,
+                       struct sk_live_reader **out, struct sk_err *err) SK_CHECK;
+void sk_live_reader_remove(struct sk_live_readers *r, struct sk_live_reader *reader); /* or NULL */
 /* A struct sk_telemetry_options.committed; ctx is the readers. */
 void sk_live_wake(void *ctx, uint64_t first, uint64_t last);
-/* Ends every one that waits; more are refused. */
-void sk_live_readers_stop(struct sk_live_readers *r);
+void sk_live_wake_all(struct sk_live_readers *r);
 void sk_live_readers_done(struct sk_live_readers *r);
 
 struct sk_hub_iot {
@@ -55,6 +61,10 @@ void sk_hub_iot_close(struct sk_hub *h);
 
 /* ---- device_ca.c: <dir>/tls/device-ca.pem, to which certificates of devices may chain ---- */
 int sk_hub_device_ca_load(struct sk_hub *h, struct sk_err *err) SK_CHECK;
+
+/* Tables of routes; see dispatch.c. */
+extern const struct sk_hub_route sk_hub_routes_device_ca[];
+extern const struct sk_hub_route sk_hub_routes_telemetry[]; /* api_telemetry.c */
 
 /* ---- answers as IoT Hub gives them ---- */
 /* err's text may begin with IoT Hub's name of the error ("DeviceNotFound: ..."); else one follows

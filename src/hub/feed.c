@@ -1,0 +1,232 @@
+/*
+ * feed.c - answers that come over time: live streams, exports, and waiting for the next message.
+ *
+ * Each is a reader of a journal and a pull that http calls on its event loop: it writes what there
+ * is, and waits for the journal's next commit when there is nothing.
+ *
+ *     id: 17                                  a stream (HTML standard, server-sent events):
+ *     data: {"sequence":17,...}               Last-Event-ID goes on where a client stopped
+ *
+ *     :                                       a comment each 15 s, so that both ends see a break
+ */
+#include "hub/api_telemetry_priv.h"
+
+#include "base/clock.h"
+#include "base/str.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BEAT_MS = 15000,
+    MESSAGE_BYTES = 4 << 20, /* of one message as JSON */
+    WAIT_BYTES = 16 << 20
+};
+
+enum kind {
+    STREAM,
+    NDJSON,
+    CSV,
+    WAIT
+};
+
+struct feed {
+    enum kind kind;
+    struct sk_telemetry_reader *reader;
+    struct sk_live_readers *readers;
+    struct sk_live_reader *live; /* NULL: an export, which does not wait */
+    uint64_t beat_ms;            /* of a stream: when it last wrote; of a wait: its end */
+    uint64_t next, max;          /* of a wait */
+    bool is_begun;
+};
+
+static void feed_free(void *ctx)
+{
+    struct feed *f = ctx;
+    if (!f)
+        return;
+    sk_live_reader_remove(f->readers, f->live);
+    sk_telemetry_reader_free(f->reader);
+    free(f);
+}
+
+static void feed_own(struct feed *f)
+{
+    feed_free(f);
+}
+
+SK_DEFINE_OWN(struct feed, feed_own);
+
+/* ---- pulls ---- */
+
+static int pull_stream(void *ctx, struct sk_buf *out, size_t max)
+{
+    struct feed *f = ctx;
+    struct sk_err err = SK_ERR_INIT;
+    int got = 1;
+    while (got == 1 && out->len < max) {
+        SK_AUTO(sk_buf_done) struct sk_buf json = SK_BUF_INIT(MESSAGE_BYTES);
+        uint64_t seq = 0;
+        got = sk_telemetry_next(f->reader, &json, &seq, &err);
+        if (got == 1) {
+            sk_buf_fmt(out, "id: %llu\ndata: ", (unsigned long long)seq);
+            sk_buf_add(out, json.data, json.len);
+            sk_buf_str(out, "\n\n");
+        }
+    }
+    if (got < 0)
+        return SK_HTTP_SOURCE_FAIL;
+    uint64_t now = sk_now_ms();
+    if (out->len == 0 && (!f->is_begun || now - f->beat_ms >= BEAT_MS))
+        sk_buf_str(out, ":\n\n"); /* the first one, too: headers go out with it */
+    if (out->len > 0)
+        f->beat_ms = now;
+    f->is_begun = true;
+    return out->len > 0 ? SK_HTTP_SOURCE_MORE : SK_HTTP_SOURCE_WAIT;
+}
+
+static int pull_export(void *ctx, struct sk_buf *out, size_t max)
+{
+    struct feed *f = ctx;
+    struct sk_err err = SK_ERR_INIT;
+    int got = 1;
+    if (!f->is_begun && f->kind == CSV)
+        sk_telemetry_csv_head(out);
+    f->is_begun = true;
+    while (got == 1 && out->len < max) {
+        uint64_t seq = 0;
+        got = f->kind == CSV ? sk_telemetry_next_csv(f->reader, out, &seq, &err)
+                             : sk_telemetry_next(f->reader, out, &seq, &err);
+        if (got == 1 && f->kind == NDJSON)
+            sk_buf_chr(out, '\n');
+    }
+    if (got < 0)
+        return SK_HTTP_SOURCE_FAIL;
+    return out->len > 0 ? SK_HTTP_SOURCE_MORE : SK_HTTP_SOURCE_END;
+}
+
+static int pull_wait(void *ctx, struct sk_buf *out, size_t max)
+{
+    struct feed *f = ctx;
+    struct sk_err err = SK_ERR_INIT;
+    SK_AUTO(sk_buf_done) struct sk_buf messages = SK_BUF_INIT(WAIT_BYTES);
+    uint64_t last = 0, count = 0;
+    (void)max;
+    if (f->is_begun)
+        return SK_HTTP_SOURCE_END;
+    if (sk_telemetry_page(f->reader, f->max, &messages, &last, &count, &err) < 0)
+        return SK_HTTP_SOURCE_FAIL;
+    if (count == 0 && sk_now_ms() < f->beat_ms)
+        return SK_HTTP_SOURCE_WAIT;
+    f->is_begun = true;
+    sk_buf_str(out, "{\"messages\":[");
+    sk_buf_add(out, messages.data ? messages.data : "", messages.len);
+    sk_buf_fmt(out, "],\"next\":%llu}", (unsigned long long)(count > 0 ? last + 1 : f->next));
+    return SK_HTTP_SOURCE_MORE;
+}
+
+/* ---- beginnings ---- */
+
+static struct feed *feed_new(struct sk_hub_call *call, enum kind kind, struct sk_err *err)
+{
+    struct feed *f = calloc(1, sizeof *f);
+    if (!f) {
+        (void)sk_nomem(err);
+        return NULL;
+    }
+    f->kind = kind;
+    f->readers = &call->hub->iot->readers;
+    return f;
+}
+
+static void begin(struct sk_hub_call *call, struct feed **f,
+                  int (*pull)(void *ctx, struct sk_buf *out, size_t max), const char *type)
+{
+    const struct sk_http_source source = { .pull = pull, .done = feed_free, .ctx = SK_TAKE(*f) };
+    sk_http_set_type(call->req, type);
+    sk_http_set_header(call->req, "Cache-Control", "no-store");
+    sk_http_set_source(call->req, &source);
+    sk_hub_reply(call, 200);
+}
+
+/* Last-Event-ID goes before `after`; without both a stream begins with the next message. */
+static int stream_from(struct sk_hub_call *call, struct sk_telemetry_filter *f, struct sk_err *err)
+{
+    const char *last = sk_http_header(call->req, "Last-Event-ID");
+    struct sk_journal_state state;
+    uint64_t seq = 0;
+    if (f->is_backwards)
+        return sk_fail(err, SK_INVALID, "order: a stream goes forwards");
+    if (last && *last) {
+        if (sk_parse_u64("Last-Event-ID", last, 0, INT64_MAX, &seq, err) < 0)
+            return -1;
+        f->from_seq = seq + 1;
+    } else if (f->from_seq == 0 && f->from_ms == 0) {
+        sk_telemetry_state(sk_hub_journal(call), &state);
+        f->from_seq = state.next;
+    }
+    return 0;
+}
+
+static int open_stream(struct sk_hub_call *call, struct feed *f, struct sk_err *err)
+{
+    struct sk_telemetry_filter filter;
+    return sk_telemetry_query(call, &filter, err) < 0 || stream_from(call, &filter, err) < 0 ||
+                   sk_telemetry_read(sk_hub_journal(call), &filter, &f->reader, err) < 0 ||
+                   sk_live_reader_add(f->readers, call->req, &f->live, err) < 0
+               ? -1
+               : 0;
+}
+
+void sk_feed_stream(struct sk_hub_call *call)
+{
+    struct sk_err err = SK_ERR_INIT;
+    SK_OWN(feed_own) struct feed *f = feed_new(call, STREAM, &err);
+    if (!f || open_stream(call, f, &err) < 0) {
+        sk_hub_fail(call, &err);
+        return;
+    }
+    begin(call, &f, pull_stream, "text/event-stream");
+}
+
+void sk_feed_export(struct sk_hub_call *call)
+{
+    const char *format = sk_http_query(call->req, "format");
+    const bool is_csv = format && strcmp(format, "csv") == 0;
+    struct sk_telemetry_filter filter;
+    struct sk_err err = SK_ERR_INIT;
+    SK_OWN(feed_own) struct feed *f = NULL;
+    if (format && !is_csv && strcmp(format, "ndjson") != 0) {
+        (void)sk_fail(&err, SK_INVALID, "format: expected ndjson or csv, got '%.40s'", format);
+        sk_hub_fail(call, &err);
+        return;
+    }
+    f = feed_new(call, is_csv ? CSV : NDJSON, &err);
+    if (!f || sk_telemetry_query(call, &filter, &err) < 0 ||
+        sk_telemetry_read(sk_hub_journal(call), &filter, &f->reader, &err) < 0) {
+        sk_hub_fail(call, &err);
+        return;
+    }
+    begin(call, &f, pull_export, is_csv ? "text/csv" : "application/x-ndjson");
+}
+
+void sk_feed_wait(struct sk_hub_call *call, struct sk_telemetry_reader *reader, uint64_t next,
+                  uint64_t max, uint64_t wait_ms)
+{
+    struct sk_err err = SK_ERR_INIT;
+    SK_OWN(feed_own) struct feed *f = feed_new(call, WAIT, &err);
+    if (!f) {
+        sk_telemetry_reader_free(reader);
+        sk_hub_fail(call, &err);
+        return;
+    }
+    f->reader = reader;
+    f->next = next;
+    f->max = max;
+    f->beat_ms = sk_now_ms() + wait_ms;
+    if (sk_live_reader_add(f->readers, call->req, &f->live, &err) < 0) {
+        sk_hub_fail(call, &err);
+        return;
+    }
+    begin(call, &f, pull_wait, "application/json");
+}
