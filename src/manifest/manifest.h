@@ -79,7 +79,9 @@ int sk_manifest_create_options(const struct sk_json *settings, struct sk_buf *ou
 /* ---- routes ---- */
 struct sk_route;
 
-/* SK_INVALID with three lines: what was expected, the route, and a caret under the place. */
+/* SK_INVALID with three lines: what was expected, the route, and a caret under the place (counted
+ * in characters; of a long route what stands around it). sk_wrap() and sk_fail() make one line of
+ * them. An empty text, which turns a route off in a manifest, is no route. */
 int sk_route_parse(const char *text, struct sk_route **out, struct sk_err *err) SK_CHECK;
 void sk_route_free(struct sk_route *r);
 SK_DEFINE_OWN(struct sk_route, sk_route_free);
@@ -89,7 +91,8 @@ bool sk_route_is_upstream(const struct sk_route *r);
 const char *sk_route_module(const struct sk_route *r);
 const char *sk_route_input(const struct sk_route *r);
 
-/* A message as conditions see it. */
+/* A message as conditions see it. All members but body are set; the functions are asked during
+ * sk_route_matches only. */
 struct sk_route_message {
     const char *source; /* "/messages/modules/m/outputs/o" */
     struct sk_view body;
