@@ -117,7 +117,7 @@ void sk_check_warn(struct sk_check *c, const char *fmt, ...)
 
 const char *sk_check_nearest(const char *word, const char *const *names)
 {
-    const char *near = NULL;
+    const char *near = NULL, *longer = NULL;
     int least = NEAR_MAX + 1;
 
     for (; *names; names++) {
@@ -130,8 +130,12 @@ const char *sk_check_nearest(const char *word, const char *const *names)
             least = d;
             near = *names;
         }
+        /* timeToLive for timeToLiveSecs, environment for env */
+        if (strlen(word) >= NEAR_MAX &&
+            (sk_starts_with(word, *names) || sk_starts_with(*names, word)))
+            longer = *names;
     }
-    return near;
+    return near ? near : longer;
 }
 
 /* ---- the wrapping ---- */

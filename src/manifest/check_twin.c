@@ -39,11 +39,12 @@ static void check_text(struct sk_check *c, const struct sk_json *v)
 {
     size_t len = sk_json_text_len(v);
 
-    if (len > SK_MANIFEST_TEXT_MAX)
-        sk_check_error(c, SK_TOO_LARGE,
-                       "a text of %zu bytes, at most %d; long createOptions are cut in chunks, "
-                       "createOptions, createOptions01 and so on",
-                       len, SK_MANIFEST_TEXT_MAX);
+    if (len <= SK_MANIFEST_TEXT_MAX)
+        return;
+    sk_check_error(c, SK_TOO_LARGE, "a text of %zu bytes, at most %d%s", len, SK_MANIFEST_TEXT_MAX,
+                   c->place.data && sk_ends_with(c->place.data, ".createOptions")
+                       ? "; cut it in createOptions, createOptions01, createOptions02 and so on"
+                       : "");
 }
 
 static void check_int(struct sk_check *c, const struct sk_json *v)

@@ -208,8 +208,8 @@ static int parse_args(struct parse *p, const struct sk_route_function *f, struct
         if (count > 0 && expect_sign(p, SK_SIGN_COMMA, ", or )", err) < 0)
             return -1;
         if (count == f->max_args)
-            return sk_route_fail(p->lex.text, p->word.at, err, "%s() takes at most %zu values",
-                                 f->name, f->max_args);
+            return sk_route_fail(p->lex.text, p->word.at, err, "%s() takes at most %zu value%s",
+                                 f->name, f->max_args, f->max_args == 1 ? "" : "s");
         if (parse_condition(p, 0, tail, err) < 0)
             return -1;
         tail = &(*tail)->next;
