@@ -43,6 +43,8 @@ static inline ssize_t sk_stream_read(struct sk_stream *s, void *out, size_t cap)
     return s->ops->read(s, out, cap);
 }
 
+/* Bytes taken, or one of the above. After AGAIN the next write is of the same bytes, or of them and
+ * more: TLS may have sealed them already. */
 static inline ssize_t sk_stream_write(struct sk_stream *s, const void *bytes, size_t len)
 {
     return s->ops->write(s, bytes, len);
