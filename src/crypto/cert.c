@@ -26,11 +26,9 @@ enum {
     SERIAL_BYTES = 16,
     DNS_NAME_MAX = 253,
     DNS_LABEL_MAX = 63,
-    COMMON_NAME_MAX = 64, /* ub-common-name */
-    CERT_TEXT_BYTES = 1 << 20
+    COMMON_NAME_MAX = 64 /* ub-common-name */
 };
 
-SK_DEFINE_OWN(X509, X509_free);
 SK_DEFINE_OWN(X509_NAME, X509_NAME_free);
 SK_DEFINE_OWN(GENERAL_NAMES, GENERAL_NAMES_free);
 SK_DEFINE_OWN(GENERAL_NAME, GENERAL_NAME_free);
@@ -175,7 +173,7 @@ static int set_serial(X509 *x, struct sk_err *err)
 
 static int parse_first(const char *pem, size_t len, X509 **out, struct sk_err *err)
 {
-    if (len > CERT_TEXT_BYTES)
+    if (len > SK_CERT_TEXT_BYTES)
         return sk_fail(err, SK_INVALID, "certificate: %zu bytes are too many", len);
     SK_OWN(BIO_free_all) BIO *bio = BIO_new_mem_buf(pem, (int)len);
     if (!bio)
@@ -239,16 +237,47 @@ static int seconds_of(const ASN1_TIME *t, int64_t *out)
     return rc == 1 ? 0 : -1;
 }
 
+/* Who is named by it must not be mistaken: no part of a name is taken, nor one of several. */
+static int add_common_name(const X509 *x, char out[SK_COMMON_NAME], struct sk_err *err)
+{
+    const X509_NAME *name = X509_get_subject_name(x);
+    unsigned char *text = NULL;
+    int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+    if (at < 0 || X509_NAME_get_index_by_NID(name, NID_commonName, at) >= 0)
+        return 0;
+    int len = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+    if (len < 0)
+        return sk_crypto_fail(err, SK_INVALID, "certificate");
+    if (len < SK_COMMON_NAME && !memchr(text, '\0', (size_t)len) &&
+        sk_utf8_valid((const char *)text, (size_t)len)) {
+        memcpy(out, text, (size_t)len);
+        out[len] = '\0';
+    }
+    OPENSSL_free(text);
+    return 0;
+}
+
+static int add_fingerprint(const X509 *x, const EVP_MD *kind, char *out, struct sk_err *err)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    if (X509_digest(x, kind, digest, &size) != 1)
+        return sk_crypto_fail(err, SK_INVALID, "certificate");
+    sk_crypto_hex(digest, size, out);
+    return 0;
+}
+
 static int describe(const X509 *x, struct sk_cert_info *out, struct sk_err *err)
 {
     struct sk_cert_info info = { 0 };
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
     SK_OWN(BIO_free_all) BIO *bio = BIO_new(BIO_s_mem());
     if (!bio)
         return sk_nomem(err);
-    if (X509_digest(x, EVP_sha256(), digest, &size) != 1 ||
-        seconds_of(X509_get0_notBefore(x), &info.not_before) < 0 ||
+    if (add_fingerprint(x, EVP_sha256(), info.sha256, err) < 0 ||
+        add_fingerprint(x, EVP_sha1(), info.sha1, err) < 0 ||
+        add_common_name(x, info.common_name, err) < 0)
+        return -1;
+    if (seconds_of(X509_get0_notBefore(x), &info.not_before) < 0 ||
         seconds_of(X509_get0_notAfter(x), &info.not_after) < 0 ||
         X509_NAME_print_ex(bio, X509_get_subject_name(x), 0, XN_FLAG_RFC2253) < 0)
         return sk_crypto_fail(err, SK_INVALID, "certificate");
@@ -258,7 +287,6 @@ static int describe(const X509 *x, struct sk_cert_info *out, struct sk_err *err)
         len = sizeof info.subject - 1;
     if (len > 0)
         memcpy(info.subject, text, (size_t)len);
-    sk_crypto_hex(digest, size, info.sha256);
     *out = info;
     return 0;
 }
@@ -271,13 +299,22 @@ int sk_cert_info(const char *pem, size_t len, struct sk_cert_info *out, struct s
     return describe(x, out, err);
 }
 
-int sk_cert_info_der(const void *der, size_t len, struct sk_cert_info *out, struct sk_err *err)
+int sk_cert_parse_der(const void *der, size_t len, X509 **out, struct sk_err *err)
 {
     const unsigned char *p = der;
-    if (len > CERT_TEXT_BYTES)
+    if (len > SK_CERT_TEXT_BYTES)
         return sk_fail(err, SK_INVALID, "certificate: %zu bytes are too many", len);
-    SK_OWN(X509_free) X509 *x = d2i_X509(NULL, &p, (long)len);
+    X509 *x = d2i_X509(NULL, &p, (long)len);
     if (!x)
         return sk_crypto_fail(err, SK_INVALID, "certificate");
+    *out = x;
+    return 0;
+}
+
+int sk_cert_info_der(const void *der, size_t len, struct sk_cert_info *out, struct sk_err *err)
+{
+    SK_OWN(X509_free) X509 *x = NULL;
+    if (sk_cert_parse_der(der, len, &x, err) < 0)
+        return -1;
     return describe(x, out, err);
 }

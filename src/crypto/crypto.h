@@ -13,7 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct sk_stream;
+
 enum {
+    SK_SHA1_BYTES = 20,
     SK_SHA256_BYTES = 32,
     SK_SHA256_HEX = 65,
     SK_GIT_BLOB_HEX = 41
@@ -26,8 +29,10 @@ int sk_sha256_file(const char *path, char *out, struct sk_err *err) SK_CHECK;
 /* Git's name of a file's contents into out[SK_GIT_BLOB_HEX]: the SHA-1 of "blob LENGTH\0" and the
  * bytes. It finds broken transfers; it is no defence against forgery. */
 int sk_git_blob_file(const char *path, char *out, struct sk_err *err) SK_CHECK;
-/* For protocols that ask for SHA-1 (WebSocket); no defence against forgery. */
-int sk_sha1(const void *bytes, size_t len, unsigned char out[20], struct sk_err *err) SK_CHECK;
+/* For what asks for it by name (the WebSocket handshake, RFC 6455): it is no defence against
+ * anything. */
+int sk_sha1(const void *bytes, size_t len, unsigned char out[SK_SHA1_BYTES],
+            struct sk_err *err) SK_CHECK;
 /* len random bytes from the system. */
 int sk_random(void *out, size_t len, struct sk_err *err) SK_CHECK;
 
@@ -102,7 +107,8 @@ SK_DEFINE_OWN(struct sk_key, sk_key_free);
 /* ---- certificates ---- */
 struct sk_cert_request {
     const char *common_name;
-    const char *const *names; /* DNS names and IP addresses for subjectAltName, NULL-terminated */
+    const char *const *names; /* DNS names and IP addresses for subjectAltName, NULL-terminated:
+                                 serverAuth; none: clientAuth */
     bool is_ca;               /* pathlen 0 */
     int64_t not_before, not_after; /* seconds since 1970 */
     const struct sk_key *key;      /* of the subject */
@@ -112,10 +118,17 @@ struct sk_cert_request {
 
 int sk_cert_make(const struct sk_cert_request *r, struct sk_buf *pem, struct sk_err *err) SK_CHECK;
 
+enum {
+    SK_COMMON_NAME = 129,
+    SK_CERT_CA_MAX = 100 /* certificates of one ca_pem */
+};
+
 /* Of the first certificate of a PEM text. */
 struct sk_cert_info {
     char subject[256];
-    char sha256[65]; /* of the DER: what fingerprints show */
+    char common_name[SK_COMMON_NAME]; /* UTF-8; "": none, several, too long, or with a NUL */
+    char sha256[65];                  /* of the DER: what fingerprints show */
+    char sha1[41];                    /* likewise, for who registered this one */
     int64_t not_before, not_after;
 };
 
@@ -123,6 +136,12 @@ int sk_cert_info(const char *pem, size_t len, struct sk_cert_info *out,
                  struct sk_err *err) SK_CHECK;
 int sk_cert_info_der(const void *der, size_t len, struct sk_cert_info *out,
                      struct sk_err *err) SK_CHECK;
+/* Whether a client's certificate chains up to one of the CA certificates in ca_pem (each of them is
+ * trusted, roots and others; none is taken from elsewhere), is a client's, strong (112 bits), and
+ * valid at now_s, like those above it. SK_DENIED says why not; SK_INVALID: der is no certificate,
+ * or ca_pem has none, too many, or one that is no CA's. */
+int sk_cert_verify(const void *der, size_t len, const char *ca_pem, size_t ca_len, int64_t now_s,
+                   struct sk_err *err) SK_CHECK;
 /* The certificates that a TLS server shows, unchecked, as PEM, the leaf first. */
 int sk_tls_peek(const char *host, uint16_t port, uint64_t timeout_ms, struct sk_buf *pem,
                 struct sk_err *err) SK_CHECK;
@@ -131,12 +150,18 @@ int sk_tls_peek(const char *host, uint16_t port, uint64_t timeout_ms, struct sk_
  * The TLS front: one thread that owns a listening socket, shakes hands (TLS 1.2 and 1.3) with a
  * deadline and a bound on connections, and joins each client to a plain stream socket that `accept`
  * receives (the server's end of a socket pair; ownership passes; the peer's address comes with it).
- * Closing either side closes the other after what was written has been delivered. Threads: start
- * and stop from one; accept is called on the front's thread.
+ * Closing either side closes the other after what was written has been delivered. Clients whose
+ * first bytes say so are given away instead, as streams. Handshakes go on between the open
+ * connections, a few at a time. Threads: start and stop from one, reload from any; accept and take
+ * are called on the front's thread.
  */
 struct sk_tls_front;
 
-/* A client, valid during the call of accept. */
+enum {
+    SK_TLS_PREFIX_MAX = 64
+};
+
+/* A client, valid during the call of accept or take. */
 struct sk_tls_peer {
     const void *addr; /* struct sockaddr */
     unsigned addr_len;
@@ -154,6 +179,18 @@ struct sk_tls_options {
     size_t pair_bytes; /* what the server may believe sent and the client has not read; 0: 64 KiB */
     /* 0, or -1 when the plain server does not want it; then the front closes fd. */
     int (*accept)(int fd, const struct sk_tls_peer *peer, void *ctx);
+    /* A client whose first bytes (decrypted, within handshake_ms) begin with take_prefix is not
+     * joined but given away; "": every client, right after its handshake, and accept may be NULL;
+     * NULL: nobody. At most SK_TLS_PREFIX_MAX bytes; borrowed for the front's life. An idle stream
+     * of a front with "" costs 17 KB with OpenSSL 3.0 and 25 KB with 3.5 (which would be 33 KB with
+     * ML-KEM: that is left out there). */
+    const char *take_prefix;
+    /* Takes the stream and returns 0, or -1 when it does not want it; then the front closes it. The
+     * front has forgotten the client before. The stream works on any thread on which SIGPIPE is
+     * blocked or ignored, also after the front's end. */
+    int (*take)(struct sk_stream *stream, const struct sk_tls_peer *peer, void *ctx);
+    const char *alpn; /* what we speak, as in the handshake ("\x04mqtt"); borrowed for the front's
+                         life. NULL: http/1.1 and http/1.0 */
     void *ctx;
 };
 
@@ -161,10 +198,14 @@ struct sk_tls_options {
  * format. */
 int sk_tls_start(const struct sk_tls_options *opts, struct sk_tls_front **out,
                  struct sk_err *err) SK_CHECK;
+/* Reads the certificate and the key again, for handshakes from now on; nobody resumes a session of
+ * before. After an error all stays as it was. */
+int sk_tls_reload(struct sk_tls_front *f, struct sk_err *err) SK_CHECK;
 /* Closes the listening socket. Open connections go on; handshakes under way have a second to end.
  */
 void sk_tls_quiesce(struct sk_tls_front *f);
-/* Clients there are, until the last byte and the end of each were delivered. */
+/* Clients there are, until the last byte and the end of each were delivered; without those that
+ * were given away. */
 unsigned sk_tls_connections(const struct sk_tls_front *f);
 /* Connections closed without a handshake so far, since there were max_connections. */
 uint64_t sk_tls_refused(const struct sk_tls_front *f);

@@ -1,5 +1,6 @@
 /*
- * digest.c - SHA-2, HMAC, Git's SHA-1 of a blob, and random bytes, by OpenSSL's EVP interface.
+ * digest.c - SHA-2, HMAC, SHA-1 where others ask for it, and random bytes, by OpenSSL's EVP
+ * interface.
  *
  * A file is read piece by piece, so that a model of gigabytes costs no memory, and one that shrinks
  * meanwhile no signal. A digest is a name here (caches, bundles): the same bytes give the same
@@ -186,6 +187,13 @@ int sk_digest_of(enum sk_hash_kind kind, const void *bytes, size_t len, char out
     return hash_bytes(kind, bytes, len, begin_text(&ALGORITHMS[kind], out), err);
 }
 
+int sk_sha1(const void *bytes, size_t len, unsigned char out[SK_SHA1_BYTES], struct sk_err *err)
+{
+    if (!EVP_Digest(bytes, len, out, NULL, EVP_sha1(), NULL))
+        return fail_openssl(err, "sha1");
+    return 0;
+}
+
 int sk_hmac_sha256(const void *key, size_t key_len, const void *bytes, size_t len,
                    unsigned char out[SK_SHA256_BYTES], struct sk_err *err)
 {
@@ -195,14 +203,6 @@ int sk_hmac_sha256(const void *key, size_t key_len, const void *bytes, size_t le
     if (!HMAC(EVP_sha256(), key_len > 0 ? key : "", (int)key_len, bytes, len, out, &size) ||
         size != SK_SHA256_BYTES)
         return fail_openssl(err, "hmac");
-    return 0;
-}
-
-int sk_sha1(const void *bytes, size_t len, unsigned char out[20], struct sk_err *err)
-{
-    unsigned size = 0;
-    if (!EVP_Digest(bytes, len, out, &size, EVP_sha1(), NULL) || size != 20)
-        return fail_openssl(err, "sha1");
     return 0;
 }
 

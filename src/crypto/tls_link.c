@@ -81,6 +81,37 @@ int sk_tls_link_shake(struct sk_tls_link *l)
     return note_want(l, rc, &l->reads_need_write) ? 0 : -1;
 }
 
+/* SSL_peek sees no further than one record, and a prefix may come in many. */
+enum sk_tls_choice sk_tls_link_choose(struct sk_tls_link *l, const char *prefix)
+{
+    const size_t len = strlen(prefix);
+    l->reads_need_write = false;
+    while (l->first_len < len) {
+        int n = SSL_read(l->ssl, l->first + l->first_len, (int)(len - l->first_len));
+        if (n <= 0 && note_want(l, n, &l->reads_need_write))
+            return SK_TLS_WAITS;
+        if (n <= 0)
+            return SSL_get_shutdown(l->ssl) & SSL_RECEIVED_SHUTDOWN ? SK_TLS_JOINS : SK_TLS_FAILS;
+        l->first_len += (size_t)n;
+        if (memcmp(l->first, prefix, l->first_len) != 0)
+            return SK_TLS_JOINS;
+    }
+    return SK_TLS_IS_TAKEN;
+}
+
+bool sk_tls_link_open(struct sk_tls_link *l)
+{
+    if (l->first_len > 0) {
+        if (!lend(l, &l->inward))
+            return false;
+        memcpy(l->inward.bytes, l->first, l->first_len);
+        l->inward.end = l->first_len;
+    }
+    l->stage = SK_TLS_OPEN;
+    l->deadline_ms = 0;
+    return true;
+}
+
 static bool read_client(struct sk_tls_link *l)
 {
     if (pending(&l->inward) > 0 || l->client_ended)

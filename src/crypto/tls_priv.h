@@ -1,10 +1,11 @@
 /*
- * tls_priv.h - between tls.c (the front: context, listening socket, thread) and tls_link.c (one
- * connection).
+ * tls_priv.h - between tls.c (the front: listening socket, thread), tls_context.c (what its
+ * handshakes share), tls_link.c (one connection) and tls_stream.c (one that was given away).
  */
 #ifndef SK_CRYPTO_TLS_PRIV_H
 #define SK_CRYPTO_TLS_PRIV_H
 
+#include "base/stream.h"
 #include "crypto/crypto.h"
 
 #include <openssl/ssl.h>
@@ -31,6 +32,7 @@ struct sk_tls_pipe {
 
 enum sk_tls_stage {
     SK_TLS_SHAKING,
+    SK_TLS_CHOOSING, /* shaken; its first bytes say whose it is */
     SK_TLS_OPEN,
     SK_TLS_CLOSING,
     SK_TLS_DEAD
@@ -51,12 +53,36 @@ struct sk_tls_link {
     bool client_ended, client_is_cut, plain_ended, plain_told;
     bool reads_need_write, writes_need_read;
     struct sk_tls_pipe inward, outward;
+    char first[SK_TLS_PREFIX_MAX]; /* read while choosing */
+    size_t first_len;
     char addr[SK_TLS_ADDR_BYTES];
     unsigned addr_len;
 };
 
+enum sk_tls_choice {
+    SK_TLS_FAILS,
+    SK_TLS_WAITS,
+    SK_TLS_JOINS,
+    SK_TLS_IS_TAKEN
+};
+
+/* Whether no client is joined. */
+static inline bool sk_tls_takes_all(const struct sk_tls_options *opts)
+{
+    return opts->take && opts->take_prefix && opts->take_prefix[0] == '\0';
+}
+
+int sk_tls_context(const struct sk_tls_options *opts, SSL_CTX **out, struct sk_err *err) SK_CHECK;
+
+/* Takes ssl and fd; NULL, and takes neither: out of memory. first: was read already. */
+struct sk_stream *sk_tls_stream_new(SSL *ssl, int fd, const char *first, size_t first_len);
+
+/* Reads until the client's first bytes are the prefix, or differ; keeps them in `first`. */
+enum sk_tls_choice sk_tls_link_choose(struct sk_tls_link *l, const char *prefix);
+/* From now on it is joined; what was read while choosing comes first. False: no memory. */
+bool sk_tls_link_open(struct sk_tls_link *l);
 /* Moves bytes in both directions until nothing moves; sets the stage to SK_TLS_DEAD at the end. Not
- * while shaking hands. */
+ * before sk_tls_link_open(). */
 void sk_tls_link_pump(struct sk_tls_link *l, uint64_t now_ms);
 /* Gives the pipes' memory back, whatever is in them. */
 void sk_tls_link_drop(struct sk_tls_link *l);

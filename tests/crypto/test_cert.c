@@ -5,6 +5,9 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -142,6 +145,7 @@ static void says_what_it_is(void **state)
         sk_cert_info(leaf.pem.data, leaf.pem.len, &info, &err) < 0)
         fail_msg("%s", err.text);
     assert_string_equal(info.subject, "CN=hub.example");
+    assert_string_equal(info.common_name, "hub.example");
     assert_true(info.not_before == from && info.not_after == to);
     save("leaf.pem", &leaf.pem);
 
@@ -151,6 +155,11 @@ static void says_what_it_is(void **state)
         "openssl x509 -in leaf.pem -noout -fingerprint -sha256 | tr -d : | "
         "tr A-F a-f | grep -q %s && openssl x509 -in leaf.pem -outform DER -out leaf.der",
         info.sha256);
+    assert_int_equal(shell(command), 0);
+    (void)snprintf(command, sizeof command,
+                   "openssl x509 -in leaf.pem -noout -fingerprint -sha1 | tr -d : | "
+                   "tr A-F a-f | grep -q %s",
+                   info.sha1);
     assert_int_equal(shell(command), 0);
 
     SK_OWN(free) char *der = NULL;
@@ -162,6 +171,72 @@ static void says_what_it_is(void **state)
     assert_int_equal(sk_cert_info_der(der, len / 2, &of_der, &err), -1);
     assert_int_equal(sk_cert_info("no certificate", 14, &of_der, &err), -1);
     assert_int_equal(err.code, SK_INVALID);
+}
+
+/* PEM of a certificate, never signed, with these common names one after another. */
+static size_t named(const char *const *names, const size_t *lens, int kind, char *out, size_t cap)
+{
+    X509 *x = X509_new();
+    X509_NAME *name = X509_get_subject_name(x);
+    BIO *bio = BIO_new(BIO_s_mem());
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    (void)X509_gmtime_adj(X509_getm_notBefore(x), 0);
+    (void)X509_gmtime_adj(X509_getm_notAfter(x), 60);
+    (void)X509_set_pubkey(x, key);
+    for (size_t i = 0; names[i]; i++) { /* by hand: OpenSSL would not make them all */
+        X509_NAME_ENTRY *entry = X509_NAME_ENTRY_new();
+        (void)X509_NAME_ENTRY_set_object(entry, OBJ_nid2obj(NID_commonName));
+        ASN1_STRING *value = X509_NAME_ENTRY_get_data(entry);
+        value->type = kind;
+        (void)ASN1_STRING_set(value, names[i], (int)lens[i]);
+        assert_int_equal(X509_NAME_add_entry(name, entry, -1, 0), 1);
+        X509_NAME_ENTRY_free(entry);
+    }
+    assert_true(X509_sign(x, key, EVP_sha256()) > 0);
+    assert_int_equal(PEM_write_bio_X509(bio, x), 1);
+    int len = BIO_read(bio, out, (int)cap);
+    assert_true(len > 0 && (size_t)len < cap);
+    EVP_PKEY_free(key);
+    BIO_free(bio);
+    X509_free(x);
+    return (size_t)len;
+}
+
+static void common_names(void **state)
+{
+    (void)state;
+    static char long128[129], long129[130];
+    memset(long128, 'a', 128);
+    memset(long129, 'a', 129);
+
+    const struct {
+        const char *names[3];
+        size_t lens[2];
+        int kind;
+        const char *expected;
+    } rows[] = {
+        { { "device-1" }, { 8 }, V_ASN1_UTF8STRING, "device-1" },
+        { { "device-1" }, { 8 }, V_ASN1_PRINTABLESTRING, "device-1" },
+        { { "d\xc3\xbc" }, { 3 }, V_ASN1_UTF8STRING, "d\xc3\xbc" },
+        { { "d\xfc" }, { 2 }, V_ASN1_T61STRING, "d\xc3\xbc" },
+        { { "\0d\0e" }, { 4 }, V_ASN1_BMPSTRING, "de" },
+        { { long128 }, { 128 }, V_ASN1_UTF8STRING, long128 },
+        { { long129 }, { 129 }, V_ASN1_UTF8STRING, "" },
+        { { "device\0x" }, { 8 }, V_ASN1_UTF8STRING, "" },
+        { { "" }, { 0 }, V_ASN1_UTF8STRING, "" },
+        { { NULL }, { 0 }, V_ASN1_UTF8STRING, "" },
+        { { "device-1", "device-2" }, { 8, 8 }, V_ASN1_UTF8STRING, "" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char pem[4096];
+        struct sk_err err = SK_ERR_INIT;
+        struct sk_cert_info info = { 0 };
+        size_t len = named(rows[i].names, rows[i].lens, rows[i].kind, pem, sizeof pem);
+        int rc = sk_cert_info(pem, len, &info, &err);
+        if (rc < 0 || strcmp(info.common_name, rows[i].expected) != 0)
+            fail_msg("row %zu: '%s' %s", i, info.common_name, err.text);
+    }
 }
 
 static void two_differ(void **state)
@@ -284,6 +359,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(openssl_accepts_the_chain),
         cmocka_unit_test(says_what_it_is),
+        cmocka_unit_test(common_names),
         cmocka_unit_test(two_differ),
         cmocka_unit_test(refused_names),
         cmocka_unit_test(refused_requests),

@@ -5,6 +5,7 @@
 #include "certs.h"
 #include "crypto/crypto.h"
 #include "harness/alloc_fail.h"
+#include "tls_client.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -21,8 +22,7 @@
 enum {
     HANDSHAKE_MS = 400,
     SLACK_MS = 2000,
-    MAX_CONNECTIONS = 4,
-    WAIT_S = 10
+    MAX_CONNECTIONS = 4
 };
 
 static struct certs certs;
@@ -90,25 +90,13 @@ static int on_accept(int fd, const struct sk_tls_peer *peer, void *ctx)
     return 0;
 }
 
-static int listen_here(uint16_t *port)
-{
-    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t len = sizeof addr;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&addr, len), 0);
-    assert_int_equal(listen(fd, 64), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
-    *port = ntohs(addr.sin_port);
-    return fd;
-}
-
 static struct sk_tls_front *start_with(uint16_t *port, bool asks_cert)
 {
     struct sk_tls_options o = {
         .asks_cert = asks_cert,
         .cert_file = certs.cert,
         .key_file = certs.key,
-        .listen_fd = listen_here(port),
+        .listen_fd = tls_client_listen(port),
         .max_connections = MAX_CONNECTIONS,
         .handshake_ms = HANDSHAKE_MS,
         .accept = on_accept,
@@ -130,80 +118,8 @@ static void stop(struct sk_tls_front *f)
 {
     sk_tls_quiesce(f);
     sk_tls_stop(f);
-    for (uint64_t end = sk_now_ms() + WAIT_S * 1000; atomic_load(&serving) > 0;)
+    for (uint64_t end = sk_now_ms() + TLS_CLIENT_WAIT_S * 1000; atomic_load(&serving) > 0;)
         assert_true(sk_now_ms() < end);
-}
-
-/* ---- a client ---- */
-
-struct client {
-    SSL_CTX *ctx;
-    SSL *ssl;
-    int fd;
-};
-
-static void open_plain(struct client *c, uint16_t port)
-{
-    struct sockaddr_in addr = { .sin_family = AF_INET,
-                                .sin_port = htons(port),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    const struct timeval wait = { .tv_sec = WAIT_S };
-    *c = (struct client){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
-    assert_int_equal(connect(c->fd, (struct sockaddr *)&addr, sizeof addr), 0);
-    (void)setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
-}
-
-/* max_version 0: any; alpn: in wire format or NULL. False: no handshake. */
-static bool open_tls(struct client *c, uint16_t port, int max_version, const char *alpn)
-{
-    open_plain(c, port);
-    c->ctx = certs_client();
-    if (max_version) {
-        SSL_CTX_set_security_level(c->ctx, 0);
-        (void)SSL_CTX_set_max_proto_version(c->ctx, max_version);
-        (void)SSL_CTX_set_min_proto_version(c->ctx, 0);
-    }
-    c->ssl = SSL_new(c->ctx);
-    if (alpn)
-        (void)SSL_set_alpn_protos(c->ssl, (const unsigned char *)alpn, (unsigned)strlen(alpn));
-    assert_int_equal(SSL_set_fd(c->ssl, c->fd), 1);
-    return SSL_connect(c->ssl) == 1;
-}
-
-/* Like open_tls, with a certificate (key NULL: without) and a session to resume (NULL: none). */
-static bool open_as(struct client *c, uint16_t port, const char *cert, const char *key,
-                    SSL_SESSION *session)
-{
-    open_plain(c, port);
-    c->ctx = certs_client();
-    if (key) {
-        assert_int_equal(SSL_CTX_use_certificate_file(c->ctx, cert, SSL_FILETYPE_PEM), 1);
-        assert_int_equal(SSL_CTX_use_PrivateKey_file(c->ctx, key, SSL_FILETYPE_PEM), 1);
-    }
-    c->ssl = SSL_new(c->ctx);
-    if (session)
-        assert_int_equal(SSL_set_session(c->ssl, session), 1);
-    assert_int_equal(SSL_set_fd(c->ssl, c->fd), 1);
-    char got[8] = "";
-    return SSL_connect(c->ssl) == 1 && SSL_write(c->ssl, "hello", 5) == 5 &&
-           SSL_read(c->ssl, got, sizeof got) == 5;
-}
-
-static void close_client(struct client *c)
-{
-    SSL_free(c->ssl);
-    SSL_CTX_free(c->ctx);
-    sk_close(&c->fd);
-}
-
-/* After how many milliseconds the server ended the connection. */
-static uint64_t ended_after(struct client *c)
-{
-    uint64_t start_ms = sk_now_ms();
-    char bytes[256];
-    while (recv(c->fd, bytes, sizeof bytes, 0) > 0)
-        continue;
-    return sk_now_ms() - start_ms;
 }
 
 /* ---- tests ---- */
@@ -231,7 +147,7 @@ static void bad_files(void **state)
         uint16_t port;
         struct sk_tls_options o = { .cert_file = rows[i].cert,
                                     .key_file = rows[i].key,
-                                    .listen_fd = listen_here(&port),
+                                    .listen_fd = tls_client_listen(&port),
                                     .max_connections = 1,
                                     .handshake_ms = 100,
                                     .accept = on_accept };
@@ -273,8 +189,9 @@ static void client_certificates(void **state)
         SSL_SESSION *session = NULL;
         struct sk_tls_front *f = start_with(&port, rows[i].asks);
         for (int round = 0; round < 2; round++) { /* the second resumes the first's session */
-            struct client c;
-            if (!open_as(&c, port, certs.cert, rows[i].shows ? certs.key : NULL, session))
+            struct tls_client c;
+            if (!tls_client_open_as(&c, port, certs.cert, rows[i].shows ? certs.key : NULL,
+                                    session))
                 fail_msg("row %zu, round %d: no connection", i, round);
             assert_int_equal(SSL_session_reused(c.ssl), round);
             size_t expected = rows[i].asks && rows[i].shows ? len : 0;
@@ -284,7 +201,7 @@ static void client_certificates(void **state)
             SSL_SESSION_free(session);
             session = SSL_get1_session(c.ssl);
             (void)SSL_shutdown(c.ssl);
-            close_client(&c);
+            tls_client_close(&c);
         }
         SSL_SESSION_free(session);
         stop(f);
@@ -312,8 +229,8 @@ static void handshakes(void **state)
     uint16_t port;
     struct sk_tls_front *f = start(&port);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct client c;
-        bool ok = open_tls(&c, port, rows[i].version, rows[i].alpn);
+        struct tls_client c;
+        bool ok = tls_client_shake(&c, port, rows[i].version, rows[i].alpn);
         if (ok != rows[i].ok)
             fail_msg("row %zu: %d", i, ok);
         if (ok) {
@@ -329,7 +246,7 @@ static void handshakes(void **state)
             assert_int_equal(len, 8);
             assert_memory_equal(chosen, "http/1.1", 8);
         }
-        close_client(&c);
+        tls_client_close(&c);
     }
     stop(f);
 }
@@ -340,8 +257,8 @@ static void everything_arrives_before_the_end(void **state)
     uint16_t port;
     struct sk_tls_front *f = start(&port);
     for (char digit = '0'; digit <= '9'; digit++) { /* 1 KiB to 512 KiB */
-        struct client c;
-        assert_true(open_tls(&c, port, 0, NULL));
+        struct tls_client c;
+        assert_true(tls_client_shake(&c, port, 0, NULL));
         const char request[2] = { 'N', digit };
         size_t got = 0;
         static char bytes[65536];
@@ -351,7 +268,7 @@ static void everything_arrives_before_the_end(void **state)
             got += (size_t)n;
         assert_int_equal(SSL_get_error(c.ssl, n), SSL_ERROR_ZERO_RETURN);
         assert_int_equal(got, 1024u << (digit - '0'));
-        close_client(&c);
+        tls_client_close(&c);
     }
     stop(f);
 }
@@ -362,16 +279,16 @@ static void no_handshake(void **state)
     (void)state;
     uint16_t port;
     struct sk_tls_front *f = start(&port);
-    struct client silent, plain;
-    open_plain(&silent, port);
-    uint64_t ms = ended_after(&silent);
+    struct tls_client silent, plain;
+    tls_client_open(&silent, port);
+    uint64_t ms = tls_client_ended_after(&silent);
     assert_true(ms >= HANDSHAKE_MS * 3 / 4 && ms < HANDSHAKE_MS + SLACK_MS);
-    open_plain(&plain, port);
+    tls_client_open(&plain, port);
     assert_int_equal(send(plain.fd, "GET / HTTP/1.1\r\n\r\n", 18, 0), 18);
-    assert_true(ended_after(&plain) < HANDSHAKE_MS);
+    assert_true(tls_client_ended_after(&plain) < HANDSHAKE_MS);
     assert_int_equal(atomic_load(&accepted), 0);
-    close_client(&silent);
-    close_client(&plain);
+    tls_client_close(&silent);
+    tls_client_close(&plain);
     stop(f);
 }
 
@@ -381,19 +298,19 @@ static void too_many(void **state)
     (void)state;
     uint16_t port;
     struct sk_tls_front *f = start(&port);
-    struct client c[MAX_CONNECTIONS], extra;
+    struct tls_client c[MAX_CONNECTIONS], extra;
     for (int i = 0; i < MAX_CONNECTIONS; i++)
-        assert_true(open_tls(&c[i], port, 0, NULL));
+        assert_true(tls_client_shake(&c[i], port, 0, NULL));
     assert_int_equal(sk_tls_connections(f), MAX_CONNECTIONS);
-    assert_false(open_tls(&extra, port, 0, NULL));
-    close_client(&extra);
+    assert_false(tls_client_shake(&extra, port, 0, NULL));
+    tls_client_close(&extra);
     assert_int_equal(sk_tls_refused(f), 1);
     for (int i = 0; i < MAX_CONNECTIONS; i++)
-        close_client(&c[i]);
-    for (uint64_t end = sk_now_ms() + WAIT_S * 1000; sk_tls_connections(f) > 0;)
+        tls_client_close(&c[i]);
+    for (uint64_t end = sk_now_ms() + TLS_CLIENT_WAIT_S * 1000; sk_tls_connections(f) > 0;)
         assert_true(sk_now_ms() < end);
-    assert_true(open_tls(&extra, port, 0, NULL));
-    close_client(&extra);
+    assert_true(tls_client_shake(&extra, port, 0, NULL));
+    tls_client_close(&extra);
     stop(f);
 }
 
@@ -405,9 +322,9 @@ static void client_that_does_not_read(void **state)
     (void)state;
     uint16_t port;
     struct sk_tls_front *f = start(&port);
-    struct client c;
+    struct tls_client c;
     const int small = 4096;
-    open_plain(&c, port);
+    tls_client_open(&c, port);
     (void)setsockopt(c.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     c.ctx = certs_client();
     c.ssl = SSL_new(c.ctx);
@@ -418,7 +335,7 @@ static void client_that_does_not_read(void **state)
     uint64_t start_ms = sk_now_ms();
     while (sk_tls_connections(f) > 0 || atomic_load(&serving) > 0)
         assert_true(sk_now_ms() - start_ms < HANDSHAKE_MS + 2 * SLACK_MS);
-    close_client(&c);
+    tls_client_close(&c);
     stop(f);
 }
 
@@ -427,22 +344,22 @@ static void quiesce(void **state)
     (void)state;
     uint16_t port;
     struct sk_tls_front *f = start(&port);
-    struct client open, shaking;
+    struct tls_client open, shaking;
     char got[8] = "";
-    assert_true(open_tls(&open, port, 0, NULL));
-    open_plain(&shaking, port);
+    assert_true(tls_client_shake(&open, port, 0, NULL));
+    tls_client_open(&shaking, port);
     sk_tls_quiesce(f);
     assert_int_equal(SSL_write(open.ssl, "hello", 5), 5); /* its handshake may have had its last
                                                              message on the way */
     assert_int_equal(SSL_read(open.ssl, got, sizeof got), 5);
-    assert_true(ended_after(&shaking) < HANDSHAKE_MS + SLACK_MS);
+    assert_true(tls_client_ended_after(&shaking) < HANDSHAKE_MS + SLACK_MS);
     struct sockaddr_in addr = { .sin_family = AF_INET,
                                 .sin_port = htons(port),
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     SK_AUTO(sk_close) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof addr), -1);
-    close_client(&open);
-    close_client(&shaking);
+    tls_client_close(&open);
+    tls_client_close(&shaking);
     stop(f);
 }
 
@@ -453,7 +370,7 @@ static int start_and_stop(void *ctx, struct sk_err *err)
     struct sk_tls_options o = {
         .cert_file = certs.cert,
         .key_file = certs.key,
-        .listen_fd = listen_here(&port),
+        .listen_fd = tls_client_listen(&port),
         .max_connections = 1,
         .handshake_ms = 100,
         .accept = on_accept,

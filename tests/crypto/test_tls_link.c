@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -214,6 +215,66 @@ static void slow_server(void **state)
     close_world();
 }
 
+/* The first bytes, in one record or many, are those of a prefix or not; either way none is lost. */
+static void choices(void **state)
+{
+    (void)state;
+
+    static const struct {
+        const char *text;
+        size_t piece;
+        enum sk_tls_choice choice;
+        size_t read; /* while choosing: never more than the prefix */
+    } rows[] = {
+        { "GET /ws", 7, SK_TLS_IS_TAKEN, 7 }, { "GET /ws HTTP", 12, SK_TLS_IS_TAKEN, 7 },
+        { "GET /ws", 1, SK_TLS_IS_TAKEN, 7 }, { "GET /w", 6, SK_TLS_WAITS, 6 },
+        { "", 1, SK_TLS_WAITS, 0 },           { "GET /v", 6, SK_TLS_JOINS, 6 },
+        { "GET /x", 1, SK_TLS_JOINS, 6 },     { "POST /ws", 8, SK_TLS_JOINS, 7 },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char got[32] = "";
+        const size_t len = strlen(rows[i].text);
+        enum sk_tls_choice choice = SK_TLS_WAITS;
+        open_world();
+        w.link->stage = SK_TLS_CHOOSING;
+        for (size_t at = 0; at < len; at += rows[i].piece) {
+            if (choice != SK_TLS_WAITS)
+                fail_msg("row %zu: chosen after %zu bytes", i, at);
+            assert_int_equal(SSL_write(w.client, rows[i].text + at, (int)rows[i].piece),
+                             rows[i].piece);
+            choice = sk_tls_link_choose(w.link, "GET /ws");
+        }
+        if (len == 0)
+            choice = sk_tls_link_choose(w.link, "GET /ws");
+        if (choice != rows[i].choice || w.link->first_len != rows[i].read)
+            fail_msg("row %zu: %d after %zu bytes", i, choice, w.link->first_len);
+        assert_true(sk_tls_link_open(w.link));
+        assert_int_equal(w.link->stage, SK_TLS_OPEN);
+        sk_tls_link_pump(w.link, 1);
+        assert_int_equal(recv(w.plain_fd, got, sizeof got, 0), len > 0 ? (ssize_t)len : -1);
+        assert_string_equal(got, rows[i].text);
+        close_world();
+    }
+}
+
+static void ends_while_choosing(void **state)
+{
+    (void)state;
+    open_world();
+    assert_int_equal(SSL_write(w.client, "GE", 2), 2);
+    (void)SSL_shutdown(w.client);
+    assert_int_equal(sk_tls_link_choose(w.link, "GET"), SK_TLS_JOINS);
+    close_world();
+    open_world();
+    sk_close(&w.client_fd);
+    assert_int_equal(sk_tls_link_choose(w.link, "GET"), SK_TLS_FAILS);
+    close_world();
+    open_world(); /* nothing to read for it */
+    assert_int_equal(sk_tls_link_choose(w.link, ""), SK_TLS_IS_TAKEN);
+    close_world();
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -241,10 +302,15 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(inward),        cmocka_unit_test(outward_and_end),
-        cmocka_unit_test(late_bytes),    cmocka_unit_test(client_ends),
-        cmocka_unit_test(client_is_cut), cmocka_unit_test(back_pressure),
+        cmocka_unit_test(inward),
+        cmocka_unit_test(outward_and_end),
+        cmocka_unit_test(late_bytes),
+        cmocka_unit_test(client_ends),
+        cmocka_unit_test(client_is_cut),
+        cmocka_unit_test(back_pressure),
         cmocka_unit_test(slow_server),
+        cmocka_unit_test(choices),
+        cmocka_unit_test(ends_while_choosing),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
