@@ -35,6 +35,8 @@
 
 struct sk_http_server;
 struct sk_http_req;
+struct sk_stream;
+struct sk_tls_peer;
 
 enum sk_http_flags {
     SK_HTTP_MULTIPART = 1u << 0, /* parse multipart/form-data while it arrives; other bodies arrive
@@ -81,6 +83,10 @@ struct sk_http_options {
     const char *tls_cert, *tls_key; /* PEM files; both or none. Served by crypto's front, see
                                        crypto.h */
     bool ask_client_cert;           /* with TLS: sk_http_client_cert() */
+    /* With TLS: clients whose first bytes begin with take_prefix are not this server's but given
+     * away, as crypto.h says; ctx is that of these options. NULL: nobody. */
+    const char *take_prefix;
+    int (*take)(struct sk_stream *stream, const struct sk_tls_peer *peer, void *ctx);
     /* Called on an event loop when the headers of a request that has a route are complete, before
      * any of its body is read and before its handler; may be NULL. 0: go on; -1: it has set an
      * answer and called sk_http_answer(). */
@@ -96,6 +102,9 @@ struct sk_http_options {
 
 int sk_http_start(const struct sk_http_options *opts, struct sk_http_server **out,
                   struct sk_err *err) SK_CHECK;
+/* Reads tls_cert and tls_key again for new connections. After an error all stays as it was. From
+ * any thread. */
+int sk_http_reload_tls(struct sk_http_server *s, struct sk_err *err) SK_CHECK;
 uint16_t sk_http_port(const struct sk_http_server *s);
 /* Stops accepting, closes idle connections, waits until every request that was read is answered and
  * sent, at most wait_ms (then cuts the rest). Returns the number of requests that were cut. */

@@ -232,13 +232,13 @@ uint64_t sk_body_limit(const struct sk_http_req *r);
 
 /* ---- stream.c ---- */
 /* Runs the handler of a SK_HTTP_STREAM route whose body is still to come. */
-void sk_stream_begin(struct sk_http_req *r);
+void sk_http_stream_begin(struct sk_http_req *r);
 /* A piece, or again the one at which the body failed. False: the connection ends now. */
-bool sk_stream_take(struct sk_http_req *r, const char *bytes, size_t *len);
+bool sk_http_stream_take(struct sk_http_req *r, const char *bytes, size_t *len);
 /* Calls done; once. */
-void sk_stream_end(struct sk_http_req *r, const struct sk_err *failed);
+void sk_http_stream_end(struct sk_http_req *r, const struct sk_err *failed);
 /* Its connection ends and its body was not whole. True: it is an orphan now. */
-bool sk_stream_abandon(struct sk_http_req *r);
+bool sk_http_stream_abandon(struct sk_http_req *r);
 
 /* ---- answer.c ---- */
 enum MHD_Result sk_answer_queue(struct sk_http_req *r, struct MHD_Connection *mhd);

@@ -391,7 +391,7 @@ void sk_req_admit(struct sk_http_req *r, struct MHD_Connection *mhd, const char 
         check_body(r, &h);
     if (!r->refused && r->route->flags & SK_HTTP_STREAM) {
         if (r->expected > 0)
-            sk_stream_begin(r);
+            sk_http_stream_begin(r);
     } else if (!r->refused && r->expected > 0) {
         sk_body_begin(r);
         begin_multipart(r, h.content_type);

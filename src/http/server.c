@@ -78,7 +78,7 @@ static enum MHD_Result handle(struct sk_http_req *r, struct MHD_Connection *mhd)
     if (!r->stream.is_taken)
         r->route->handle(r, r->route->ctx ? r->route->ctx : r->conn->server->opts.ctx);
     if (r->stream.is_taken)
-        sk_stream_end(r, NULL);
+        sk_http_stream_end(r, NULL);
     if (atomic_load(&r->turn) == SK_TURN_ANSWERED)
         return sk_answer_queue(r, mhd);
     sk_answer_wait(r);
@@ -99,7 +99,7 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const ch
         return r->refused && r->closes ? sk_answer_queue(r, mhd) : MHD_YES;
     }
     if (*len > 0 && r->stream.is_taken)
-        return sk_stream_take(r, bytes, len) ? MHD_YES : MHD_NO;
+        return sk_http_stream_take(r, bytes, len) ? MHD_YES : MHD_NO;
     if (*len > 0) {
         size_t n = *len;
         *len = 0;
@@ -137,7 +137,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     if (r->stream.is_taken && !r->stream.is_over) {
         r->raw_status = final_status(r, mhd);
         *context = NULL;
-        if (sk_stream_abandon(r))
+        if (sk_http_stream_abandon(r))
             return;
     }
     if (s->opts.finished)
@@ -163,6 +163,12 @@ static int on_tls_accept(int fd, const struct sk_tls_peer *peer, void *ctx)
     sk_watch_adopt(ctx, fd, peer->addr, peer->addr_len,
                    (struct sk_view){ peer->cert, peer->cert_len });
     return 0;
+}
+
+static int on_tls_take(struct sk_stream *stream, const struct sk_tls_peer *peer, void *ctx)
+{
+    const struct sk_http_server *s = ctx;
+    return s->opts.take(stream, peer, s->opts.ctx);
 }
 
 /* ---- life ---- */
@@ -224,6 +230,8 @@ static int start_tls(struct sk_http_server *s, int listen_fd, struct sk_err *err
         .asks_cert = s->opts.ask_client_cert,
         .pair_bytes = s->opts.piece_bytes,
         .accept = on_tls_accept,
+        .take_prefix = s->opts.take_prefix,
+        .take = s->opts.take ? on_tls_take : NULL,
         .ctx = s,
     };
     return sk_tls_start(&options, &s->tls, err);
@@ -262,6 +270,13 @@ int sk_http_start(const struct sk_http_options *opts, struct sk_http_server **ou
         return -1;
     *out = SK_TAKE(s);
     return 0;
+}
+
+int sk_http_reload_tls(struct sk_http_server *s, struct sk_err *err)
+{
+    if (!s->tls)
+        return sk_fail(err, SK_INVALID, "the server does not speak TLS");
+    return sk_tls_reload(s->tls, err);
 }
 
 uint16_t sk_http_port(const struct sk_http_server *s)

@@ -36,7 +36,7 @@ static uint64_t patience_ms(const struct sk_http_req *r)
     return r->conn->server->opts.read_ms;
 }
 
-void sk_stream_begin(struct sk_http_req *r)
+void sk_http_stream_begin(struct sk_http_req *r)
 {
     atomic_store(&r->turn, SK_TURN_HANDLER);
     r->route->handle(r, r->route->ctx ? r->route->ctx : r->conn->server->opts.ctx);
@@ -54,7 +54,7 @@ void sk_stream_begin(struct sk_http_req *r)
     sk_conn_extend(r->conn, SK_STAGE_READING, patience_ms(r));
 }
 
-void sk_stream_end(struct sk_http_req *r, const struct sk_err *failed)
+void sk_http_stream_end(struct sk_http_req *r, const struct sk_err *failed)
 {
     if (r->stream.is_over)
         return;
@@ -63,7 +63,7 @@ void sk_stream_end(struct sk_http_req *r, const struct sk_err *failed)
     r->stream.done(r, failed, r->stream.ctx);
 }
 
-bool sk_stream_abandon(struct sk_http_req *r)
+bool sk_http_stream_abandon(struct sk_http_req *r)
 {
     struct sk_err err = { .code = SK_CANCELLED,
                           .text = "the client left before its body was whole" };
@@ -77,7 +77,7 @@ bool sk_stream_abandon(struct sk_http_req *r)
     atomic_fetch_add(&r->conn->refs, 1);
     atomic_fetch_add(&s->orphans, 1);
     atomic_store(&r->turn, SK_TURN_HANDLER);
-    sk_stream_end(r, &err);
+    sk_http_stream_end(r, &err);
     int expected = SK_TURN_HANDLER;
     if (atomic_compare_exchange_strong(&r->turn, &expected, SK_TURN_ORPHAN))
         return true;
@@ -126,7 +126,7 @@ static bool refuse_rest(struct sk_http_req *r, size_t *len)
     return sk_conn_enter(r->conn, SK_STAGE_READING, patience_ms(r));
 }
 
-bool sk_stream_take(struct sk_http_req *r, const char *bytes, size_t *len)
+bool sk_http_stream_take(struct sk_http_req *r, const char *bytes, size_t *len)
 {
     struct sk_err err = SK_ERR_INIT;
     if (!r->stream.is_over) {
@@ -139,7 +139,7 @@ bool sk_stream_take(struct sk_http_req *r, const char *bytes, size_t *len)
                                  until_ms > now_ms ? until_ms - now_ms : 1);
         }
         atomic_store(&r->turn, SK_TURN_HANDLER);
-        sk_stream_end(r, &err);
+        sk_http_stream_end(r, &err);
     }
     if (atomic_load(&r->turn) == SK_TURN_ANSWERED)
         return refuse_rest(r, len);
