@@ -12,11 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct told {
-    struct told *next;
-    struct sk_device_event event;
-};
-
 struct sk_tx *sk_change_tx(struct sk_change *c)
 {
     return c->tx;

@@ -21,7 +21,10 @@ static const int64_t sk_down_life_max_ms = 48 * 3600000LL; /* of feedback too */
 static const char sk_scope_prefix[] = "ms-azure-iot-edge://";
 
 /* An event that waits for the commit. Its texts follow it in one piece of memory. */
-struct told;
+struct told {
+    struct told *next;
+    struct sk_device_event event;
+};
 
 /* A connection that came or went. */
 struct seen {
