@@ -3,11 +3,14 @@
  *
  * It is looked at only when the content type begins with application/json and the encoding is
  * UTF-8 (also when none is given), UTF-16 or UTF-32. The latter two become UTF-8 first; a byte
- * order mark says their order, without one it is little-endian.
+ * order mark says their order, without one it is little-endian. A path is names with dots between,
+ * each with one index at most: $body.path[0].x.
  */
 #include "manifest/route_priv.h"
 
 #include <string.h>
+
+/* ---- bodies ---- */
 
 static bool is_one_of(const char *text, const char *const *names)
 {
@@ -111,6 +114,55 @@ struct sk_json *sk_route_body_read(const struct sk_route_message *m)
         return doc;
     sk_json_free(doc);
     return NULL;
+}
+
+/* ---- paths ---- */
+
+static bool is_key(char c)
+{
+    return !strchr("()<>@,;:\\\"/[]?={}.\t\r\n", c);
+}
+
+int sk_route_steps(struct sk_view route, size_t base, struct sk_view path, struct sk_arena *arena,
+                   const struct sk_route_step **out, struct sk_err *err)
+{
+    const struct sk_route_step *first = NULL;
+    struct sk_route_step *last = NULL, *step;
+    size_t i = 0;
+
+    do {
+        size_t from = i;
+
+        while (i < path.len && is_key(path.ptr[i]))
+            i++;
+        if (i == from)
+            return sk_route_fail(route, base + i, err, "expected a name, as in $body.path[0].x");
+        step = sk_arena_alloc(arena, sizeof(*step));
+        if (!step)
+            return sk_nomem(err);
+        *step = (struct sk_route_step){ .key = sk_arena_strndup(arena, path.ptr + from, i - from) };
+        if (!step->key)
+            return sk_nomem(err);
+        if (i < path.len && path.ptr[i] == '[') {
+            size_t digits = ++i;
+
+            for (; i < path.len && path.ptr[i] >= '0' && path.ptr[i] <= '9' && i - digits < 9; i++)
+                step->index = step->index * 10 + (size_t)(path.ptr[i] - '0');
+            if (i == digits || i == path.len || path.ptr[i] != ']')
+                return sk_route_fail(route, base + i, err, "expected an index, as in [0]");
+            step->has_index = true;
+            i++;
+        }
+        if (i < path.len && path.ptr[i] != '.')
+            return sk_route_fail(route, base + i, err, "expected . or the end of the path");
+        if (last)
+            last->next = step;
+        else
+            first = step;
+        last = step;
+    } while (i++ < path.len);
+    *out = first;
+    return 0;
 }
 
 const struct sk_json *sk_route_body_find(const struct sk_json *body,

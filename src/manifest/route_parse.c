@@ -85,55 +85,6 @@ static int enter(struct parse *p, struct sk_err *err)
     return 0;
 }
 
-/* ---- body paths ---- */
-
-static bool is_key(char c)
-{
-    return !strchr("()<>@,;:\\\"/[]?={}.\t\r\n", c);
-}
-
-int sk_route_steps(struct sk_view route, size_t base, struct sk_view path, struct sk_arena *arena,
-                   const struct sk_route_step **out, struct sk_err *err)
-{
-    const struct sk_route_step *first = NULL;
-    struct sk_route_step *last = NULL, *step;
-    size_t i = 0;
-
-    do {
-        size_t from = i;
-
-        while (i < path.len && is_key(path.ptr[i]))
-            i++;
-        if (i == from)
-            return sk_route_fail(route, base + i, err, "expected a name, as in $body.path[0].x");
-        step = sk_arena_alloc(arena, sizeof(*step));
-        if (!step)
-            return sk_nomem(err);
-        *step = (struct sk_route_step){ .key = sk_arena_strndup(arena, path.ptr + from, i - from) };
-        if (!step->key)
-            return sk_nomem(err);
-        if (i < path.len && path.ptr[i] == '[') {
-            size_t digits = ++i;
-
-            for (; i < path.len && path.ptr[i] >= '0' && path.ptr[i] <= '9' && i - digits < 9; i++)
-                step->index = step->index * 10 + (size_t)(path.ptr[i] - '0');
-            if (i == digits || i == path.len || path.ptr[i] != ']')
-                return sk_route_fail(route, base + i, err, "expected an index, as in [0]");
-            step->has_index = true;
-            i++;
-        }
-        if (i < path.len && path.ptr[i] != '.')
-            return sk_route_fail(route, base + i, err, "expected . or the end of the path");
-        if (last)
-            last->next = step;
-        else
-            first = step;
-        last = step;
-    } while (i++ < path.len);
-    *out = first;
-    return 0;
-}
-
 /* ---- primaries ---- */
 
 static int parse_literal(struct parse *p, struct sk_route_node **out, struct sk_err *err)
