@@ -1,6 +1,6 @@
 /*
- * iotql_priv.h - the parts of a query: letters (scan.c), names (fields.c), a tree (parse.c), SQL
- * (emit.c, result.c).
+ * iotql_priv.h - the parts of a query: letters (scan.c), names (fields.c), a tree (expr.c,
+ * parse.c), SQL (emit.c, document.c, result.c).
  */
 #ifndef SK_IOTQL_IOTQL_PRIV_H
 #define SK_IOTQL_IOTQL_PRIV_H
@@ -188,6 +188,18 @@ struct sk_iotql {
     struct sk_buf sql_columns, sql_where, sql_groups;
 };
 
+struct parse {
+    struct sk_iotql *q;
+    struct iotql_scan scan;
+    unsigned depth, terms;
+};
+
+/* expr.c */
+int sk_iotql_parse_or(struct parse *p, struct node **out, struct sk_err *err) SK_CHECK;
+int sk_iotql_parse_path(struct parse *p, struct node **out, struct sk_err *err) SK_CHECK;
+/* The sign must be next; what: for the error. */
+int sk_iotql_expect(struct parse *p, const char *sign, const char *what,
+                    struct sk_err *err) SK_CHECK;
 /* parse.c: texts into q's tree. */
 int sk_iotql_parse_query(struct sk_iotql *q, const char *text, struct sk_err *err) SK_CHECK;
 int sk_iotql_parse_target(struct sk_iotql *q, const char *text, struct sk_err *err) SK_CHECK;
@@ -198,7 +210,10 @@ enum class sk_iotql_class_of(const struct sk_iotql *q, const struct node *n);
 /* The node's value where it is of this class, else NULL. SQL of C_TIME is a number. */
 int sk_iotql_emit(struct sk_iotql *q, struct node *n, enum class want, struct sk_buf *out,
                   struct sk_err *err) SK_CHECK;
-/* Of a path to a document: "json_type" or "json_extract" of it. */
+/* A value to be bound. Each must be in the SQL: SQLite binds no others. */
+int sk_iotql_add_value(struct sk_iotql *q, const struct literal *v, size_t *number,
+                       struct sk_err *err) SK_CHECK;
+/* document.c. Of a path to a document: "json_type" or "json_extract" of it. */
 int sk_iotql_emit_json(struct sk_iotql *q, struct node *n, const char *function, struct sk_buf *out,
                        struct sk_err *err) SK_CHECK;
 /* result.c: sql_columns and sql_groups. */
