@@ -2,6 +2,9 @@
 #ifndef SK_BASE_CLOCK_H
 #define SK_BASE_CLOCK_H
 
+#include "base/str.h"
+
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,5 +18,8 @@ enum {
 };
 
 void sk_time_text(uint64_t wall_ms, char *out);
+/* A date, or date and time (ISO 8601: 'T' or a space between, seconds and a fraction optional, 'Z',
+ * an offset, or nothing for UTC) into ms since 1970. False: it is none. */
+bool sk_time_parse(struct sk_view text, int64_t *ms);
 
 #endif

@@ -15,6 +15,7 @@
  */
 #include "hub/api_telemetry_priv.h"
 
+#include "base/clock.h"
 #include "base/str.h"
 
 #include <stdlib.h>
@@ -39,7 +40,7 @@ static int read_time(const char *name, const char *text, int64_t *out, struct sk
     if (!text)
         return 0;
     if (strchr(text, 'T')) {
-        if (sk_time_parse(text, out))
+        if (sk_time_parse(sk_view_of(text), out))
             return 0;
         return sk_fail(err, SK_INVALID,
                        "%s: expected a time such as 2026-11-29T05:00:00Z or ms since 1970, got "

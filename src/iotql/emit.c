@@ -18,6 +18,8 @@
  */
 #include "iotql/iotql_priv.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,7 +95,7 @@ static int emit_literal(struct sk_iotql *q, const struct literal *l, enum class 
     }
     if (want == C_TIME) {
         v = (struct literal){ .class = C_NUMBER, .is_whole = true };
-        (void)sk_iotql_time_parse(l->text, &v.whole);
+        (void)sk_time_parse(l->text, &v.whole);
     }
     if (*number == 0 && sk_iotql_add_value(q, &v, number, err) < 0)
         return -1;
@@ -217,7 +219,7 @@ static bool is_time(const struct sk_iotql *q, const struct node *n)
 
     return sk_iotql_class_of(q, n) == C_TIME ||
            (n->kind == K_LITERAL && n->literal.class == C_TEXT &&
-            sk_iotql_time_parse(n->literal.text, &ms));
+            sk_time_parse(n->literal.text, &ms));
 }
 
 static int emit_class(struct sk_iotql *q, struct node *n, struct sk_buf *out, struct sk_err *err)
@@ -288,7 +290,7 @@ static int emit_in_class(struct sk_iotql *q, struct node *n, enum class want, co
     for (const struct literal *l = &n->literal; l; l = l->next) {
         size_t number = 0;
 
-        if (l->class != of || (want == C_TIME && !sk_iotql_time_parse(l->text, &ms)))
+        if (l->class != of || (want == C_TIME && !sk_time_parse(l->text, &ms)))
             continue;
         sk_buf_str(out, comma);
         comma = ", ";

@@ -59,11 +59,6 @@ int sk_iotql_scan_path(struct iotql_scan *s, struct path *out, struct sk_err *er
 int sk_iotql_scan_fail(const struct iotql_scan *s, size_t at, struct sk_err *err, const char *fmt,
                        ...) SK_PRINTF(4, 5);
 
-/* ---- time.c ---- */
-
-/* "2026-11-29", "2026-11-29T05:00[:00[.123]][Z|+01:00]" in ms since 1970; false: it is none. */
-bool sk_iotql_time_parse(struct sk_view text, int64_t *ms);
-
 /* ---- names ---- */
 
 /* What a value is, as far as it is known before a row is read. */

@@ -1,10 +1,10 @@
 /*
- * time.c - a date in a query as the number that the tables hold.
+ * date.c - dates as numbers: RFC 3339, and what is left out of it in practice.
  *
  * Texts of one instant differ ("05:00Z", "05:00:00.000Z", "06:00+01:00"), so times are compared as
  * numbers. Digits beyond the milliseconds are cut.
  */
-#include "iotql/iotql_priv.h"
+#include "base/clock.h"
 
 /* At most `most` and at least `least` digits; what was read is cut off. */
 static bool digits(struct sk_view *v, size_t count, int64_t least, int64_t most, int64_t *out)
@@ -92,7 +92,7 @@ static bool zone(struct sk_view *v, int64_t *ms)
     return true;
 }
 
-bool sk_iotql_time_parse(struct sk_view text, int64_t *ms)
+bool sk_time_parse(struct sk_view text, int64_t *ms)
 {
     struct sk_view v = text;
     int64_t year, month, day, value;

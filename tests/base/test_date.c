@@ -1,7 +1,6 @@
-/* test_time.c - dates as numbers. */
-#include "iotql/iotql_priv.h"
-
+/* test_date.c - dates as numbers. */
 #include "base/clock.h"
+#include "base/str.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -60,7 +59,7 @@ static void test_good(void **state)
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         int64_t ms = 7;
 
-        if (!sk_iotql_time_parse(sk_view_of(good[i].text), &ms) || ms != good[i].ms)
+        if (!sk_time_parse(sk_view_of(good[i].text), &ms) || ms != good[i].ms)
             fail_msg("%s: %lld", good[i].text, (long long)ms);
     }
 }
@@ -71,7 +70,7 @@ static void test_bad(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         int64_t ms = 7;
 
-        if (sk_iotql_time_parse(sk_view_of(bad[i]), &ms) || ms != 7)
+        if (sk_time_parse(sk_view_of(bad[i]), &ms) || ms != 7)
             fail_msg("'%s': %lld", bad[i], (long long)ms);
     }
 }
@@ -85,7 +84,7 @@ static void test_days(void **state)
     (void)state;
     for (int64_t day = 0; day < 146097 + 1; day++) {
         sk_time_text((uint64_t)(day * 86400000 + 12345678), text);
-        if (!sk_iotql_time_parse(sk_view_of(text), &ms) || ms != day * 86400000 + 12345678)
+        if (!sk_time_parse(sk_view_of(text), &ms) || ms != day * 86400000 + 12345678)
             fail_msg("%s: %lld", text, (long long)ms);
     }
 }
