@@ -11,16 +11,18 @@
 
 struct args {
     const char *data_dir, *listen;
-    uint64_t port;
+    uint64_t port, second_port, mqtt_port, devices;
+    uint64_t telemetry_bytes, telemetry_ms;
     uint64_t workers, connections, blob_bytes;
     uint64_t upload_ms, gc_ms, grace_ms, drain_ms;
-    bool plain_http;
+    bool plain_http, no_mqtt;
     const char *log_level, *log_format;
 };
 
 enum {
     HOUR_MS = 3600 * 1000,
-    DAY_MS = 24 * HOUR_MS
+    DAY_MS = 24 * HOUR_MS,
+    HTTPS_PORT = 443
 };
 
 #define AT(field) .offset = offsetof(struct args, field)
@@ -33,6 +35,12 @@ static const struct sk_opt options[] = {
       .def = "127.0.0.1", AT(listen) },
     { "port", 'p', SK_OPT_U64, "N", "port to listen on; 0 picks a free one",
       .def = "8443", .max = 65535, AT(port) },
+    { "second-port", 0, SK_OPT_U64, "N",
+      "HTTPS there too: devices' SDKs and az know no port but 443; 0: not. A 443 that may not be "
+      "bound is only logged", .def = "443", .max = 65535, AT(second_port) },
+    { "mqtt-port", 0, SK_OPT_U64, "N", "port for MQTT over TLS; 0 picks a free one",
+      .def = "8883", .max = 65535, AT(mqtt_port) },
+    { "no-mqtt", 0, SK_OPT_FLAG, NULL, "no devices: neither MQTT nor WebSocket", AT(no_mqtt) },
     { "drain-timeout", 0, SK_OPT_MS, "TIME", "how long SIGTERM waits for accepted requests",
       .def = "30s", .min = 1, .max = HOUR_MS, AT(drain_ms) },
     { "plain-http", 0, SK_OPT_FLAG, NULL,
@@ -45,10 +53,18 @@ static const struct sk_opt options[] = {
     { "upload-idle", 0, SK_OPT_MS, "TIME", "how long an upload is kept after its last byte",
       .def = "24h", .min = 1, .max = YEAR_MS, AT(upload_ms), .group = "Storage" },
 
+    { "telemetry-size", 0, SK_OPT_SIZE, "SIZE",
+      "messages of devices that are kept, the oldest go first; 0: no bound",
+      .def = "10G", .max = 1ull << 50, AT(telemetry_bytes), .group = "Storage" },
+    { "telemetry-age", 0, SK_OPT_MS, "TIME", "how long they are kept; 0: no bound",
+      .def = "720h", .max = 10 * YEAR_MS, AT(telemetry_ms), .group = "Storage" },
+
     { "max-blob-size", 0, SK_OPT_SIZE, "SIZE", "largest file, layer or part of an upload",
       .def = "1024G", .min = 1, .max = 1ull << 50, AT(blob_bytes), .group = "Limits" },
     { "max-connections", 0, SK_OPT_U64, "N", "most open connections",
       .def = "1024", .min = 1, .max = 1000000, AT(connections), .group = "Limits" },
+    { "max-devices", 0, SK_OPT_U64, "N", "most devices and modules that are connected",
+      .def = "20000", .min = 1, .max = 1000000, AT(devices), .group = "Limits" },
     { "workers", 0, SK_OPT_U64, "N", "threads that answer", .def = "8", .min = 1, .max = 1024,
       AT(workers), .group = "Limits" },
 
@@ -65,9 +81,11 @@ static void log_ready(const struct sk_hub *h, const struct args *a, const char *
                       uint64_t start_ns)
 {
     bool is_v6 = strchr(a->listen, ':') != NULL;
-    sk_log(SK_INFO, "hub_ready", "url=%s://%s%s%s:%u data_dir=\"%s\" ms=%llu",
+    sk_log(SK_INFO, "hub_ready",
+           "url=%s://%s%s%s:%u second_port=%u mqtt_port=%u data_dir=\"%s\" ms=%llu",
            a->plain_http ? "http" : "https", is_v6 ? "[" : "", a->listen, is_v6 ? "]" : "",
-           sk_hub_port(h), dir, (unsigned long long)((sk_now_ns() - start_ns) / 1000000));
+           sk_hub_port(h), sk_hub_second_port(h), sk_hub_mqtt_port(h), dir,
+           (unsigned long long)((sk_now_ns() - start_ns) / 1000000));
 }
 
 static int serve(const struct args *a, const char *dir, struct sk_err *err)
@@ -84,6 +102,13 @@ static int serve(const struct args *a, const char *dir, struct sk_err *err)
         .gc_interval_ms = a->gc_ms,
         .gc_grace_ms = a->grace_ms,
         .plain_http = a->plain_http,
+        .second_port = (uint16_t)a->second_port,
+        .second_port_may_fail = a->second_port == HTTPS_PORT,
+        .mqtt_port = (uint16_t)a->mqtt_port,
+        .no_mqtt = a->no_mqtt,
+        .max_devices = (unsigned)a->devices,
+        .telemetry_bytes = a->telemetry_bytes,
+        .telemetry_age_ms = a->telemetry_ms,
     };
     SK_OWN(sk_hub_stop) struct sk_hub *hub = NULL;
     uint64_t start_ns = sk_now_ns();
@@ -126,11 +151,14 @@ static int run(const void *args, char **operands, unsigned count, struct sk_err 
 
 const struct sk_cmd sk_cli_hub_run = {
     .name = "hub run",
-    .summary = "Serves models, images and runs over HTTPS",
+    .summary = "Serves models, images and runs over HTTPS, devices over MQTT",
     .details =
-        "One server for the MLflow REST interface, the OCI distribution interface and our own, on "
+        "One server for the MLflow REST interface, the OCI distribution interface, IoT Hub's "
+        "interfaces for devices and services, and our own, on "
         "the folder that hub init made. Every request needs a token, as bearer or as the password "
-        "of basic authentication. The server's certificate is renewed at start and once a day when "
+        "of basic authentication, or a SAS token. Devices come to the MQTT port, and over "
+        "WebSocket to /$iothub/websocket of the HTTPS ports. The server's certificate is renewed "
+        "at start and once a day when "
         "less than a "
         "third of its life is left.\n\n"
         "SIGTERM stops accepting and answers what was accepted.\n\n"

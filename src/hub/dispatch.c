@@ -9,6 +9,7 @@
  * The call lives in the request's arena, so it goes when the answer is sent.
  */
 #include "hub/hub_priv.h"
+#include "hub/iot_priv.h"
 
 #include "base/log.h"
 #include "base/str.h"
@@ -22,10 +23,8 @@ struct sk_hub_row {
 };
 
 static const struct sk_hub_route *const tables[] = {
-    sk_hub_routes_core,
-    sk_hub_routes_native,
-    sk_hub_routes_oci,
-    sk_hub_routes_mlflow,
+    sk_hub_routes_core,   sk_hub_routes_native,    sk_hub_routes_oci,
+    sk_hub_routes_mlflow, sk_hub_routes_device_ca, sk_hub_routes_telemetry,
 };
 
 enum {

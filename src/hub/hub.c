@@ -1,6 +1,6 @@
 /*
- * hub.c - the hub put together: store, accounts, workers, HTTPS; and taken apart in the order that
- * loses nothing.
+ * hub.c - the hub put together: store, accounts, devices, workers, HTTPS, MQTT; and taken apart in
+ * the order that loses nothing.
  *
  * Start: the store is open and the certificate good before the socket answers. Stop: HTTP drains
  * first (nothing new comes in), then the workers answer what they hold, then HTTP, accounts and
@@ -9,6 +9,7 @@
  * looks after the certificate once a day.
  */
 #include "hub/hub_priv.h"
+#include "hub/iot_priv.h"
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -28,7 +29,9 @@ enum {
     FLUSH_MS = 60000,
     HOUR_MS = 3600000,
     DAY_MS = 24 * HOUR_MS,
-    UPLOAD_IDLE_MS = 24 * HOUR_MS
+    UPLOAD_IDLE_MS = 24 * HOUR_MS,
+    DEVICES_MAX = 20000,
+    DEVICES_MS = 1000 /* for their ends, when the hub stops */
 };
 
 #define BLOB_BYTES (1ull << 40)
@@ -146,6 +149,7 @@ static int set_options(struct sk_hub *h, const struct sk_hub_options *opts, stru
     o->max_blob_bytes = o->max_blob_bytes ? o->max_blob_bytes : BLOB_BYTES;
     o->max_upload_idle_ms = o->max_upload_idle_ms ? o->max_upload_idle_ms : UPLOAD_IDLE_MS;
     o->gc_grace_ms = o->gc_grace_ms ? o->gc_grace_ms : HOUR_MS;
+    o->max_devices = o->max_devices ? o->max_devices : DEVICES_MAX;
     bool is_loopback = sk_starts_with(o->host, "127.") || strcmp(o->host, "::1") == 0 ||
                        strcmp(o->host, "localhost") == 0;
     if (o->plain_http && !is_loopback)
@@ -175,14 +179,13 @@ static int lock_folder(struct sk_hub *h, struct sk_err *err)
                    h->dir);
 }
 
-static int start_http(struct sk_hub *h, int listen_fd, struct sk_err *err)
+static int serve_port(struct sk_hub *h, const char *pem, uint16_t port, int listen_fd,
+                      struct sk_http_server **out, struct sk_err *err)
 {
-    char pem[4096];
-    if (snprintf(pem, sizeof pem, "%s/tls/server.pem", h->dir) >= (int)sizeof pem)
-        return sk_fail(err, SK_INVALID, "the folder's name is too long");
+    const bool takes_websockets = !h->opts.plain_http && !h->opts.no_mqtt;
     const struct sk_http_options http = {
         .host = h->opts.host,
-        .port = h->opts.port,
+        .port = port,
         .listen_fd = listen_fd,
         .max_body_bytes = SK_HUB_JSON_BYTES,
         .max_connections = h->opts.max_connections,
@@ -191,10 +194,38 @@ static int start_http(struct sk_hub *h, int listen_fd, struct sk_err *err)
         .tls_cert = h->opts.plain_http ? NULL : pem,
         .tls_key = h->opts.plain_http ? NULL : pem,
         .ask_client_cert = !h->opts.plain_http,
+        .take_prefix = takes_websockets ? "GET /$iothub/websocket" : NULL,
+        .take = sk_hub_take_websocket,
         .admit = sk_hub_admit,
         .finished = sk_hub_finished,
     };
-    return sk_http_start(&http, &h->http, err);
+    return sk_http_start(&http, out, err);
+}
+
+/* The other port is for clients that know no other; who may not bind it goes without. */
+static int serve_second(struct sk_hub *h, const char *pem, struct sk_err *err)
+{
+    if (h->opts.second_port == 0 || h->opts.plain_http)
+        return 0;
+    if (serve_port(h, pem, h->opts.second_port, -1, &h->second, err) == 0)
+        return 0;
+    if (!h->opts.second_port_may_fail)
+        return -1;
+    sk_log(SK_WARN, "second_port_closed", "port=%u error=\"%s\" next=\"served on the first alone\"",
+           h->opts.second_port, err->text);
+    *err = (struct sk_err)SK_ERR_INIT;
+    return 0;
+}
+
+static int listen_all(struct sk_hub *h, int *listen_fd, struct sk_err *err)
+{
+    char pem[4096];
+    if (snprintf(pem, sizeof pem, "%s/tls/server.pem", h->dir) >= (int)sizeof pem)
+        return sk_fail(err, SK_INVALID, "the folder's name is too long");
+    return serve_port(h, pem, h->opts.port, sk_take_fd(listen_fd), &h->http, err) < 0 ||
+                   serve_second(h, pem, err) < 0 || sk_hub_iot_listen(h, pem, err) < 0
+               ? -1
+               : 0;
 }
 
 static int start(struct sk_hub *h, const struct sk_hub_options *opts, int *listen_fd,
@@ -205,7 +236,8 @@ static int start(struct sk_hub *h, const struct sk_hub_options *opts, int *liste
         sk_hub_config_read(h->dir, &h->config, err) < 0 ||
         sk_accounts_new(h->store, &h->accounts, err) < 0 || prepare_certs(h, false, err) < 0 ||
         sk_hub_workers_new(h->opts.workers, SK_HUB_QUEUE, &h->workers, err) < 0 ||
-        sk_hub_dispatch_init(h, err) < 0 || start_http(h, sk_take_fd(listen_fd), err) < 0 ||
+        sk_hub_iot_open(h, err) < 0 || sk_hub_dispatch_init(h, err) < 0 ||
+        listen_all(h, listen_fd, err) < 0 ||
         sk_thread_start(&h->care, "sk-hub-care", care, h, err) < 0)
         return -1;
     h->has_care = true;
@@ -231,9 +263,26 @@ uint16_t sk_hub_port(const struct sk_hub *h)
     return sk_http_port(h->http);
 }
 
+uint16_t sk_hub_second_port(const struct sk_hub *h)
+{
+    return h->second ? sk_http_port(h->second) : 0;
+}
+
+uint16_t sk_hub_mqtt_port(const struct sk_hub *h)
+{
+    return h->iot->port;
+}
+
+/* Devices last: a method that a request waits for is still answered. */
 unsigned sk_hub_drain(struct sk_hub *h, uint64_t wait_ms)
 {
-    return sk_http_drain(h->http, wait_ms);
+    uint64_t until_ms = sk_now_ms() + wait_ms;
+    unsigned cut = sk_http_drain(h->http, wait_ms);
+    uint64_t now_ms = sk_now_ms();
+    if (h->second)
+        cut += sk_http_drain(h->second, until_ms > now_ms ? until_ms - now_ms : 0);
+    sk_hub_iot_quiesce(h, DEVICES_MS);
+    return cut;
 }
 
 void sk_hub_stop(struct sk_hub *h)
@@ -241,10 +290,14 @@ void sk_hub_stop(struct sk_hub *h)
     if (!h)
         return;
     stop_care(h);
+    sk_hub_iot_quiesce(h, 0); /* methods that wait are answered */
     if (h->workers)
         sk_hub_workers_stop(h->workers); /* what they hold is answered; HTTP waits for that */
+    if (h->second)
+        sk_http_stop(h->second);
     if (h->http)
         sk_http_stop(h->http);
+    sk_hub_iot_close(h);
     sk_hub_workers_free(h->workers);
     sk_accounts_free(h->accounts);
     sk_hub_config_free(h->config);

@@ -1,5 +1,5 @@
 /*
- * hub.h - the cloud side, as far as it speaks HTTPS: accounts, models, runs, images.
+ * hub.h - the cloud side: accounts, models, runs, images over HTTPS; devices over MQTT and HTTPS.
  *
  * One process, one folder (store.h). Requests are admitted (who, which role) when their headers are
  * there, before any body; short ones run on a pool of workers, bodies of uploads go to disk as they
@@ -48,6 +48,13 @@ struct sk_hub_options {
     uint64_t max_blob_bytes, max_upload_idle_ms;
     uint64_t gc_interval_ms, gc_grace_ms; /* 0: never; 0: 1 hour */
     bool plain_http;                      /* loopback only, for tests and for a proxy in front */
+    uint16_t second_port;                 /* HTTPS there too (443: what devices' SDKs take for
+                                             WebSocket, and az); 0: no */
+    bool second_port_may_fail;            /* to bind: then it is only logged */
+    uint16_t mqtt_port;                   /* 0: any */
+    bool no_mqtt;                         /* neither MQTT nor WebSocket listen */
+    unsigned max_devices;                 /* connected; 0: 20,000 */
+    uint64_t telemetry_bytes, telemetry_age_ms; /* retention; 0: no bound */
 };
 
 struct sk_hub;
@@ -55,6 +62,8 @@ struct sk_hub;
 int sk_hub_start(const struct sk_hub_options *opts, struct sk_hub **out,
                  struct sk_err *err) SK_CHECK;
 uint16_t sk_hub_port(const struct sk_hub *h);
+uint16_t sk_hub_second_port(const struct sk_hub *h); /* 0: none */
+uint16_t sk_hub_mqtt_port(const struct sk_hub *h);   /* 0: none */
 /* Stops accepting, ends what is under way within wait_ms; the number that was cut. */
 unsigned sk_hub_drain(struct sk_hub *h, uint64_t wait_ms);
 void sk_hub_stop(struct sk_hub *h);

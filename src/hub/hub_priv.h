@@ -75,6 +75,7 @@ extern const struct sk_hub_route sk_hub_routes_mlflow[]; /* api_mlflow.c: /api/2
 struct sk_hub_row; /* a route of a running hub */
 struct sk_hub_workers;
 struct sk_hub_config;
+struct sk_hub_iot;
 
 struct sk_hub {
     struct sk_hub_options opts; /* with the defaults filled in; texts are the hub's own */
@@ -84,6 +85,8 @@ struct sk_hub {
     struct sk_hub_config *config;
     struct sk_hub_workers *workers;
     struct sk_http_server *http;
+    struct sk_http_server *second; /* on another port, the same routes; NULL: none */
+    struct sk_hub_iot *iot;        /* iot_priv.h */
     struct sk_http_route *http_routes;
     struct sk_hub_row *rows;
     pthread_t care;

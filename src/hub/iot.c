@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/net.h"
 #include "crypto/crypto.h"
@@ -283,6 +284,7 @@ int sk_hub_iot_listen(struct sk_hub *h, const char *pem, struct sk_err *err)
         .asks_cert = true,
         .take_prefix = "",
         .take = take_mqtt,
+        .alpn = "\x04mqtt",
         .ctx = h,
     };
     return sk_tls_start(&tls, &h->iot->front, err);
