@@ -76,6 +76,7 @@ void sk_http_error(struct sk_http_req *r, const struct sk_err *err)
     sk_buf_json_str(&r->out, err->text);
     sk_buf_chr(&r->out, '}');
     r->static_bytes = NULL;
+    r->feed.is_used = false;
     sk_answer_drop_file(r);
     r->type = "application/json";
     if (!r->status)
@@ -91,6 +92,7 @@ void sk_http_error(struct sk_http_req *r, const struct sk_err *err)
 static void bury_orphan(struct sk_http_req *r)
 {
     struct sk_http_server *s = r->conn->server;
+    sk_source_end(r);
     if (s->opts.finished)
         s->opts.finished(r, r->raw_status, sk_now_ns() - r->start_ns, s->opts.ctx);
     sk_conn_unref(r->conn);
@@ -152,6 +154,8 @@ static bool is_cut_file(const struct sk_http_req *r)
 
 static struct MHD_Response *make_response(struct sk_http_req *r)
 {
+    if (r->feed.is_used)
+        return sk_source_response(r);
     if (r->has_file && r->file_len > 0) {
         struct MHD_Response *response = MHD_create_response_from_fd_at_offset64(
             r->file_len, r->file_fd, r->file_offset);
@@ -170,14 +174,16 @@ enum MHD_Result sk_answer_queue(struct sk_http_req *r, struct MHD_Connection *mh
         r->status = 0;
         sk_http_error(r, &err);
     }
-    if (!r->static_bytes && !r->has_file && !sk_buf_ok(&r->out)) {
+    if ((!r->static_bytes && !r->has_file && !sk_buf_ok(&r->out)) ||
+        (r->feed.is_used && sk_source_ready(r) < 0)) {
         struct sk_err err = { .code = SK_NOMEM, .text = "out of memory" };
         r->status = 0;
         sk_http_error(r, &err);
     }
     if (!r->status)
         r->status = MHD_HTTP_OK;
-    atomic_store(&r->conn->sends_file, r->has_file); /* its deadline moves, see conn.c */
+    atomic_store(&r->conn->is_paced, r->has_file || r->feed.is_used); /* its deadline moves, see
+                                                                         conn.c */
     if (!sk_conn_enter(r->conn, SK_STAGE_SENDING, r->conn->server->opts.read_ms))
         return MHD_NO;
     struct MHD_Response *response = make_response(r);

@@ -1,6 +1,8 @@
 /*
  * conn.c - connections, the stage each is in, and the table of all.
  *
+ *                            (sources) WAITING
+ *                                         |
  *     accept -> READING -> HANDLING -> SENDING -> IDLE -> READING -> ...
  *                  |                      |         |
  *                  +-----------> CUT <----+---------+        (the watch thread, at the deadline)
@@ -18,6 +20,7 @@
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -78,6 +81,12 @@ void sk_conn_unref(struct sk_conn *c)
 enum sk_stage sk_conn_stage(const struct sk_conn *c)
 {
     return stage_of(atomic_load(&c->word));
+}
+
+bool sk_conn_is_gone(const struct sk_conn *c)
+{
+    struct pollfd p = { .fd = c->fd };
+    return poll(&p, 1, 0) > 0;
 }
 
 bool sk_conn_enter(struct sk_conn *c, enum sk_stage stage, uint64_t ms)
@@ -183,9 +192,9 @@ static void note_lost_end(const struct sk_conn *c)
         (void)shutdown(c->fd, SHUT_RD);
 }
 
-/* A file is on its way: as long as the peer takes enough of it the deadline moves. Behind the TLS
- * front that one knows whether the client takes it; what is left to see here is whether there is
- * something to take. */
+/* A file, or what a source gave, is on its way: as long as the peer takes enough of it the deadline
+ * moves. Behind the TLS front that one knows whether the client takes it; what is left to see here
+ * is whether there is something to take. */
 static void note_taken(struct sk_conn *c)
 {
     struct tcp_info info;
@@ -213,7 +222,9 @@ static void sweep_one(struct sk_conn *c, uint64_t now_ms)
         c->seen_bytes = UINT64_MAX;
     if (stage == SK_STAGE_IDLE || stage == SK_STAGE_READING)
         note_lost_end(c);
-    if (stage == SK_STAGE_SENDING && atomic_load(&c->sends_file))
+    if (stage == SK_STAGE_WAITING && sk_conn_is_gone(c))
+        sk_http_wake(c->waker);
+    if (stage == SK_STAGE_SENDING && atomic_load(&c->is_paced))
         note_taken(c);
     else
         c->seen_acked = UINT64_MAX;
@@ -260,8 +271,18 @@ size_t sk_table_hush(struct sk_http_server *s, uint64_t now_ms)
         count += c != NULL;
         if (c && c->is_started)
             hush(c, now_ms);
+        if (c && sk_conn_stage(c) == SK_STAGE_WAITING)
+            sk_http_wake(c->waker);
     }
     return count;
+}
+
+void sk_table_wake(struct sk_http_server *s)
+{
+    SK_LOCK(&s->lock);
+    for (size_t i = 0; i < s->by_fd_count; i++)
+        if (s->by_fd[i])
+            sk_http_wake(s->by_fd[i]->waker);
 }
 
 unsigned sk_table_cut(struct sk_http_server *s)
@@ -274,8 +295,10 @@ unsigned sk_table_cut(struct sk_http_server *s)
             continue;
         enum sk_stage stage = sk_conn_stage(c);
         cut += stage == SK_STAGE_HANDLING || stage == SK_STAGE_SENDING ||
+               stage == SK_STAGE_WAITING ||
                (stage == SK_STAGE_READING && received_bytes(c->fd) != 0);
         (void)shutdown(c->fd, SHUT_RDWR);
+        sk_http_wake(c->waker);
     }
     return cut;
 }

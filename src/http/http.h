@@ -10,11 +10,12 @@
  *     static void predict(struct sk_http_req *req, void *ctx) { ...; sk_http_answer(req); }
  *
  * Large bodies do not pass through memory: a route with SK_HTTP_STREAM takes its body piece by
- * piece (sk_http_take_body), an answer can be part of a file (sk_http_set_file).
+ * piece (sk_http_take_body), an answer can be part of a file (sk_http_set_file) or come from a
+ * source over time (sk_http_set_source).
  *
  * Slow peers: one total deadline covers a request from its first byte to its last (read_ms),
  * another an idle keep-alive connection (idle_ms), another the sending of an answer (read_ms). The
- * watchdog shuts the socket down. Streamed bodies and files have read_ms for each
+ * watchdog shuts the socket down. Streamed bodies, files and sources have read_ms for each
  * SK_HTTP_STALL_BYTES instead. What libmicrohttpd answers by itself, before any handler, is listed
  * in docs/spec/http.md.
  *
@@ -49,7 +50,8 @@ enum sk_http_flags {
 };
 
 enum {
-    SK_HTTP_STALL_BYTES = 16384, /* of a streamed body or file must move in read_ms */
+    SK_HTTP_STALL_BYTES = 16384, /* of a streamed body, file or source must move in read_ms */
+    SK_HTTP_PIECE_BYTES = 65536, /* that a source may append in one call */
     SK_HTTP_OUT_HEADERS = 16     /* of a handler's answer */
 };
 
@@ -107,10 +109,11 @@ int sk_http_start(const struct sk_http_options *opts, struct sk_http_server **ou
 int sk_http_reload_tls(struct sk_http_server *s, struct sk_err *err) SK_CHECK;
 uint16_t sk_http_port(const struct sk_http_server *s);
 /* Stops accepting, closes idle connections, waits until every request that was read is answered and
- * sent, at most wait_ms (then cuts the rest). Returns the number of requests that were cut. */
+ * sent, at most wait_ms (then cuts the rest). Answers from sources end as if these had said so, see
+ * must_end. Returns the number of requests that were cut. */
 unsigned sk_http_drain(struct sk_http_server *s, uint64_t wait_ms);
 /* Ends everything; requests still held must have been answered. Streamed bodies under way end as if
- * their clients had left, and their answers are waited for. */
+ * their clients had left, and their answers are waited for. Sources end as in a drain. */
 void sk_http_stop(struct sk_http_server *s);
 unsigned sk_http_connections(const struct sk_http_server *s);
 /* Connections that were refused so far because max_connections were there. */
@@ -193,6 +196,49 @@ void sk_http_set_file(struct sk_http_req *r, int fd, uint64_t offset, uint64_t l
  * file; several ranges at once get the whole. fd is taken. etag: what stands between the quotes;
  * NULL: none. */
 int sk_http_send_range(struct sk_http_req *r, int fd, uint64_t size, const char *etag);
+
+/*
+ * An answer that comes piece by piece, in chunks, while the request lives: events, exports. All
+ * three run on the connection's event loop and must not wait for others.
+ */
+enum sk_http_pulled {
+    SK_HTTP_SOURCE_MORE, /* call again when the client has taken this */
+    SK_HTTP_SOURCE_WAIT, /* nothing now (out is empty): call again after sk_http_wake() */
+    SK_HTTP_SOURCE_END,  /* this was the last; out may be empty */
+    SK_HTTP_SOURCE_FAIL, /* the connection is cut, so that the client sees it is not whole */
+};
+
+struct sk_http_source {
+    /* Appends about max bytes at most to out, which is empty; beyond SK_HTTP_PIECE_BYTES it counts
+     * as FAIL. Also called without a wake. Returns an enum sk_http_pulled. */
+    int (*pull)(void *ctx, struct sk_buf *out, size_t max);
+    /* Exactly once, when the answer was sent or will not be (a HEAD, sk_http_error() instead, the
+     * client is gone), before finished(); may be NULL. On the event loop; for a body whose client
+     * had left, where finished() is called. */
+    void (*done)(void *ctx);
+    void *ctx;
+    /* A part would pass for the whole (an export): a drain asks it on, and cuts it when its time is
+     * over, as stopping does. Without it a drain ends the answer in order where it is. */
+    bool must_end;
+};
+
+/* Instead of out, at most once; then sk_http_answer(). */
+void sk_http_set_source(struct sk_http_req *r, const struct sk_http_source *source);
+
+/*
+ * Wakes the source of one request. Counted; the caller has one reference to what sk_http_waker()
+ * returns (before sk_http_answer(); NULL: out of memory).
+ *
+ * Threads: sk_http_wake() from any, at any time, also when the request or the server is gone. It
+ * costs one atomic operation while the source is not waiting, and is never lost: pull is called
+ * after it, unless the answer has ended.
+ */
+struct sk_http_waker;
+struct sk_http_waker *sk_http_waker(struct sk_http_req *r);
+void sk_http_wake(struct sk_http_waker *w);
+void sk_http_waker_unref(struct sk_http_waker *w);
+SK_DEFINE_OWN(struct sk_http_waker, sk_http_waker_unref);
+
 /* {"error": text}, status from the code (or what sk_http_set_status said before); SK_BUSY adds
  * Retry-After. */
 void sk_http_error(struct sk_http_req *r, const struct sk_err *err);

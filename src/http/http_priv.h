@@ -4,8 +4,8 @@
  * Who owns what. A connection (struct sk_conn) is made by the watch thread when a socket is
  * accepted and freed on its event loop when libmicrohttpd has ended it. It carries one request
  * (struct sk_http_req), reused for all requests of the connection, since HTTP/1.1 answers in order.
- * While a request is held by a handler its connection is suspended: the event loop does not look at
- * it, so nothing can free it.
+ * While a request is held by a handler, or its answer waits for its source, its connection is
+ * suspended: the event loop does not look at it, so nothing can free it.
  *
  * One atomic word per connection holds what the watch thread needs: the stage and its deadline. The
  * event loop writes it at each change of stage; the watch thread takes an overdue connection by a
@@ -37,6 +37,8 @@ enum {
     SK_HTTP_FIRST_BYTES = 1 << 20, /* what a Content-Length makes us reserve before a byte has come
                                     */
     SK_HTTP_RETRY_AFTER_S = 1,
+    SK_HTTP_ASK_BYTES = 32768, /* of a source at once */
+    SK_HTTP_LAST_MS = 1000,    /* sources have to send their last when the server is stopped */
     SK_HTTP_STATUS_GONE = 499, /* for the log: the client left before its answer */
 };
 
@@ -44,6 +46,7 @@ enum sk_stage {
     SK_STAGE_READING,  /* a request, from its first byte; a new connection from its start */
     SK_STAGE_HANDLING, /* no deadline here */
     SK_STAGE_SENDING,
+    SK_STAGE_WAITING, /* an answer that comes piece by piece, for its next: no deadline here */
     SK_STAGE_IDLE,
     SK_STAGE_CUT, /* shut down by the watch thread */
     SK_STAGE_COUNT
@@ -70,6 +73,20 @@ struct sk_http_stream {
     uint64_t until_ms; /* the deadline */
 };
 
+/* An answer that comes piece by piece: source.c. */
+struct sk_http_feed {
+    struct sk_http_source source;
+    struct sk_http_waker *waker;
+    bool is_used;        /* it is the answer */
+    bool is_owed;        /* done is to be called */
+    bool is_counted;     /* in the server's `sources` */
+    bool is_head;        /* no body is sent */
+    bool is_over;        /* the piece is the last */
+    bool waits;          /* nothing was there when it was asked last */
+    struct sk_buf piece; /* what it gave, sent up to `at` */
+    size_t at;
+};
+
 struct sk_pair {
     const char *name, *value;
 };
@@ -89,6 +106,7 @@ struct sk_http_req {
     bool begun;        /* the request line was read */
     bool seen;         /* the access handler saw it */
     bool is_primed;    /* see server.c */
+    bool is_1_0;       /* HTTP/1.0 */
     bool refused;      /* before its handler: the answer is ready in `out` */
     bool discards;     /* its body is not wanted */
     uint64_t expected; /* bytes of body, UINT64_MAX: chunked */
@@ -98,6 +116,7 @@ struct sk_http_req {
     struct sk_multipart *multipart;
     bool is_multipart;
     struct sk_http_stream stream;
+    struct sk_http_feed feed; /* instead of out */
 
     int status; /* 0: not set */
     const char *type;
@@ -124,8 +143,9 @@ struct sk_conn {
     char peer[SK_PEER_TEXT];
     char *cert; /* of the client, DER; NULL: none */
     size_t cert_len;
-    _Atomic bool sends_file; /* the deadline of SENDING moves with what the peer has taken */
-    _Atomic uint64_t word;   /* deadline in ms << 3 | enum sk_stage */
+    _Atomic bool is_paced;       /* the deadline of SENDING moves with what the peer has taken */
+    struct sk_http_waker *waker; /* of a source that is being sent; set under the table's mutex */
+    _Atomic uint64_t word;       /* deadline in ms << 3 | enum sk_stage */
     uint64_t accepted_ms;
     _Atomic unsigned ended; /* requests so far */
     unsigned seen_ended;    /* watch thread: of these when seen_bytes was looked at */
@@ -152,7 +172,10 @@ struct sk_http_server {
     _Atomic unsigned orphans;    /* requests whose clients left and that were not answered yet */
     _Atomic unsigned answering;  /* calls of sk_http_answer() that still touch the daemon */
     _Atomic uint64_t body_bytes; /* of all requests, bounded by opts.max_total_body_bytes */
+    _Atomic unsigned sources;    /* answers of sources that are being sent */
+    _Atomic unsigned pulls;      /* of these, those asked now or suspended */
     _Atomic bool is_draining;
+    _Atomic bool is_ending; /* no source is asked any more */
 
     pthread_t watch;
     bool watch_runs;
@@ -182,15 +205,18 @@ bool sk_conn_enter(struct sk_conn *c, enum sk_stage stage, uint64_t ms);
 /* Moves the deadline of a stage that it is still in. */
 void sk_conn_extend(struct sk_conn *c, enum sk_stage stage, uint64_t ms);
 enum sk_stage sk_conn_stage(const struct sk_conn *c);
+/* The peer can neither send nor read. That it has ended its side alone says nothing: [http-3]. */
+bool sk_conn_is_gone(const struct sk_conn *c);
 int sk_table_add(struct sk_http_server *s, struct sk_conn *c, struct sk_err *err) SK_CHECK;
 struct sk_conn *sk_table_start(struct sk_http_server *s, int fd);
 void sk_table_remove(struct sk_http_server *s, struct sk_conn *c);
 /* Shuts overdue connections down. */
 void sk_table_sweep(struct sk_http_server *s, uint64_t now_ms);
-/* Lets idle connections end. Returns how many connections are there. */
+/* Lets idle connections end, and wakes sources. Returns how many connections are there. */
 size_t sk_table_hush(struct sk_http_server *s, uint64_t now_ms);
 /* Shuts all down; returns how many had a request. */
 unsigned sk_table_cut(struct sk_http_server *s);
+void sk_table_wake(struct sk_http_server *s); /* all sources */
 
 /* ---- watch.c: the thread that accepts, and cuts who is late ---- */
 int sk_watch_listen(struct sk_http_server *s, struct sk_err *err) SK_CHECK;
@@ -250,6 +276,13 @@ void sk_answer_early(struct sk_http_req *r);
 /* A whole answer written to a socket that libmicrohttpd is not writing to; the connection ends
  * after it. */
 void sk_answer_raw(int fd, int status, const char *request_id, const char *json);
+
+/* ---- source.c, beside http.h ---- */
+/* Before its response is made. -1: out of memory. */
+int sk_source_ready(struct sk_http_req *r) SK_CHECK;
+struct MHD_Response *sk_source_response(struct sk_http_req *r);
+/* Its answer was sent, or will not be. Calls done; once. */
+void sk_source_end(struct sk_http_req *r);
 
 /* ---- range.c, beside http.h ---- */
 enum sk_range {

@@ -127,6 +127,7 @@ void sk_req_clear(struct sk_http_req *r)
     };
 
     sk_body_release(r);
+    sk_source_end(r);
     sk_answer_drop_file(r);
     if (r->out.cap > KEEP_BYTES)
         sk_buf_done(&r->out);
@@ -148,6 +149,7 @@ void sk_req_clear(struct sk_http_req *r)
 void sk_req_free(struct sk_http_req *r)
 {
     sk_body_release(r);
+    sk_source_end(r);
     sk_answer_drop_file(r);
     sk_buf_done(&r->out);
     sk_arena_done(&r->arena);
@@ -242,8 +244,9 @@ static void check_message(struct sk_http_req *r, const struct seen *h, struct MH
     const struct sk_http_options *o = &r->conn->server->opts;
     const union MHD_ConnectionInfo *size = MHD_get_connection_info(
         mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    bool is_1_1 = strcmp(version, "HTTP/1.0") != 0;
+    const bool is_1_1 = strcmp(version, "HTTP/1.0") != 0;
 
+    r->is_1_0 = !is_1_1;
     r->expected = 0;
     if (h->transfer_encoding)
         r->expected = UINT64_MAX;

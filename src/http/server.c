@@ -133,13 +133,14 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     struct sk_http_req *r = *context;
     if (!r || !r->begun)
         return;
-    atomic_store(&r->conn->sends_file, false);
+    atomic_store(&r->conn->is_paced, false);
     if (r->stream.is_taken && !r->stream.is_over) {
         r->raw_status = final_status(r, mhd);
         *context = NULL;
         if (sk_http_stream_abandon(r))
             return;
     }
+    sk_source_end(r);
     if (s->opts.finished)
         s->opts.finished(r, final_status(r, mhd), sk_now_ns() - r->start_ns, s->opts.ctx);
     if (how != MHD_REQUEST_TERMINATED_COMPLETED_OK)
@@ -309,12 +310,28 @@ unsigned sk_http_drain(struct sk_http_server *s, uint64_t wait_ms)
         uint64_t now = sk_now_ms();
         if (sk_table_hush(s, now) == 0 && (!s->tls || sk_tls_connections(s->tls) == 0))
             return 0;
-        if (now >= end_ms)
+        if (now >= end_ms) {
+            atomic_store(&s->is_ending, true);
             return sk_table_cut(s);
+        }
         SK_LOCK(&s->lock);
         uint64_t until = now + LOOK_MS < end_ms ? now + LOOK_MS : end_ms;
         (void)sk_cond_wait_until(&s->gone, &s->lock, until * 1000000u);
     }
+}
+
+/* No source is asked or suspended any more when this returns, and most have sent their last. */
+static void end_sources(struct sk_http_server *s)
+{
+    const uint64_t end_ms = sk_now_ms() + SK_HTTP_LAST_MS;
+    atomic_store(&s->is_draining, true);
+    atomic_store(&s->is_ending, true);
+    do {
+        sk_table_wake(s);
+        (void)usleep(100);
+    } while (atomic_load(&s->pulls) > 0);
+    while (atomic_load(&s->sources) > 0 && sk_now_ms() < end_ms)
+        (void)usleep(100);
 }
 
 void sk_http_stop(struct sk_http_server *s)
@@ -326,6 +343,7 @@ void sk_http_stop(struct sk_http_server *s)
         sk_watch_quiesce(s);
     while (atomic_load(&s->answering) > 0)
         (void)usleep(100);
+    end_sources(s);
     if (s->daemon)
         MHD_stop_daemon(s->daemon);
     while (atomic_load(&s->orphans) > 0 || atomic_load(&s->answering) > 0)
