@@ -19,7 +19,7 @@ SYSTEM = re.compile(r"""(
     stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|tgmath|threads|time|uchar|wchar|wctype|
     dirent|dlfcn|fcntl|fnmatch|ftw|getopt|glob|grp|ifaddrs|langinfo|libgen|link|malloc|netdb|poll|pthread|pwd|regex|
     sched|semaphore|spawn|syslog|termios|unistd|ucontext|execinfo|elf|endian|byteswap|
-    cpuid|immintrin|arm_neon)\.h$""", re.X)
+    cpuid|immintrin|arm_acle|arm_neon)\.h$""", re.X)
 TEST_HEADERS = {"cmocka.h", "setjmp.h"}
 TEST_DOORS = {"engine/engine_priv.h"}  # tests above it bring engines of their own
 

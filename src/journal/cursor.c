@@ -233,10 +233,9 @@ static int fill(struct sk_journal_cursor *c, uint64_t at, size_t len, struct sk_
 static bool is_record(const struct sk_journal_cursor *c, uint64_t at, uint64_t seq,
                       struct sk_journal_item *out)
 {
-    const uint8_t *p = c->window + (at - c->window_at);
-
     if (at < c->window_at || at - c->window_at >= c->window_len)
         return false;
+    const uint8_t *p = c->window + (at - c->window_at);
     return sk_record_shape(p, c->window_len - (size_t)(at - c->window_at)) != 0 &&
            sk_record_read(p, out) && out->seq == seq;
 }
@@ -270,7 +269,12 @@ static int read_record(struct sk_journal_cursor *c, struct sk_place place,
 
 static bool is_wanted(const struct sk_journal_filter *f, const struct sk_journal_item *item)
 {
-    return (!f->from_ms || item->time_ms >= f->from_ms) &&
+    /* An index that lies must not give one device what is another's. */
+    bool has_key = f->key.len == 0 || (item->key.len >= f->key.len &&
+                                       (f->key_is_prefix || item->key.len == f->key.len) &&
+                                       memcmp(item->key.ptr, f->key.ptr, f->key.len) == 0);
+
+    return has_key && (!f->from_ms || item->time_ms >= f->from_ms) &&
            (!f->until_ms || item->time_ms < f->until_ms);
 }
 

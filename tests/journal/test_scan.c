@@ -43,7 +43,7 @@ static void begin(struct segment *s)
     memset(s, 0, sizeof *s);
     s->at = SK_SEGMENT_HEADER;
     for (uint64_t i = 0; i < 5; i++)
-        add(s, FIRST + i, "0123456789", 10 + i, MARK);
+        add(s, FIRST + i, "0123456789abcd", 10 + i, MARK);
 }
 
 static size_t place(unsigned i)
