@@ -8,7 +8,7 @@ static void say(void *ctx, bool is_error, const char *place, const char *text)
 {
     unsigned *errors = ctx;
 
-    if (!text[0] || !sk_utf8_valid(place, strlen(place)))
+    if (!text[0] || !sk_utf8_valid(place, strlen(place)) || !sk_utf8_valid(text, strlen(text)))
         abort();
     *errors += is_error;
 }

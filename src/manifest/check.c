@@ -93,6 +93,24 @@ static void say(struct sk_check *c, bool is_error, enum sk_code code, const char
         c->opts->say(c->opts->ctx, is_error, place, text);
 }
 
+/* Values of the manifest may be cut in a character, or have line ends. */
+static void make_printable(char *text)
+{
+    size_t len = strlen(text), step;
+
+    for (size_t i = 0; i < len; i += step) {
+        step = sk_utf8_step(text + i, len - i);
+        if (step == 0 || (unsigned char)text[i] < ' ')
+            text[i] = '?';
+        step = step ? step : 1;
+    }
+}
+
+bool sk_check_listens(const struct sk_check *c, bool is_error)
+{
+    return (c->opts->say && c->says <= SK_MANIFEST_SAYS_MAX) || (is_error && !c->has_failed);
+}
+
 void sk_check_error(struct sk_check *c, enum sk_code code, const char *fmt, ...)
 {
     char text[SAID_BYTES];
@@ -101,6 +119,7 @@ void sk_check_error(struct sk_check *c, enum sk_code code, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
+    make_printable(text);
     say(c, true, code, text);
 }
 
@@ -112,7 +131,13 @@ void sk_check_warn(struct sk_check *c, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
+    make_printable(text);
     say(c, false, SK_OK, text);
+}
+
+void sk_check_lines(struct sk_check *c, const struct sk_err *why)
+{
+    say(c, true, why->code, why->text);
 }
 
 const char *sk_check_nearest(const char *word, const char *const *names)
@@ -183,7 +208,7 @@ static void check_beside(struct sk_check *c, const struct sk_json *in, const cha
         const char *key = sk_json_key(it), *near;
         size_t mark;
 
-        if (is_one_of(key, wanted) || is_one_of(key, other_names))
+        if (is_one_of(key, wanted) || is_one_of(key, other_names) || !sk_check_listens(c, false))
             continue;
         near = sk_check_nearest(key, other_names);
         mark = sk_check_enter(c, key);
@@ -263,7 +288,7 @@ static void check_path(struct sk_check *c, const struct sk_shape *shape, const c
         return;
     }
     memcpy(copy, path, strlen(path) + 1);
-    if (strcmp(module, "$edgeAgent") == 0 && strncmp(path, "systemModules", 13) == 0)
+    if (strcmp(module, "$edgeAgent") == 0 && sk_starts_with(path, "systemModules"))
         sk_check_error(c, SK_INVALID, "a layer cannot change system modules");
     for (; rest && shape; depth++) {
         bool is_whole = sk_manifest_next_part(&rest, &part);

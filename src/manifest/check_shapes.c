@@ -258,6 +258,8 @@ static void check_value(struct sk_check *c, const struct sk_shape *shape, const 
             return;
         len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", len ? ", " : "", *name);
     }
+    if (!sk_check_listens(c, true))
+        return;
     near = sk_check_nearest(word, shape->values);
     sk_check_error(c, SK_INVALID, "'%.64s' is not known here, there is %s%s%s%s", word, list,
                    near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
@@ -268,6 +270,8 @@ void sk_shape_unknown(struct sk_check *c, const struct sk_shape *shape, const ch
     const char *names[NAMES_MAX + 1], *near;
     size_t count = 0;
 
+    if (!sk_check_listens(c, false))
+        return;
     for (const struct sk_member *m = shape->members; m->name && count < NAMES_MAX; m++)
         names[count++] = m->name;
     names[count] = NULL;
@@ -407,7 +411,7 @@ static void check_route_text(struct sk_check *c, const struct sk_json *v)
 
     /* An empty one turns a route off. */
     if (source[strspn(source, " \t\r\n")] && sk_route_parse(source, &r, &why) < 0) {
-        sk_check_error(c, why.code, "%s", why.text);
+        sk_check_lines(c, &why);
         return;
     }
     if (r && memchr(r->prefix, '*', r->prefix_len))

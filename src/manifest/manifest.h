@@ -41,9 +41,9 @@ struct sk_manifest_options {
  * can never work: wrong types, bad module names, missing image, status, unknown enumerations,
  * schema versions above what there is, bad routes, sections beyond 32 KB, texts beyond 4 KB, two
  * modules that bind one host address, port and protocol, createOptions that are no JSON. err has
- * the first; `say` gets all, and warnings: unknown fields with the nearest known one, images that
- * the registry lacks. Nothing inside createOptions, env, labels or custom desired properties is
- * ever unknown.
+ * the first, in one line; `say` gets all (200 at most), and warnings: unknown fields with the
+ * nearest known one, images that the registry lacks. Nothing inside createOptions, env, labels or
+ * custom desired properties is ever unknown. SK_LIMIT: more than 1024 port bindings.
  */
 int sk_manifest_check(const struct sk_json *doc, const struct sk_manifest_options *opts,
                       const struct sk_json **out, struct sk_err *err) SK_CHECK;
@@ -66,13 +66,16 @@ int sk_manifest_images(const struct sk_json *modules,
 /*
  * Layers over a base, lowest first: per module the desired section that results. A
  * "properties.desired" key replaces what lower ones gave, "properties.desired.a.b" sets only that
- * path. *out: {"module":{desired...},...}, sk_json_free.
+ * path; null takes a member away; "$version" and "$metadata" at the top of a whole section are left
+ * out. *out: {"module":{desired...},...}, sk_json_free. SK_INVALID: a section that is no object, a
+ * path with an empty part; SK_LIMIT: a path of more than 10 parts, more than 10,000 values set.
  */
 int sk_manifest_compose(const struct sk_json *const *layers, size_t count, struct sk_json **out,
                         struct sk_err *err) SK_CHECK;
 
 /* createOptions assembled from string, object, or string and chunks createOptions01..; "{}" when
- * there are none. settings: the module's. Appends compact JSON. */
+ * there are none. settings: the module's, may be NULL. Appends compact JSON; of strings the bytes
+ * are kept but for white space. SK_INVALID: a gap in the numbers, no JSON object. */
 int sk_manifest_create_options(const struct sk_json *settings, struct sk_buf *out,
                                struct sk_err *err) SK_CHECK;
 

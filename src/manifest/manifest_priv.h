@@ -36,6 +36,10 @@ size_t sk_check_enter_index(struct sk_check *c, size_t index);
 void sk_check_leave(struct sk_check *c, size_t mark);
 void sk_check_error(struct sk_check *c, enum sk_code code, const char *fmt, ...) SK_PRINTF(3, 4);
 void sk_check_warn(struct sk_check *c, const char *fmt, ...) SK_PRINTF(2, 3);
+/* A text of several lines, as of a route that cannot be read. */
+void sk_check_lines(struct sk_check *c, const struct sk_err *why);
+/* Whether it still matters what would be said: words are compared for somebody only. */
+bool sk_check_listens(const struct sk_check *c, bool is_error);
 /* The nearest of names (ended by NULL), NULL when none is near. */
 const char *sk_check_nearest(const char *word, const char *const *names);
 

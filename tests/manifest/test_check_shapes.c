@@ -52,6 +52,14 @@ static const struct {
     { &sk_shape_agent, IN_MODULE("\"imagePullPolicy\":\"ever\""),
       "E modules.m.imagePullPolicy: 'ever' is not known here, there is on-create, never; did you "
       "mean 'never'?|" },
+    /* shown up to 64 bytes, cut characters and line ends as ? */
+    { &sk_shape_agent,
+      IN_MODULE(
+          "\"imagePullPolicy\":\"a\\n_____________________________________________________________"
+          "\u20ac\""),
+      "E modules.m.imagePullPolicy: "
+      "'a?_____________________________________________________________?"
+      "' is not known here, there is on-create, never|" },
     { &sk_shape_agent, IN_MODULE("\"configuration\":{\"id\":\"x\"}"), "" },
     { &sk_shape_agent, "{\"modules\":{\"m\":{}}}",
       "E modules.m: 'type' is missing|E modules.m: 'settings' is missing|E modules.m: 'status' is "
