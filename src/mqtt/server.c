@@ -86,7 +86,7 @@ int sk_mqtt_server_add(struct sk_mqtt_server *s, struct sk_stream *stream,
         (void)atomic_fetch_sub(&s->connections, 1);
         return sk_fail(err, SK_BUSY, "there are %u connections", s->opts.max_connections);
     }
-    if (sk_conn_new(l, &own, peer, is_websocket, &c, err) < 0) {
+    if (sk_mqtt_conn_new(l, &own, peer, is_websocket, &c, err) < 0) {
         (void)atomic_fetch_sub(&s->connections, 1);
         return -1;
     }

@@ -13,9 +13,9 @@
 #include <string.h>
 #include <strings.h>
 
-static bool says_json(const struct sk_record *r)
+static bool says_json(const struct sk_stored *r)
 {
-    struct sk_view type = sk_record_find(r, "$.ct");
+    struct sk_view type = sk_stored_find(r, "$.ct");
     static const char json[] = "application/json";
     return type.len >= sizeof json - 1 && strncasecmp(type.ptr, json, sizeof json - 1) == 0;
 }
@@ -54,12 +54,12 @@ static void pair(struct sk_buf *out, bool *is_first, struct sk_view name, struct
 }
 
 /* Names that begin with "$." are the system's, and have longer names outside the wire. */
-static void put_system(const struct sk_record *r, struct sk_buf *out)
+static void put_system(const struct sk_stored *r, struct sk_buf *out)
 {
     struct sk_iot_property p;
     bool is_first = true;
     sk_buf_str(out, ",\"systemProperties\":{");
-    for (size_t at = 0; sk_record_property(r, &at, &p);) {
+    for (size_t at = 0; sk_stored_property(r, &at, &p);) {
         const struct sk_iot_system *s = sk_iot_system_by_wire(p.name);
         if (s)
             pair(out, &is_first, sk_view_of(s->name), p.value, p.has_value);
@@ -71,12 +71,12 @@ static void put_system(const struct sk_record *r, struct sk_buf *out)
     sk_buf_chr(out, '}');
 }
 
-static void put_properties(const struct sk_record *r, struct sk_buf *out)
+static void put_properties(const struct sk_stored *r, struct sk_buf *out)
 {
     struct sk_iot_property p;
     bool is_first = true;
     sk_buf_chr(out, '{');
-    for (size_t at = 0; sk_record_property(r, &at, &p);)
+    for (size_t at = 0; sk_stored_property(r, &at, &p);)
         if (!sk_iot_system_by_wire(p.name))
             pair(out, &is_first, p.name, p.value, p.has_value);
     if (r->flags & SK_RECORD_RETAINED)
@@ -96,7 +96,7 @@ static void on_one_line(struct sk_view json, struct sk_buf *out)
         sk_buf_commit(out, json.len);
 }
 
-static void put_body(const struct sk_record *r, struct sk_buf *out)
+static void put_body(const struct sk_stored *r, struct sk_buf *out)
 {
     if (says_json(r) && is_json(r->body)) {
         sk_buf_str(out, ",\"body\":");
@@ -110,10 +110,10 @@ static void put_body(const struct sk_record *r, struct sk_buf *out)
     }
 }
 
-void sk_record_json(const struct sk_record *r, uint64_t seq, int64_t time_ms, struct sk_buf *out)
+void sk_stored_json(const struct sk_stored *r, uint64_t seq, int64_t time_ms, struct sk_buf *out)
 {
     char time[SK_TIME_TEXT];
-    struct sk_view output = sk_record_find(r, "$.on");
+    struct sk_view output = sk_stored_find(r, "$.on");
     sk_time_text((uint64_t)time_ms, time);
     sk_buf_str(out, "{\"sequence\":");
     sk_buf_u64(out, seq);
@@ -156,7 +156,7 @@ void sk_telemetry_csv_head(struct sk_buf *csv)
                "sequence,enqueuedTime,deviceId,moduleId,output,contentType,properties,body\r\n");
 }
 
-void sk_record_csv(const struct sk_record *r, uint64_t seq, int64_t time_ms, struct sk_buf *out)
+void sk_stored_csv(const struct sk_stored *r, uint64_t seq, int64_t time_ms, struct sk_buf *out)
 {
     char time[SK_TIME_TEXT];
     SK_AUTO(sk_buf_done) struct sk_buf text = SK_BUF_INIT(6 * SK_RECORD_MAX);
@@ -167,9 +167,9 @@ void sk_record_csv(const struct sk_record *r, uint64_t seq, int64_t time_ms, str
     sk_buf_chr(out, ',');
     cell(out, r->module);
     sk_buf_chr(out, ',');
-    cell(out, sk_record_find(r, "$.on"));
+    cell(out, sk_stored_find(r, "$.on"));
     sk_buf_chr(out, ',');
-    cell(out, sk_record_find(r, "$.ct"));
+    cell(out, sk_stored_find(r, "$.ct"));
     sk_buf_chr(out, ',');
     put_properties(r, &text);
     cell(out, (struct sk_view){ text.data, text.len });

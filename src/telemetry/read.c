@@ -62,16 +62,16 @@ void sk_telemetry_reader_free(struct sk_telemetry_reader *r)
     free(r);
 }
 
-static bool fits(const struct sk_telemetry_reader *r, const struct sk_record *rec)
+static bool fits(const struct sk_telemetry_reader *r, const struct sk_stored *rec)
 {
     return (!r->device || sk_view_eq(rec->device, r->device)) &&
            (!r->module || sk_view_eq(rec->module, r->module)) &&
            (!r->source || sk_view_eq(rec->source, r->source)) &&
-           (!r->output || sk_view_eq(sk_record_find(rec, "$.on"), r->output));
+           (!r->output || sk_view_eq(sk_stored_find(rec, "$.on"), r->output));
 }
 
 /* A record that is none of ours costs itself, not those behind it. */
-static int next(struct sk_telemetry_reader *r, struct sk_journal_item *item, struct sk_record *rec,
+static int next(struct sk_telemetry_reader *r, struct sk_journal_item *item, struct sk_stored *rec,
                 struct sk_err *err)
 {
     for (;;) {
@@ -79,7 +79,7 @@ static int next(struct sk_telemetry_reader *r, struct sk_journal_item *item, str
         if (got != 1)
             return got;
         struct sk_err ignored = SK_ERR_INIT;
-        if (sk_record_read(item->key, item->body, rec, &ignored) == 0 && fits(r, rec))
+        if (sk_stored_read(item->key, item->body, rec, &ignored) == 0 && fits(r, rec))
             return 1;
     }
 }
@@ -88,13 +88,13 @@ int sk_telemetry_next(struct sk_telemetry_reader *r, struct sk_buf *json, uint64
                       struct sk_err *err)
 {
     struct sk_journal_item item;
-    struct sk_record rec;
+    struct sk_stored rec;
     int got = next(r, &item, &rec, err);
     if (got != 1)
         return got;
     *seq = item.seq;
     if (json)
-        sk_record_json(&rec, item.seq, item.time_ms, json);
+        sk_stored_json(&rec, item.seq, item.time_ms, json);
     return json && !sk_buf_ok(json) ? sk_buf_fail(json, err) : 1;
 }
 
@@ -102,11 +102,11 @@ int sk_telemetry_next_csv(struct sk_telemetry_reader *r, struct sk_buf *csv, uin
                           struct sk_err *err)
 {
     struct sk_journal_item item;
-    struct sk_record rec;
+    struct sk_stored rec;
     int got = next(r, &item, &rec, err);
     if (got != 1)
         return got;
     *seq = item.seq;
-    sk_record_csv(&rec, item.seq, item.time_ms, csv);
+    sk_stored_csv(&rec, item.seq, item.time_ms, csv);
     return sk_buf_ok(csv) ? 1 : sk_buf_fail(csv, err);
 }

@@ -41,7 +41,7 @@ static void put_properties(struct sk_buf *out, const struct sk_iot_bag *bag)
     }
 }
 
-void sk_record_write(const struct sk_message *m, struct sk_buf *out)
+void sk_stored_write(const struct sk_message *m, struct sk_buf *out)
 {
     put_u8(out, SK_RECORD_FORMAT);
     put_u8(out, (m->is_retained ? SK_RECORD_RETAINED : 0u) | (m->is_will ? SK_RECORD_WILL : 0u));
@@ -88,7 +88,7 @@ static void take_property(struct reader *r, struct sk_iot_property *out)
     out->value = out->has_value ? take(r, len) : (struct sk_view){ "", 0 };
 }
 
-static void split_key(struct sk_view key, struct sk_record *out)
+static void split_key(struct sk_view key, struct sk_stored *out)
 {
     const char *slash = memchr(key.ptr, '/', key.len);
     size_t len = slash ? (size_t)(slash - key.ptr) : key.len;
@@ -96,11 +96,11 @@ static void split_key(struct sk_view key, struct sk_record *out)
     out->module = slash ? (struct sk_view){ slash + 1, key.len - len - 1 } : SK_VIEW("");
 }
 
-int sk_record_read(struct sk_view key, struct sk_view bytes, struct sk_record *out,
+int sk_stored_read(struct sk_view key, struct sk_view bytes, struct sk_stored *out,
                    struct sk_err *err)
 {
     struct reader r = { .bytes = bytes };
-    struct sk_record rec = { 0 };
+    struct sk_stored rec = { 0 };
     if (take_number(&r, 1) != SK_RECORD_FORMAT)
         return sk_fail(err, SK_CORRUPT, "a message's record has an unknown form");
     split_key(key, &rec);
@@ -122,7 +122,7 @@ int sk_record_read(struct sk_view key, struct sk_view bytes, struct sk_record *o
     return 0;
 }
 
-bool sk_record_property(const struct sk_record *rec, size_t *at, struct sk_iot_property *out)
+bool sk_stored_property(const struct sk_stored *rec, size_t *at, struct sk_iot_property *out)
 {
     struct reader r = { .bytes = rec->properties, .at = *at };
     if (*at >= rec->properties.len)
@@ -132,11 +132,11 @@ bool sk_record_property(const struct sk_record *rec, size_t *at, struct sk_iot_p
     return true;
 }
 
-struct sk_view sk_record_find(const struct sk_record *rec, const char *name)
+struct sk_view sk_stored_find(const struct sk_stored *rec, const char *name)
 {
     struct sk_view found = { "", 0 };
     struct sk_iot_property p;
-    for (size_t at = 0; sk_record_property(rec, &at, &p);)
+    for (size_t at = 0; sk_stored_property(rec, &at, &p);)
         if (sk_view_eq(p.name, name))
             found = p.value;
     return found;

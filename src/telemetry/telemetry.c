@@ -53,7 +53,7 @@ int sk_telemetry_add(struct sk_telemetry *t, const struct sk_message *m,
                        size, SK_IOT_MESSAGE_MAX);
     int len = snprintf(key, sizeof key, "%s%s%s", m->device, m->module && *m->module ? "/" : "",
                        m->module ? m->module : "");
-    sk_record_write(m, &record);
+    sk_stored_write(m, &record);
     if (!sk_buf_ok(&record))
         return sk_buf_fail(&record, err);
     const struct sk_journal_record r = {

@@ -31,25 +31,25 @@ struct sk_telemetry {
 };
 
 /* A record read; views into its bytes. */
-struct sk_record {
+struct sk_stored {
     struct sk_view device, module; /* of the key */
     struct sk_view source, generation, auth_method;
     unsigned flags, count;
-    struct sk_view properties; /* encoded; see sk_record_property */
+    struct sk_view properties; /* encoded; see sk_stored_property */
     struct sk_view body;
 };
 
 /* Appends; the caller looks at sk_buf_ok. */
-void sk_record_write(const struct sk_message *m, struct sk_buf *out);
+void sk_stored_write(const struct sk_message *m, struct sk_buf *out);
 /* SK_CORRUPT: not of this form. */
-int sk_record_read(struct sk_view key, struct sk_view bytes, struct sk_record *out,
+int sk_stored_read(struct sk_view key, struct sk_view bytes, struct sk_stored *out,
                    struct sk_err *err) SK_CHECK;
 /* The next property: *at is 0 at first. False: no more. */
-bool sk_record_property(const struct sk_record *r, size_t *at, struct sk_iot_property *out);
+bool sk_stored_property(const struct sk_stored *r, size_t *at, struct sk_iot_property *out);
 /* The last value of a name; empty: it has none. */
-struct sk_view sk_record_find(const struct sk_record *r, const char *name);
+struct sk_view sk_stored_find(const struct sk_stored *r, const char *name);
 
-void sk_record_json(const struct sk_record *r, uint64_t seq, int64_t time_ms, struct sk_buf *out);
-void sk_record_csv(const struct sk_record *r, uint64_t seq, int64_t time_ms, struct sk_buf *out);
+void sk_stored_json(const struct sk_stored *r, uint64_t seq, int64_t time_ms, struct sk_buf *out);
+void sk_stored_csv(const struct sk_stored *r, uint64_t seq, int64_t time_ms, struct sk_buf *out);
 
 #endif
