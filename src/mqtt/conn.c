@@ -14,6 +14,7 @@
  */
 #include "mqtt/mqtt_priv.h"
 
+#include <assert.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -154,11 +155,6 @@ static size_t take_packets(struct sk_mqtt_conn *c, const char *bytes, size_t len
 
 static void keep_rest(struct sk_mqtt_conn *c, const void *bytes, size_t len)
 {
-    if (c->rest_at > 0 && len > 0) {
-        c->rest.len -= c->rest_at;
-        memmove(c->rest.data, c->rest.data + c->rest_at, c->rest.len);
-        c->rest_at = 0;
-    }
     sk_buf_add(&c->rest, bytes, len);
     if (!sk_buf_ok(&c->rest))
         sk_conn_drop(c, no_memory);
@@ -178,12 +174,9 @@ static void take_rest(struct sk_mqtt_conn *c)
 /* Bytes of MQTT. */
 static void take_plain(struct sk_mqtt_conn *c, const unsigned char *bytes, size_t len)
 {
-    size_t used = 0;
+    size_t used = take_packets(c, (const char *)bytes, len);
 
-    if (len == 0)
-        return;
-    if (c->rest.len == 0)
-        used = take_packets(c, (const char *)bytes, len);
+    assert(c->rest.len == 0); /* else nothing is read */
     if (used < len && c->state < SK_CONN_FLUSHING)
         keep_rest(c, bytes + used, len - used);
 }
@@ -248,6 +241,12 @@ static bool wants_read(const struct sk_mqtt_conn *c)
            !sk_conn_is_held(c);
 }
 
+/* After AGAIN there is nothing before epoll says so, even if TLS has a part of a record. */
+static bool has_buffered(const struct sk_mqtt_conn *c)
+{
+    return !c->is_dry && sk_stream_is_buffered(c->stream);
+}
+
 /* At most SK_MQTT_READ_BYTES, or a round's packets; little of those whom nobody knows yet. */
 static void read_some(struct sk_mqtt_conn *c)
 {
@@ -261,18 +260,21 @@ static void read_some(struct sk_mqtt_conn *c)
             c->has_fin = true;
             if (!c->is_at_end)
                 set_end(c, SK_WS_NORMAL, "the client has closed the connection");
-        } else if (n > 0) {
+        } else if (n == SK_STREAM_AGAIN) {
+            c->is_dry = true;
+        } else {
             left -= (size_t)n;
             if (c->state < SK_CONN_FLUSHING)
                 take_bytes(c, c->loop->scratch, (size_t)n);
         }
-        if (n <= 0 || !sk_stream_is_buffered(c->stream))
+        if (n <= 0 || !has_buffered(c))
             return; /* epoll tells of what is in the socket */
     }
 }
 
 void sk_conn_ready(struct sk_mqtt_conn *c)
 {
+    c->is_dry = false;
     renew_budget(c);
     read_some(c); /* also when it may be written: TLS may wait for the other direction */
     sk_loop_touch(c);
@@ -288,6 +290,7 @@ static void write_out(struct sk_mqtt_conn *c)
         sk_conn_drop(c, no_memory);
         return;
     }
+    bool is_full = sk_conn_waiting(c) > s->opts.max_out_bytes;
     while (c->out_at < c->out.len) {
         ssize_t n = sk_stream_write(c->stream, c->out.data + c->out_at, c->out.len - c->out_at);
         if (n == SK_STREAM_AGAIN)
@@ -297,7 +300,7 @@ static void write_out(struct sk_mqtt_conn *c)
             return;
         }
         c->out_at += (size_t)n;
-        if (sk_conn_waiting(c) > s->opts.max_out_bytes)
+        if (is_full)
             c->alive_ms = c->loop->now_ms; /* it is not read, but it takes what is sent */
     }
     if (c->out_at < c->out.len) {
@@ -323,10 +326,10 @@ static void write_out(struct sk_mqtt_conn *c)
 static bool is_unfinished(const struct sk_mqtt_conn *c)
 {
     if (c->state >= SK_CONN_FLUSHING)
-        return wants_read(c) && sk_stream_is_buffered(c->stream);
+        return wants_read(c) && has_buffered(c);
     if (c->state != SK_CONN_UPGRADE && c->rest.len > 0)
         return !sk_conn_is_held(c);
-    return wants_read(c) && sk_stream_is_buffered(c->stream);
+    return wants_read(c) && has_buffered(c);
 }
 
 /* A descriptor that nothing is wanted of is taken out of epoll, which would else report its end for
@@ -353,7 +356,7 @@ static void go_on(struct sk_mqtt_conn *c)
     renew_budget(c);
     if (c->state != SK_CONN_UPGRADE)
         take_rest(c);
-    if (c->budget > 0 && sk_stream_is_buffered(c->stream))
+    if (c->budget > 0 && has_buffered(c))
         read_some(c);
     if (c->is_at_end && (c->rest.len == 0 || c->state == SK_CONN_UPGRADE) &&
         c->state < SK_CONN_FLUSHING && !sk_conn_is_held(c))

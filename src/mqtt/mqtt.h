@@ -125,7 +125,8 @@ int sk_mqtt_server_add(struct sk_mqtt_server *s, struct sk_stream *stream,
                        struct sk_err *err) SK_CHECK;
 unsigned sk_mqtt_server_connections(const struct sk_mqtt_server *s);
 /* Ends every connection with FIN, waits at most wait_ms, stops the loops. `closed` was called for
- * each when it returns; posts that come later run with NULL on the caller's thread. */
+ * each when it returns; posts that come later run with NULL on the caller's thread. Not from a
+ * handler's function. */
 void sk_mqtt_server_stop(struct sk_mqtt_server *s, unsigned wait_ms);
 void sk_mqtt_server_free(struct sk_mqtt_server *s); /* stops first */
 SK_DEFINE_OWN(struct sk_mqtt_server, sk_mqtt_server_free);
@@ -158,6 +159,8 @@ struct sk_view sk_mqtt_peer_cert(const struct sk_mqtt_conn *c); /* until sk_mqtt
 bool sk_mqtt_is_websocket(const struct sk_mqtt_conn *c);
 unsigned sk_mqtt_loop_of(const struct sk_mqtt_conn *c);
 
+/* Behind the end of a connection all these do nothing. */
+
 /* Another code than ACCEPTED closes after it was sent. */
 void sk_mqtt_connack(struct sk_mqtt_conn *c, enum sk_mqtt_connack code, bool session_present);
 /* In any order; they leave in the order of the publishes (MQTT-4.6.0-2). */
@@ -165,7 +168,8 @@ void sk_mqtt_puback(struct sk_mqtt_conn *c, uint16_t id);
 void sk_mqtt_suback(struct sk_mqtt_conn *c, uint16_t id, const unsigned char *codes, size_t count);
 void sk_mqtt_unsuback(struct sk_mqtt_conn *c, uint16_t id);
 /* Sends. qos 1: `acked` is called with token when the client has acknowledged it. SK_BUSY: more
- * than max_out_bytes wait, or more than max_inflight_out are unacknowledged; nothing was sent. */
+ * than max_out_bytes wait, or more than max_inflight_out are unacknowledged; nothing was sent.
+ * SK_CANCELLED: it is not open (not accepted yet, or closed). SK_LIMIT: too large for MQTT. */
 int sk_mqtt_publish(struct sk_mqtt_conn *c, struct sk_view topic, struct sk_view payload,
                     unsigned qos, uint64_t token, struct sk_err *err) SK_CHECK;
 /* Publishes of qos 1 that may be sent before SK_BUSY. */

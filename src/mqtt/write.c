@@ -1,6 +1,8 @@
 /* write.c - the packets that a server sends, appended to a buffer. */
 #include "mqtt/mqtt_priv.h"
 
+#include <assert.h>
+
 enum {
     LENGTH_MAX = 268435455 /* 2.2.3: what four bytes can say */
 };
@@ -30,7 +32,7 @@ void sk_mqtt_write_ack(struct sk_buf *b, enum sk_mqtt_type type, uint16_t id)
 
 void sk_mqtt_write_suback(struct sk_buf *b, uint16_t id, const unsigned char *codes, size_t count)
 {
-    /* count is at most SK_MQTT_FILTERS_MAX, so the length is one byte */
+    assert(count <= SK_MQTT_FILTERS_MAX); /* so the length is one byte */
     const char head[] = { (char)(SK_PACKET_SUBACK << 4), (char)(2 + count), (char)(id >> 8),
                           (char)id };
 

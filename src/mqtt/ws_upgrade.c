@@ -27,7 +27,9 @@ struct request {
 /* Cuts the view up to a separator off the front of rest; the whole when there is none. */
 static struct sk_view cut(struct sk_view *rest, char separator)
 {
-    const char *at = rest->len > 0 ? memchr(rest->ptr, separator, rest->len) : NULL;
+    if (rest->len == 0)
+        return *rest;
+    const char *at = memchr(rest->ptr, separator, rest->len);
     struct sk_view piece = { rest->ptr, at ? (size_t)(at - rest->ptr) : rest->len };
     size_t skip = at ? piece.len + 1 : piece.len;
 

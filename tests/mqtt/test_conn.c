@@ -296,6 +296,33 @@ static void test_slow_reader(void **state)
     rig_done(&r);
 }
 
+/* One that takes nothing for 1.5 times its keep-alive is gone; one that takes a little is not. */
+static void test_stuck_reader(void **state)
+{
+    const struct sk_mqtt_options o = { .max_out_bytes = 1000 };
+    static char payload[600000];
+    static unsigned char got[200000];
+    struct sk_err err = SK_ERR_INIT;
+    struct rig r;
+    bool has_end;
+
+    (void)state;
+    rig_init(&r, &o);
+    int fd = rig_connected(&r);
+    const struct sk_view body = { payload, sizeof payload };
+    assert_int_equal(sk_mqtt_publish(r.conn, SK_VIEW("t"), body, 0, 0, &err), 0);
+    rig_rounds(&r);
+    rig_pass(&r, 60000);
+    assert_true(rig_recv(fd, got, sizeof got, &has_end) > 0);
+    rig_rounds(&r);
+    rig_pass(&r, 60000);
+    rig_log(&r, "");
+    rig_pass(&r, 31000);
+    rig_log(&r, "closed:the keep-alive is over");
+    (void)close(fd);
+    rig_done(&r);
+}
+
 /* ---- time ---- */
 
 static void test_no_connect(void **state)
@@ -494,7 +521,7 @@ struct hoard {
     struct sk_stream base;
     unsigned char bytes[400];
     size_t len, at;
-    bool is_lost;
+    bool is_lost, is_partial; /* partial: buffered, yet AGAIN */
 };
 
 static ssize_t hoard_read(struct sk_stream *s, void *out, size_t cap)
@@ -526,7 +553,7 @@ static bool hoard_is_buffered(const struct sk_stream *s)
 {
     const struct hoard *h = (const struct hoard *)s;
 
-    return h->at < h->len;
+    return h->at < h->len || h->is_partial;
 }
 
 static unsigned hoard_events(const struct sk_stream *s, bool wants_read, bool wants_write)
@@ -589,6 +616,10 @@ static void test_buffered(void **state)
     sk_mqtt_puback(r.conn, 2);
     rig_rounds(&r);
     rig_expect(fd, "20 02 00 00 40 02 0001 40 02 0002 d0 00");
+    h->is_partial = true; /* part of a record: nothing to do before the rest comes */
+    rig_send(&r, fd, "c0");
+    assert_null(r.loop->later);
+    h->is_partial = false;
     h->is_lost = true;
     rig_send(&r, fd, "c0");
     rig_log(&r, "closed:the connection was reset");
@@ -644,14 +675,15 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces),         cmocka_unit_test(test_websocket),
-        cmocka_unit_test(test_websocket_ends), cmocka_unit_test(test_refused_request),
-        cmocka_unit_test(test_flood),          cmocka_unit_test(test_budget),
-        cmocka_unit_test(test_slow_reader),    cmocka_unit_test(test_no_connect),
-        cmocka_unit_test(test_keep_alive),     cmocka_unit_test(test_keep_alive_held),
-        cmocka_unit_test(test_close_at),       cmocka_unit_test(test_linger),
-        cmocka_unit_test(test_flush_at_end),   cmocka_unit_test(test_half_close),
-        cmocka_unit_test(test_buffered),       cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_pieces),          cmocka_unit_test(test_websocket),
+        cmocka_unit_test(test_websocket_ends),  cmocka_unit_test(test_refused_request),
+        cmocka_unit_test(test_flood),           cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_slow_reader),     cmocka_unit_test(test_stuck_reader),
+        cmocka_unit_test(test_no_connect),      cmocka_unit_test(test_keep_alive),
+        cmocka_unit_test(test_keep_alive_held), cmocka_unit_test(test_close_at),
+        cmocka_unit_test(test_linger),          cmocka_unit_test(test_flush_at_end),
+        cmocka_unit_test(test_half_close),      cmocka_unit_test(test_buffered),
+        cmocka_unit_test(test_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
