@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/thread.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum {
@@ -68,6 +69,7 @@ int sk_mqtt_server_new(const struct sk_mqtt_options *opts, struct sk_mqtt_server
 
     if (sk_server_make(opts, &s, err) < 0)
         return -1;
+    assert(s);
     for (unsigned i = 0; i < s->opts.loops; i++)
         if (sk_loop_start(&s->loops[i], err) < 0)
             return -1;

@@ -191,8 +191,7 @@ static int accept_it(const struct request *r, struct sk_buf *answer)
     unsigned char sha1[20];
     struct sk_err err = SK_ERR_INIT;
 
-    memcpy(text, r->key.ptr, KEY_TEXT);
-    memcpy(text + KEY_TEXT, salt, sizeof salt);
+    (void)snprintf(text, sizeof text, "%.*s%s", KEY_TEXT, r->key.ptr, salt);
     if (sk_sha1(text, sizeof text - 1, sha1, &err) < 0)
         return 500;
     sk_buf_str(answer, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
