@@ -173,6 +173,12 @@ static void tell_connection(const struct sk_session *s, const char *what)
     struct sk_gateway *g = s->gateway;
     struct sk_err err = SK_ERR_INIT;
     char text[128], time[SK_TIME_TEXT];
+    static const struct sk_iot_bag json = {
+        .items = { { .name = SK_VIEW("$.ct"),
+                     .value = SK_VIEW("application/json"),
+                     .has_value = true } },
+        .count = 1,
+    };
     if (!g->opts.events)
         return;
     sk_time_text(sk_wall_ms(), time);
@@ -183,6 +189,7 @@ static void tell_connection(const struct sk_session *s, const char *what)
         .source = "deviceConnectionStateEvents",
         .generation = s->generation,
         .auth_method = "",
+        .bag = &json,
         .body = { text, (size_t)len },
     };
     if (sk_telemetry_add(g->opts.events, &m, NULL, NULL, &err) < 0)
