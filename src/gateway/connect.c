@@ -174,8 +174,8 @@ static void tell_connection(const struct sk_session *s, const char *what)
     struct sk_err err = SK_ERR_INIT;
     char text[128], time[SK_TIME_TEXT];
     static const struct sk_iot_bag json = {
-        .items = { { .name = SK_VIEW("$.ct"),
-                     .value = SK_VIEW("application/json"),
+        .items = { { .name = { "$.ct", 4 },
+                     .value = { "application/json", 16 },
                      .has_value = true } },
         .count = 1,
     };
