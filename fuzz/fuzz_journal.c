@@ -8,6 +8,7 @@
  * Flags: MEND puts the sums right, so that the fuzzer gets behind them; FULL lets another segment
  * follow, so that the index is asked.
  */
+#include "base/file.h"
 #include "journal/journal_priv.h"
 
 #include <fcntl.h>
@@ -33,16 +34,15 @@ static int no_sync(int fd)
 
 static void clean_up(void)
 {
-    static const char *const ends[] = { ".seg", ".idx", ".tmp" };
-    char path[64], name[SK_SEGMENT_NAME];
+    SK_AUTO(sk_dir_done) struct sk_dir names = { 0 };
+    struct sk_err err = SK_ERR_INIT;
+    char path[300];
 
-    /* At most the segment, the one after it, and one that a record was put into. */
-    for (uint64_t first = 1; first < 600; first++) {
-        for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-            sk_segment_name(first, ends[i], name);
-            (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-            (void)unlink(path);
-        }
+    if (sk_dir_read(folder, &names, &err) < 0)
+        abort();
+    for (size_t i = 0; i < names.count; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", folder, names.names[i]);
+        (void)unlink(path);
     }
 }
 

@@ -165,19 +165,18 @@ static int list(struct sk_journal_cursor *c, struct sk_segment *s, uint64_t from
     c->places.is_cut = false;
     if (from > until) /* nothing was written to it */
         return 0;
-    if (is_outside(c, s, last, &is_outside_times, err) < 0)
-        return -1;
-    if (is_outside_times)
+    int rc = is_outside(c, s, last, &is_outside_times, err);
+    if (rc == 0 && is_outside_times)
         return 0;
-    if (sk_segment_list(c->j, s, last, &want, &c->places, err) < 0) {
-        c->places.count = 0;
-        c->places.is_cut = false;
-        return err->code == SK_NOT_FOUND ? 0 : -1; /* removed meanwhile */
-    }
-    if (c->places.count == 0)
+    if (rc == 0)
+        rc = sk_segment_list(c->j, s, last, &want, &c->places, err);
+    if (rc == 0 && c->places.count == 0)
         return 0;
-    int rc = open_segment(c, s, err);
-    if (rc == 0) {
+    if (rc == 0)
+        rc = open_segment(c, s, err);
+    else if (err->code == SK_NOT_FOUND)
+        rc = 0; /* removed meanwhile */
+    if (rc <= 0) {
         c->places.count = 0;
         c->places.is_cut = false;
     }

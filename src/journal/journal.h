@@ -41,7 +41,7 @@ struct sk_journal;
 
 struct sk_journal_options {
     const char *dir;        /* made when missing (0700) */
-    uint64_t segment_bytes; /* 0: 8 MiB; at least 64 KiB; a record may make one larger */
+    uint64_t segment_bytes; /* 0: 8 MiB; 64 KiB to 1 GiB; a record may make one larger */
     uint64_t max_bytes;     /* of all segments; 0: no bound. The one being written stays. */
     uint64_t max_age_ms;    /* of a segment's newest record; 0: for ever */
     size_t max_queue_bytes; /* what may wait to be written, else SK_BUSY; 0: 16 MiB */
@@ -52,6 +52,7 @@ struct sk_journal_options {
     void *ctx;
 };
 
+/* One process at a time: SK_BUSY. A segment of a later version: SK_UNSUPPORTED. */
 int sk_journal_open(const struct sk_journal_options *opts, struct sk_journal **out,
                     struct sk_err *err) SK_CHECK;
 /* Writes and tells what waits, then ends. */
@@ -59,7 +60,8 @@ void sk_journal_close(struct sk_journal *j);
 SK_DEFINE_OWN(struct sk_journal, sk_journal_close);
 
 /* One append. done runs on the journal's thread, in order of the numbers, exactly once when
- * sk_journal_append gave 0: failed is NULL when the record is on the disk under number seq. */
+ * sk_journal_append gave 0: failed is NULL when the record is on the disk under number seq; else
+ * seq is 0. It may append, but not wait for the journal. */
 struct sk_journal_record {
     struct sk_view key;
     int64_t time_ms; /* since 1970; 0: now */
@@ -71,7 +73,7 @@ struct sk_journal_record {
 /* Copies; never waits for the disk. */
 int sk_journal_append(struct sk_journal *j, const struct sk_journal_record *r,
                       struct sk_err *err) SK_CHECK;
-/* Appends and waits; for tests and rare records. */
+/* Appends and waits; for tests and rare records. Not on the journal's thread. seq may be NULL. */
 int sk_journal_write(struct sk_journal *j, const struct sk_journal_record *r, uint64_t *seq,
                      struct sk_err *err) SK_CHECK;
 

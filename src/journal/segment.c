@@ -14,7 +14,8 @@
 #include <sys/stat.h>
 
 enum {
-    SECTOR = 512
+    SECTOR = 512,
+    PADDING_MOST = 8 /* zeros that may end a record */
 };
 
 int sk_segment_new(uint64_t first, uint64_t bytes, struct sk_segment **out, struct sk_err *err)
@@ -108,14 +109,17 @@ static int read_file(int fd, uint64_t first, uint8_t **out, size_t *len, struct 
     return 0;
 }
 
-/* A write that a power cut tore leaves whole sectors of zeros, as they were allocated: what stood
- * in them was not acknowledged, so nothing was damaged. */
+/* A write that a power cut tore leaves sectors as they were allocated, zeros. What stood in them
+ * was not acknowledged, so nothing was damaged. */
 static bool is_torn(const uint8_t *bytes, size_t from, size_t until)
 {
     static const uint8_t zeros[SECTOR];
 
-    for (size_t at = (from + SECTOR - 1) / SECTOR * SECTOR; at + SECTOR <= until; at += SECTOR) {
-        if (memcmp(bytes + at, zeros, SECTOR) == 0)
+    for (size_t at = from, end; at < until; at = end) {
+        end = at - at % SECTOR + SECTOR;
+        if (end > until)
+            end = until;
+        if (end - at >= PADDING_MOST && memcmp(bytes + at, zeros, end - at) == 0)
             return true;
     }
     return false;
