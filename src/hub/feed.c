@@ -12,6 +12,7 @@
 #include "hub/api_telemetry_priv.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/str.h"
 
 #include <stdlib.h>
@@ -19,8 +20,9 @@
 
 enum {
     BEAT_MS = 15000,
+    FULL_BYTES = 16 << 10,   /* enough to hand over */
     MESSAGE_BYTES = 4 << 20, /* of one message as JSON */
-    WAIT_BYTES = 16 << 20
+    PENDING_BYTES = 20 << 20
 };
 
 enum kind {
@@ -35,8 +37,10 @@ struct feed {
     struct sk_telemetry_reader *reader;
     struct sk_live_readers *readers;
     struct sk_live_reader *live; /* NULL: an export, which does not wait */
-    uint64_t beat_ms;            /* of a stream: when it last wrote; of a wait: its end */
-    uint64_t next, max;          /* of a wait */
+    struct sk_buf pending;       /* what was made, of which `given` bytes were handed over */
+    size_t given;
+    uint64_t beat_ms;   /* of a stream: when it last wrote; of a wait: its end */
+    uint64_t next, max; /* of a wait */
     bool is_begun;
 };
 
@@ -47,6 +51,7 @@ static void feed_free(void *ctx)
         return;
     sk_live_reader_remove(f->readers, f->live);
     sk_telemetry_reader_free(f->reader);
+    sk_buf_done(&f->pending);
     free(f);
 }
 
@@ -57,71 +62,94 @@ static void feed_own(struct feed *f)
 
 SK_DEFINE_OWN(struct feed, feed_own);
 
-/* ---- pulls ---- */
+/* ---- making: into pending; nothing was made when there is nothing at present ---- */
 
-static int pull_stream(void *ctx, struct sk_buf *out, size_t max)
+static int make_stream(struct feed *f, struct sk_err *err)
 {
-    struct feed *f = ctx;
-    struct sk_err err = SK_ERR_INIT;
     int got = 1;
-    while (got == 1 && out->len < max) {
+    while (got == 1 && f->pending.len < FULL_BYTES) {
         SK_AUTO(sk_buf_done) struct sk_buf json = SK_BUF_INIT(MESSAGE_BYTES);
         uint64_t seq = 0;
-        got = sk_telemetry_next(f->reader, &json, &seq, &err);
+        got = sk_telemetry_next(f->reader, &json, &seq, err);
         if (got == 1) {
-            sk_buf_fmt(out, "id: %llu\ndata: ", (unsigned long long)seq);
-            sk_buf_add(out, json.data, json.len);
-            sk_buf_str(out, "\n\n");
+            sk_buf_fmt(&f->pending, "id: %llu\ndata: ", (unsigned long long)seq);
+            sk_buf_add(&f->pending, json.data, json.len);
+            sk_buf_str(&f->pending, "\n\n");
         }
     }
-    if (got < 0)
-        return SK_HTTP_SOURCE_FAIL;
     uint64_t now = sk_now_ms();
-    if (out->len == 0 && (!f->is_begun || now - f->beat_ms >= BEAT_MS))
-        sk_buf_str(out, ":\n\n"); /* the first one, too: headers go out with it */
-    if (out->len > 0)
+    if (f->pending.len == 0 && (!f->is_begun || now - f->beat_ms >= BEAT_MS))
+        sk_buf_str(&f->pending, ":\n\n"); /* the first one, too: headers go out with it */
+    if (f->pending.len > 0)
         f->beat_ms = now;
-    f->is_begun = true;
-    return out->len > 0 ? SK_HTTP_SOURCE_MORE : SK_HTTP_SOURCE_WAIT;
+    return got < 0 ? -1 : 0;
 }
 
-static int pull_export(void *ctx, struct sk_buf *out, size_t max)
+static int make_export(struct feed *f, struct sk_err *err)
 {
-    struct feed *f = ctx;
-    struct sk_err err = SK_ERR_INIT;
     int got = 1;
     if (!f->is_begun && f->kind == CSV)
-        sk_telemetry_csv_head(out);
-    f->is_begun = true;
-    while (got == 1 && out->len < max) {
+        sk_telemetry_csv_head(&f->pending);
+    while (got == 1 && f->pending.len < FULL_BYTES) {
         uint64_t seq = 0;
-        got = f->kind == CSV ? sk_telemetry_next_csv(f->reader, out, &seq, &err)
-                             : sk_telemetry_next(f->reader, out, &seq, &err);
+        got = f->kind == CSV ? sk_telemetry_next_csv(f->reader, &f->pending, &seq, err)
+                             : sk_telemetry_next(f->reader, &f->pending, &seq, err);
         if (got == 1 && f->kind == NDJSON)
-            sk_buf_chr(out, '\n');
+            sk_buf_chr(&f->pending, '\n');
     }
-    if (got < 0)
-        return SK_HTTP_SOURCE_FAIL;
-    return out->len > 0 ? SK_HTTP_SOURCE_MORE : SK_HTTP_SOURCE_END;
+    return got < 0 ? -1 : 0;
 }
 
-static int pull_wait(void *ctx, struct sk_buf *out, size_t max)
+static int make_wait(struct feed *f, struct sk_err *err)
+{
+    uint64_t last = 0, count = 0;
+    sk_buf_str(&f->pending, "{\"messages\":[");
+    if (sk_telemetry_page(f->reader, f->max, &f->pending, &last, &count, err) < 0)
+        return -1;
+    if (count == 0 && sk_now_ms() < f->beat_ms)
+        sk_buf_clear(&f->pending);
+    else
+        sk_buf_fmt(&f->pending, "],\"next\":%llu}",
+                   (unsigned long long)(count > 0 ? last + 1 : f->next));
+    return 0;
+}
+
+static int make(struct feed *f, struct sk_err *err)
+{
+    int rc = f->kind == STREAM ? make_stream(f, err)
+             : f->kind == WAIT ? make_wait(f, err)
+                               : make_export(f, err);
+    if (rc == 0 && !sk_buf_ok(&f->pending))
+        return sk_buf_fail(&f->pending, err);
+    return rc;
+}
+
+static bool is_over(const struct feed *f)
+{
+    return f->kind == WAIT ? f->is_begun : f->kind != STREAM;
+}
+
+static int pull(void *ctx, struct sk_buf *out, size_t max)
 {
     struct feed *f = ctx;
     struct sk_err err = SK_ERR_INIT;
-    SK_AUTO(sk_buf_done) struct sk_buf messages = SK_BUF_INIT(WAIT_BYTES);
-    uint64_t last = 0, count = 0;
-    (void)max;
-    if (f->is_begun)
-        return SK_HTTP_SOURCE_END;
-    if (sk_telemetry_page(f->reader, f->max, &messages, &last, &count, &err) < 0)
-        return SK_HTTP_SOURCE_FAIL;
-    if (count == 0 && sk_now_ms() < f->beat_ms)
-        return SK_HTTP_SOURCE_WAIT;
-    f->is_begun = true;
-    sk_buf_str(out, "{\"messages\":[");
-    sk_buf_add(out, messages.data ? messages.data : "", messages.len);
-    sk_buf_fmt(out, "],\"next\":%llu}", (unsigned long long)(count > 0 ? last + 1 : f->next));
+    if (f->given == f->pending.len) {
+        sk_buf_clear(&f->pending);
+        f->given = 0;
+        if (f->kind == WAIT && f->is_begun)
+            return SK_HTTP_SOURCE_END;
+        if (make(f, &err) < 0) {
+            sk_log(SK_WARN, "feed_cut", "error=\"%s\"", err.text);
+            return SK_HTTP_SOURCE_FAIL;
+        }
+        f->is_begun = f->kind != WAIT || f->pending.len > 0;
+    }
+    size_t len = f->pending.len - f->given;
+    if (len == 0)
+        return is_over(f) ? SK_HTTP_SOURCE_END : SK_HTTP_SOURCE_WAIT;
+    len = len < max ? len : max;
+    sk_buf_add(out, f->pending.data + f->given, len);
+    f->given += len;
     return SK_HTTP_SOURCE_MORE;
 }
 
@@ -135,14 +163,20 @@ static struct feed *feed_new(struct sk_hub_call *call, enum kind kind, struct sk
         return NULL;
     }
     f->kind = kind;
+    f->pending.ceiling = PENDING_BYTES;
     f->readers = &call->hub->iot->readers;
     return f;
 }
 
-static void begin(struct sk_hub_call *call, struct feed **f,
-                  int (*pull)(void *ctx, struct sk_buf *out, size_t max), const char *type)
+/* An export or a page that a drain cuts must not look whole. */
+static void begin(struct sk_hub_call *call, struct feed *f, const char *type)
 {
-    const struct sk_http_source source = { .pull = pull, .done = feed_free, .ctx = SK_TAKE(*f) };
+    const struct sk_http_source source = {
+        .pull = pull,
+        .done = feed_free,
+        .must_end = f->kind != STREAM,
+        .ctx = f,
+    };
     sk_http_set_type(call->req, type);
     sk_http_set_header(call->req, "Cache-Control", "no-store");
     sk_http_set_source(call->req, &source);
@@ -186,7 +220,7 @@ void sk_feed_stream(struct sk_hub_call *call)
         sk_hub_fail(call, &err);
         return;
     }
-    begin(call, &f, pull_stream, "text/event-stream");
+    begin(call, SK_TAKE(f), "text/event-stream");
 }
 
 void sk_feed_export(struct sk_hub_call *call)
@@ -207,7 +241,7 @@ void sk_feed_export(struct sk_hub_call *call)
         sk_hub_fail(call, &err);
         return;
     }
-    begin(call, &f, pull_export, is_csv ? "text/csv" : "application/x-ndjson");
+    begin(call, SK_TAKE(f), is_csv ? "text/csv" : "application/x-ndjson");
 }
 
 void sk_feed_wait(struct sk_hub_call *call, struct sk_telemetry_reader *reader, uint64_t next,
@@ -228,5 +262,5 @@ void sk_feed_wait(struct sk_hub_call *call, struct sk_telemetry_reader *reader, 
         sk_hub_fail(call, &err);
         return;
     }
-    begin(call, &f, pull_wait, "application/json");
+    begin(call, SK_TAKE(f), "application/json");
 }
