@@ -1,8 +1,9 @@
 /*
  * db.c - the database: its one writer, its readers, and the transactions that borrow them.
  *
- * A begin for writing waits for is_writing to fall, which orders the writers of this process
- * without asking the file; then BEGIN IMMEDIATE waits for those of others. Readers come from a
+ * A begin for writing waits for its turn, which orders the writers of this process without asking
+ * the file, first come, first served: a thread that writes all the time (writer.c) keeps nobody
+ * out. Then BEGIN IMMEDIATE waits for those of other processes. Readers come from a
  * list of idle connections and are opened as needed; up to readers_kept of them stay open. A
  * reader's snapshot is taken in its begin.
  *
@@ -100,15 +101,40 @@ static int wait_long(struct sk_db *db, uint64_t deadline_ns, const char *whom, s
                    (unsigned long long)db->busy_ms, whom);
 }
 
+static void take_place(struct sk_db *db, struct turn *t)
+{
+    struct turn **at = &db->turns;
+
+    while (*at)
+        at = &(*at)->next;
+    *at = t;
+}
+
+static void leave_place(struct sk_db *db, const struct turn *t)
+{
+    struct turn **at = &db->turns;
+
+    while (*at != t)
+        at = &(*at)->next;
+    *at = t->next;
+}
+
 static int borrow_writer(struct sk_db *db, uint64_t deadline_ns, struct conn **out,
                          struct sk_err *err)
 {
+    struct turn me = { NULL };
+    int failed = 0;
+
     SK_LOCK(&db->mutex);
-    while (db->is_writing) {
-        if (pthread_equal(db->writing_thread, pthread_self()))
-            return sk_fail(err, SK_BUG, "%s: a thread that writes began a second write", db->what);
-        if (wait_long(db, deadline_ns, "another writer", err) < 0)
-            return -1;
+    if (db->is_writing && pthread_equal(db->writing_thread, pthread_self()))
+        return sk_fail(err, SK_BUG, "%s: a thread that writes began a second write", db->what);
+    take_place(db, &me);
+    while (failed == 0 && (db->is_writing || db->turns != &me))
+        failed = wait_long(db, deadline_ns, "another writer", err);
+    leave_place(db, &me);
+    if (failed < 0) {
+        (void)pthread_cond_broadcast(&db->changed); /* it may be the next one's turn now */
+        return -1;
     }
     db->is_writing = true;
     db->writing_thread = pthread_self();

@@ -50,6 +50,11 @@ struct conn {
     struct slot table[SK_DB_STATEMENTS];
 };
 
+/* One that waits for the writer's connection, on its own stack. */
+struct turn {
+    struct turn *next;
+};
+
 struct sk_db {
     char *path, *what;
     uint64_t busy_ms;
@@ -63,6 +68,7 @@ struct sk_db {
     bool has_mutex, has_cond;
     bool is_writing;
     pthread_t writing_thread;
+    struct turn *turns;        /* writers that wait, the first first */
     struct conn *free_readers; /* the last used first: its pages are in memory */
     unsigned readers, readers_kept, readers_max;
 };

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/thread.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -171,6 +172,68 @@ static void test_threads(void **state)
     assert_true(db->readers <= 2);
 }
 
+struct waiter {
+    struct sk_db *db;
+    int64_t number;
+};
+
+/* Appends its number to what is there. */
+static void *write_in_turn(void *arg)
+{
+    struct waiter *w = arg;
+    struct sk_err err = SK_ERR_INIT;
+    SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+
+    if (sk_db_begin(w->db, SK_DB_WRITE, &tx, &err) < 0 ||
+        sk_tx_run(tx, &err, "UPDATE pair SET value = value * 10 + ?1", "i", w->number) < 0 ||
+        sk_tx_commit(&tx, &err) < 0)
+        return (void *)(uintptr_t)1;
+    return NULL;
+}
+
+static size_t places(struct sk_db *db)
+{
+    size_t count = 0;
+
+    SK_LOCK(&db->mutex);
+    for (const struct turn *t = db->turns; t; t = t->next)
+        count++;
+    return count;
+}
+
+/* First come, first served; one that gives up is left out. */
+static void test_turns(void **state)
+{
+    struct place *p = *state;
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_tx *held = NULL, *late = NULL;
+    struct waiter waiters[THREADS];
+    pthread_t threads[THREADS];
+    SK_OWN(sk_db_close) struct sk_db *db = NULL;
+    struct sk_db_options opts = p->opts;
+
+    opts.busy_ms = 60000;
+    DONE(sk_db_open(&opts, &db, &err));
+    put(db, "n", 0);
+    DONE(sk_db_begin(db, SK_DB_WRITE, &held, &err));
+    for (int i = 0; i < THREADS; i++) {
+        waiters[i] = (struct waiter){ db, i + 1 };
+        DONE(sk_thread_start(&threads[i], "turn", write_in_turn, &waiters[i], &err));
+        while (places(db) != (size_t)i + 1)
+            (void)sched_yield();
+    }
+    sk_tx_end(held);
+    DONE(sk_db_begin(db, SK_DB_WRITE, &late, &err)); /* behind all of them */
+    sk_tx_end(late);
+    assert_int_equal(ask(db, "SELECT value FROM pair"), 12345678);
+    for (int i = 0; i < THREADS; i++) {
+        void *result = NULL;
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        assert_null(result);
+    }
+    assert_int_equal(places(db), 0);
+}
+
 /* More readers than are kept; then all that there may be. */
 static void test_readers(void **state)
 {
@@ -226,6 +289,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_second_write, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_busy, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_threads, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_turns, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_readers, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_kill, place_set_up, place_tear_down),
     };
