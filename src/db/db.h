@@ -141,6 +141,7 @@ struct sk_db_job {
     int (*run)(struct sk_tx *tx, void *ctx, struct sk_err *err);
     void (*done)(void *ctx, const struct sk_err *failed); /* may be NULL */
     void *ctx;
+    bool is_shrinking; /* it makes room: run with SK_DB_SHRINK when there is none for the others */
 };
 
 int sk_db_writer_new(const struct sk_db_writer_options *opts, struct sk_db_writer **out,
@@ -155,6 +156,10 @@ int sk_db_writer_push(struct sk_db_writer *w, const struct sk_db_job *job,
 int sk_db_writer_run(struct sk_db_writer *w,
                      int (*run)(struct sk_tx *tx, void *ctx, struct sk_err *err), void *ctx,
                      struct sk_err *err) SK_CHECK;
+/* The same for a job that is_shrinking. */
+int sk_db_writer_shrink(struct sk_db_writer *w,
+                        int (*run)(struct sk_tx *tx, void *ctx, struct sk_err *err), void *ctx,
+                        struct sk_err *err) SK_CHECK;
 size_t sk_db_writer_waiting(struct sk_db_writer *w);
 
 #endif

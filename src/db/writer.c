@@ -5,7 +5,8 @@
  * load and nobody waits for company. Each job runs between SAVEPOINT and RELEASE; one that fails is
  * rolled back to its savepoint and the others go on. What breaks the transaction itself (a full
  * disk, a failed sync, an error after which SQLite rolls back on its own) makes all of its jobs run
- * again, each in a transaction of its own.
+ * again, each in a transaction of its own. When the database has no room for more, only those that
+ * make room are run, each on its own too.
  *
  * Invariant: a job is in the queue or in the batch of the writer's thread, and is told exactly
  * once, after the commit or the failure that decides about it.
@@ -150,7 +151,8 @@ static int run_in_batch(struct sk_tx *tx, struct job *j)
 }
 
 /* Each on its own. When not even a begin works, the rest fails with it: waiting again for what was
- * waited for would take them the same time each. */
+ * waited for would take them the same time each. A lack of room is known at once, and not the
+ * matter of all. */
 static void run_alone(struct sk_db_writer *w, struct queue *q)
 {
     struct job *j;
@@ -158,11 +160,13 @@ static void run_alone(struct sk_db_writer *w, struct queue *q)
     while ((j = queue_take(q))) {
         struct sk_err err = SK_ERR_INIT;
         struct sk_tx *tx = NULL;
-        if (sk_db_begin(w->opts.db, w->opts.mode, &tx, &err) < 0) {
+        enum sk_db_mode mode = j->what.is_shrinking ? SK_DB_SHRINK : w->opts.mode;
+        if (sk_db_begin(w->opts.db, mode, &tx, &err) < 0) {
             fail_job(j, &err);
             tell(j);
-            fail_all(q, &err);
-            return;
+            if (err.code != SK_FULL)
+                fail_all(q, &err);
+            continue;
         }
         if (run_job(tx, j) < 0)
             sk_tx_end(tx);
@@ -196,7 +200,10 @@ static void run_slice(struct sk_db_writer *w, struct job *first)
     if (sk_db_begin(w->opts.db, w->opts.mode, &tx, &err) < 0) {
         queue_put(&batch, first);
         take_all(w, &batch);
-        fail_all(&batch, &err);
+        if (err.code == SK_FULL)
+            run_alone(w, &batch);
+        else
+            fail_all(&batch, &err);
         return;
     }
     uint64_t until_ns = sk_now_ns() + (uint64_t)w->opts.slice_ms * 1000000;
@@ -331,9 +338,9 @@ static void end_wait(void *ctx, const struct sk_err *failed)
     (void)pthread_cond_signal(&t->changed);
 }
 
-int sk_db_writer_run(struct sk_db_writer *w,
-                     int (*run)(struct sk_tx *tx, void *ctx, struct sk_err *err), void *ctx,
-                     struct sk_err *err)
+static int run_and_wait(struct sk_db_writer *w, bool is_shrinking,
+                        int (*run)(struct sk_tx *tx, void *ctx, struct sk_err *err), void *ctx,
+                        struct sk_err *err)
 {
     struct wait t = { .mutex = PTHREAD_MUTEX_INITIALIZER, .run = run, .ctx = ctx };
 
@@ -341,7 +348,7 @@ int sk_db_writer_run(struct sk_db_writer *w,
         return sk_fail(err, SK_BUG, "%s: the writer waits for itself", w->opts.db->what);
     if (sk_cond_init(&t.changed, err) < 0)
         return -1;
-    const struct sk_db_job job = { run_waited, end_wait, &t };
+    const struct sk_db_job job = { run_waited, end_wait, &t, is_shrinking };
     int failed = sk_db_writer_push(w, &job, err);
     if (failed == 0) {
         SK_LOCK(&t.mutex);
@@ -354,6 +361,20 @@ int sk_db_writer_run(struct sk_db_writer *w,
     (void)pthread_cond_destroy(&t.changed);
     (void)pthread_mutex_destroy(&t.mutex);
     return failed;
+}
+
+int sk_db_writer_run(struct sk_db_writer *w,
+                     int (*run)(struct sk_tx *tx, void *ctx, struct sk_err *err), void *ctx,
+                     struct sk_err *err)
+{
+    return run_and_wait(w, false, run, ctx, err);
+}
+
+int sk_db_writer_shrink(struct sk_db_writer *w,
+                        int (*run)(struct sk_tx *tx, void *ctx, struct sk_err *err), void *ctx,
+                        struct sk_err *err)
+{
+    return run_and_wait(w, true, run, ctx, err);
 }
 
 size_t sk_db_writer_waiting(struct sk_db_writer *w)

@@ -121,6 +121,14 @@ int sk_devices_write(struct sk_devices *d,
     return sk_db_writer_run(d->writer, run_change, &job, err);
 }
 
+int sk_devices_shrink(struct sk_devices *d,
+                      int (*run)(struct sk_change *c, void *ctx, struct sk_err *err), void *ctx,
+                      struct sk_err *err)
+{
+    struct change_job job = { .d = d, .run = run, .ctx = ctx };
+    return sk_db_writer_shrink(d->writer, run_change, &job, err);
+}
+
 static void end_change(void *ctx, const struct sk_err *failed)
 {
     struct change_job *job = ctx;
@@ -129,20 +137,34 @@ static void end_change(void *ctx, const struct sk_err *failed)
     free(job);
 }
 
+static int push(struct sk_devices *d, bool is_shrinking, const struct change_job *what,
+                struct sk_err *err)
+{
+    SK_OWN(free) struct change_job *copy = malloc(sizeof *copy);
+    if (!copy)
+        return sk_nomem(err);
+    *copy = *what;
+    const struct sk_db_job job = { run_change, end_change, copy, is_shrinking };
+    if (sk_db_writer_push(d->writer, &job, err) < 0)
+        return -1;
+    (void)SK_TAKE(copy);
+    return 0;
+}
+
 int sk_devices_push(struct sk_devices *d,
                     int (*run)(struct sk_change *c, void *ctx, struct sk_err *err),
                     void (*done)(void *ctx, const struct sk_err *failed), void *ctx,
                     struct sk_err *err)
 {
-    SK_OWN(free) struct change_job *job = malloc(sizeof *job);
-    if (!job)
-        return sk_nomem(err);
-    *job = (struct change_job){ d, run, done, ctx };
-    const struct sk_db_job what = { run_change, end_change, job };
-    if (sk_db_writer_push(d->writer, &what, err) < 0)
-        return -1;
-    (void)SK_TAKE(job);
-    return 0;
+    return push(d, false, &(struct change_job){ d, run, done, ctx }, err);
+}
+
+int sk_devices_push_shrink(struct sk_devices *d,
+                           int (*run)(struct sk_change *c, void *ctx, struct sk_err *err),
+                           void (*done)(void *ctx, const struct sk_err *failed), void *ctx,
+                           struct sk_err *err)
+{
+    return push(d, true, &(struct change_job){ d, run, done, ctx }, err);
 }
 
 /* ---- beginning and end ---- */

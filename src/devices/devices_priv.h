@@ -59,6 +59,14 @@ struct sk_change {
     struct sk_tx *tx;
 };
 
+/* As sk_devices_write and sk_devices_push, for what makes room: it works on a full disk too. */
+int sk_devices_shrink(struct sk_devices *d,
+                      int (*run)(struct sk_change *c, void *ctx, struct sk_err *err), void *ctx,
+                      struct sk_err *err) SK_CHECK;
+int sk_devices_push_shrink(struct sk_devices *d,
+                           int (*run)(struct sk_change *c, void *ctx, struct sk_err *err),
+                           void (*done)(void *ctx, const struct sk_err *failed), void *ctx,
+                           struct sk_err *err) SK_CHECK;
 /* Tells an event without a body. */
 int sk_change_tell_of(struct sk_change *c, enum sk_device_event_kind kind,
                       const struct sk_identity *i, struct sk_err *err) SK_CHECK;

@@ -78,6 +78,23 @@ static int store(struct sk_change *c, const struct sk_identity *i, struct send *
     return sk_change_tell_of(c, SK_EVENT_DOWN, i, err);
 }
 
+/* Those that have expired and are still there do not count. */
+static int check_depth(struct sk_change *c, const struct sk_identity *i, struct sk_err *err)
+{
+    SK_OWN(sk_stmt_end) struct sk_stmt *s = NULL;
+    if (i->waiting < SK_DEVICES_DOWN_MAX)
+        return 0;
+    if (sk_tx_query(c->tx, &s, err,
+                    "SELECT count(*) FROM message_down WHERE identity = ?1 AND expiry_ms > ?2",
+                    "ii", i->id, (int64_t)sk_wall_ms()) < 0 ||
+        sk_stmt_next(s, err) < 0)
+        return -1;
+    if (sk_stmt_int(s, 0) < SK_DEVICES_DOWN_MAX)
+        return 0;
+    return sk_fail(err, SK_LIMIT, "DeviceMaximumQueueDepthExceeded: %d messages wait already",
+                   SK_DEVICES_DOWN_MAX);
+}
+
 static int run_send(struct sk_change *c, void *ctx, struct sk_err *err)
 {
     struct send *s = ctx;
@@ -85,12 +102,8 @@ static int run_send(struct sk_change *c, void *ctx, struct sk_err *err)
     char name[SK_DEVICES_NAME_MAX];
     if (sk_who_may(s->who, SK_RIGHT_SERVICE, err) < 0 ||
         check_message(s->module, s->message, err) < 0 ||
-        sk_identity_need(c->tx, s->device, s->module, &i, err) < 0)
-        return -1;
-    if (i.waiting >= SK_DEVICES_DOWN_MAX)
-        return sk_fail(err, SK_LIMIT, "DeviceMaximumQueueDepthExceeded: %u messages wait already",
-                       i.waiting);
-    if (store(c, &i, s, err) < 0)
+        sk_identity_need(c->tx, s->device, s->module, &i, err) < 0 || check_depth(c, &i, err) < 0 ||
+        store(c, &i, s, err) < 0)
         return -1;
     sk_identity_name(i.device, i.module, name);
     return sk_audit(c->tx, s->who, "message.send", name, NULL, err);
@@ -209,7 +222,7 @@ static void push_answer(struct sk_devices *d,
     if (!a)
         return;
     *a = (struct answer){ identity, id };
-    if (sk_devices_push(d, run, end_answer, a, &err) < 0)
+    if (sk_devices_push_shrink(d, run, end_answer, a, &err) < 0)
         end_answer(a, &err);
 }
 
@@ -272,7 +285,7 @@ int sk_down_purge(struct sk_devices *d, const struct sk_who *who, const char *de
                   uint64_t *removed, struct sk_err *err)
 {
     struct purge p = { .who = who, .device = device };
-    if (sk_devices_write(d, run_purge, &p, err) < 0)
+    if (sk_devices_shrink(d, run_purge, &p, err) < 0)
         return -1;
     *removed = p.removed;
     return 0;
@@ -317,7 +330,7 @@ int sk_down_expire(struct sk_devices *d, struct sk_err *err)
     if (found <= 0)
         return found;
     do {
-        if (sk_devices_write(d, run_expire, &e, err) < 0)
+        if (sk_devices_shrink(d, run_expire, &e, err) < 0)
             return -1;
     } while (e.removed == EXPIRE_SLICE);
     return 0;

@@ -161,5 +161,5 @@ static int run_end(struct sk_change *c, void *ctx, struct sk_err *err)
 int sk_feedback_end(struct sk_devices *d, const char *lock_token, bool complete, struct sk_err *err)
 {
     struct ending e = { lock_token, complete };
-    return sk_devices_write(d, run_end, &e, err);
+    return sk_devices_shrink(d, run_end, &e, err);
 }

@@ -346,5 +346,5 @@ int sk_identity_delete(struct sk_devices *d, const struct sk_who *who, const cha
     struct request r = {
         .who = who, .device = device, .module = sk_module_of(module), .if_match = if_match
     };
-    return sk_devices_write(d, run_delete, &r, err);
+    return sk_devices_shrink(d, run_delete, &r, err);
 }

@@ -90,7 +90,7 @@ void sk_session_forget(struct sk_devices *d, int64_t identity)
     if (!job)
         return;
     *job = (struct session_job){ .identity = identity };
-    if (sk_devices_push(d, run_forget, end_forget, job, &err) < 0)
+    if (sk_devices_push_shrink(d, run_forget, end_forget, job, &err) < 0)
         end_forget(job, &err);
 }
 

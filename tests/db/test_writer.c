@@ -67,7 +67,7 @@ static int stand_in_gate(struct sk_tx *tx, void *ctx, struct sk_err *err)
 static void close_gate(struct hall *h, struct gate *g)
 {
     struct sk_err err = SK_ERR_INIT;
-    const struct sk_db_job job = { stand_in_gate, NULL, g };
+    const struct sk_db_job job = { .run = stand_in_gate, .ctx = g };
 
     *g = (struct gate){ .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
     DONE(sk_db_writer_push(h->w, &job, &err));
@@ -90,7 +90,8 @@ struct row {
     const char *sql[2]; /* run one after the other */
     bool gives_up;      /* returns -1 with SK_NOT_FOUND after its statements */
     bool ignores;       /* returns 0 whatever its statements said */
-    enum sk_code code;  /* that done is told */
+    bool shrinks;
+    enum sk_code code; /* that done is told */
     struct hall *hall;
     unsigned runs, told, at; /* at: the how many-th that was told */
     enum sk_code got;
@@ -124,7 +125,7 @@ static void push_rows(struct hall *h, struct row *rows, size_t count)
 
     told_so_far = 0;
     for (size_t i = 0; i < count; i++) {
-        const struct sk_db_job job = { run_row, row_done, &rows[i] };
+        const struct sk_db_job job = { run_row, row_done, &rows[i], rows[i].shrinks };
         rows[i].hall = h;
         DONE(sk_db_writer_push(h->w, &job, &err));
     }
@@ -248,6 +249,40 @@ static void test_no_begin(void **state)
     assert_int_equal(h.committed, 0);
 }
 
+static int no_room(void *ctx, enum sk_db_mode mode, struct sk_err *err)
+{
+    (void)ctx;
+    return mode == SK_DB_SHRINK ? 0 : sk_fail(err, SK_FULL, "no room");
+}
+
+/* Those that make room are run in their order, the others fail. */
+static void test_no_room(void **state)
+{
+    struct row rows[] = {
+        { "a", { "INSERT INTO pair VALUES('a', 1)" }, .code = SK_FULL },
+        { "less", { "DELETE FROM pair WHERE name = 'y'" }, .shrinks = true, .code = SK_OK },
+        { "b", { "INSERT INTO pair VALUES('b', 1)" }, .code = SK_FULL },
+        { "wrong", { "DELETE FROM nowhere" }, .shrinks = true, .code = SK_BUG },
+        { "even less", { "DELETE FROM pair WHERE name = 'z'" }, .shrinks = true, .code = SK_OK },
+    };
+    struct row now = { "now", { "DELETE FROM pair" }, .code = SK_OK };
+    struct hall h = { .p = *state };
+    struct sk_err err = SK_ERR_INIT;
+
+    put(h.p->db, "x", 1);
+    put(h.p->db, "y", 1);
+    put(h.p->db, "z", 1);
+    sk_db_ask_room(h.p->db, no_room, NULL);
+    hall_open(&h, 0);
+    push_rows(&h, rows, COUNT(rows));
+    FAILS(sk_db_writer_run(h.w, run_row, &now, &err), SK_FULL);
+    assert_int_equal(ask(h.p->db, "SELECT count(*) FROM pair"), 1);
+    DONE(sk_db_writer_shrink(h.w, run_row, &now, &err));
+    assert_int_equal(ask(h.p->db, "SELECT count(*) FROM pair"), 0);
+    sk_db_writer_free(h.w);
+    check_rows(rows, COUNT(rows));
+}
+
 /* At the limit one waits; one beyond is refused. */
 static void test_limit(void **state)
 {
@@ -262,7 +297,7 @@ static void test_limit(void **state)
     hall_open(&h, COUNT(rows));
     close_gate(&h, &g);
     push_rows(&h, rows, COUNT(rows));
-    const struct sk_db_job job = { run_row, row_done, &rows[0] };
+    const struct sk_db_job job = { run_row, row_done, &rows[0], false };
     FAILS(sk_db_writer_push(h.w, &job, &err), SK_BUSY);
     open_gate(&g);
     sk_db_writer_free(h.w);
@@ -377,6 +412,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_savepoints, set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_whole_failure, set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_no_begin, set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_no_room, set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_limit, set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_run, set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_threads, set_up, place_tear_down),

@@ -75,6 +75,48 @@ static void no_listener(void **state)
     assert_string_equal(told(f), "");
 }
 
+static int no_room(void *ctx, enum sk_db_mode mode, struct sk_err *err)
+{
+    (void)ctx;
+    return mode == SK_DB_SHRINK ? 0 : sk_fail(err, SK_FULL, "no room");
+}
+
+/* What removes works all the same. */
+static void full_disk(void **state)
+{
+    struct fixture *f = *state;
+    struct sk_err err = SK_ERR_INIT;
+    const struct sk_identity_spec spec = { .device = "new", .is_edge = -1 };
+    const struct sk_down m = { .message_id = "1", .ack = "full", .body = SK_VIEW("x") };
+    struct sk_identity i = make_device(f, "d");
+    SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(4096);
+    char token[40];
+    uint64_t removed = 0;
+    int64_t id = 0;
+    DONE(sk_down_send(f->d, NULL, "d", NULL, &m, &id, &err));
+    DONE(sk_down_send(f->d, NULL, "d", NULL, &m, NULL, &err));
+    DONE(sk_session_change(f->d, i.id, 1, 0, NULL, NULL, &err));
+    sk_down_complete(f->d, i.id, id);
+    settle(f);
+    DONE(sk_feedback_take(f->d, &out, token, &err));
+    (void)told(f);
+    sk_db_ask_room(sk_devices_db(f->d), no_room, NULL);
+    FAILS(sk_identity_create(f->d, NULL, &spec, NULL, &err), SK_FULL, "no room");
+    FAILS(sk_down_send(f->d, NULL, "d", NULL, &m, NULL, &err), SK_FULL, "no room");
+    sk_session_forget(f->d, i.id);
+    sk_down_delivered(f->d, i.id, id + 1);
+    DONE(sk_feedback_end(f->d, token, true, &err));
+    assert_int_equal(number(f, "SELECT (SELECT count(*) FROM session) + "
+                               "(SELECT count(*) FROM feedback)"),
+                     0);
+    DONE(sk_down_purge(f->d, NULL, "d", &removed, &err));
+    assert_int_equal(removed, 1);
+    DONE(sk_identity_delete(f->d, NULL, "d", NULL, NULL, &err));
+    assert_int_equal(number(f, "SELECT count(*) FROM identity"), 0);
+    sk_db_ask_room(sk_devices_db(f->d), NULL, NULL);
+    assert_string_equal(told(f), "deleted d\n");
+}
+
 /* ---- a hub that is killed ---- */
 
 enum {
@@ -372,7 +414,7 @@ static void memory_runs_out(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { ROW(events), ROW(no_listener), ROW(killed),
+    const struct CMUnitTest tests[] = { ROW(events), ROW(no_listener), ROW(full_disk), ROW(killed),
                                         ROW(memory_runs_out) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

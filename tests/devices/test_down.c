@@ -117,6 +117,10 @@ static void limits(void **state)
         must_send(f, "m", NULL, 0);
     FAILS(send_one(f, "d", NULL, &rows[4].m, NULL, &err), SK_LIMIT,
           "DeviceMaximumQueueDepthExceeded: ");
+    run_sql(f, "UPDATE message_down SET expiry_ms = 1 WHERE id = 1"); /* not swept away yet */
+    must_send(f, "m", NULL, 0);
+    FAILS(send_one(f, "d", NULL, &rows[4].m, NULL, &err), SK_LIMIT,
+          "DeviceMaximumQueueDepthExceeded: ");
 }
 
 static void deliveries(void **state)
