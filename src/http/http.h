@@ -47,6 +47,7 @@ enum sk_http_flags {
     SK_HTTP_QUIET = 1u << 3,     /* log at debug (health, metrics) */
     SK_HTTP_STREAM = 1u << 4,    /* handle() runs when the headers are complete: see
                                     sk_http_take_body(); not with SK_HTTP_MULTIPART */
+    SK_HTTP_CODED = 1u << 8,     /* a Content-Encoding is the handler's affair; else 415 */
 };
 
 enum {
@@ -133,6 +134,9 @@ const char *sk_http_query(const struct sk_http_req *r, const char *name); /* NUL
 const char *sk_http_query_at(const struct sk_http_req *r, const char *name, size_t i);
 const char *sk_http_header(const struct sk_http_req *r, const char *name); /* any case; NULL: absent
                                                                             */
+/* All header fields, in the order they came. */
+void sk_http_headers(const struct sk_http_req *r,
+                     void (*each)(void *ctx, const char *name, const char *value), void *ctx);
 const char *sk_http_peer(const struct sk_http_req *r); /* "192.0.2.1:5000", "[2001:db8::1]:5000" */
 const char *sk_http_id(const struct sk_http_req *r);   /* X-Request-Id when it is sane, else made
                                                           here; echoed in the answer */

@@ -344,7 +344,8 @@ static void ask_admit(struct sk_http_req *r)
 
 static void check_body(struct sk_http_req *r, const struct seen *h)
 {
-    if (h->content_encoding && r->expected > 0 && strcasecmp(h->content_encoding, "identity") != 0)
+    if (h->content_encoding && r->expected > 0 && !(r->route->flags & SK_HTTP_CODED) &&
+        strcasecmp(h->content_encoding, "identity") != 0)
         sk_req_refuse(r, 0, SK_UNSUPPORTED_MEDIA,
                       "content coding '%.40s' is not supported: send the body as it is",
                       h->content_encoding);
@@ -438,6 +439,28 @@ const char *sk_http_query_at(const struct sk_http_req *r, const char *name, size
 const char *sk_http_header(const struct sk_http_req *r, const char *name)
 {
     return r->mhd ? MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND, name) : NULL;
+}
+
+struct visit {
+    void (*each)(void *ctx, const char *name, const char *value);
+    void *ctx;
+};
+
+static enum MHD_Result visit_header(void *cls, enum MHD_ValueKind kind, const char *name,
+                                    const char *value)
+{
+    const struct visit *v = cls;
+    (void)kind;
+    v->each(v->ctx, name, value ? value : "");
+    return MHD_YES;
+}
+
+void sk_http_headers(const struct sk_http_req *r,
+                     void (*each)(void *ctx, const char *name, const char *value), void *ctx)
+{
+    struct visit v = { each, ctx };
+    if (r->mhd)
+        (void)MHD_get_connection_values(r->mhd, MHD_HEADER_KIND, visit_header, &v);
 }
 
 unsigned sk_http_flags(const struct sk_http_req *r)

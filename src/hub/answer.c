@@ -1,13 +1,14 @@
 /*
- * answer.c - how the hub answers: one error, three ways to write it.
+ * answer.c - how the hub answers: one error, four ways to write it.
  *
  *     plain    {"error":"..."}                                     our own API
  *     MLflow   {"error_code":"RESOURCE_DOES_NOT_EXIST","message"}  its codes and statuses
  *     OCI      {"errors":[{"code":"DENIED","message"}]}            distribution-spec
+ *     IoT      {"Message":"ErrorCode:DeviceNotFound;...",...}      IoT Hub: iot_answer.c
  *
  * A status of its own has 401 (how to come in), 429 and 503 (when to come again).
  */
-#include "hub/hub_priv.h"
+#include "hub/iot_priv.h"
 
 #include "base/log.h"
 #include "base/str.h"
@@ -50,10 +51,15 @@ static const struct wording *wording_of(enum sk_code code)
     return &other;
 }
 
-static void write_error(struct sk_buf *b, enum sk_hub_style style, const char *code,
+static void write_error(struct sk_http_req *req, enum sk_hub_style style, const char *code,
                         const char *text)
 {
+    struct sk_buf *b = sk_http_out(req);
     sk_buf_clear(b);
+    if (style == SK_HUB_IOT) {
+        sk_iot_error_json(code, text, sk_http_id(req), b);
+        return;
+    }
     if (style == SK_HUB_PLAIN) {
         sk_buf_str(b, "{\"error\":");
         sk_buf_json_str(b, text);
@@ -95,7 +101,7 @@ static void fail(struct sk_hub_call *call, int status, const char *code, const c
 {
     struct sk_http_req *req = call->req;
     log_failure(call, status, text);
-    write_error(sk_http_out(req), call->route->style, code, text);
+    write_error(req, call->route->style, code, text);
     sk_http_set_type(req, "application/json");
     sk_http_set_status(req, status);
     add_hints(req, status, call->route->style);
@@ -106,6 +112,10 @@ void sk_hub_fail(struct sk_hub_call *call, const struct sk_err *err)
 {
     const struct wording *w = wording_of(err->code);
     bool is_mlflow = call->route->style == SK_HUB_MLFLOW;
+    if (call->route->style == SK_HUB_IOT) {
+        sk_hub_fail_iot(call, err);
+        return;
+    }
     int status = is_mlflow && w->mlflow_status ? w->mlflow_status : status_of(err->code);
     struct sk_err full = *err;
     if (err->code == SK_FULL)
@@ -123,8 +133,11 @@ void sk_hub_fail_as(struct sk_hub_call *call, int status, const char *code, cons
 
 void sk_hub_fail_limited(struct sk_hub_call *call, const struct sk_err *err)
 {
-    bool is_mlflow = call->route->style == SK_HUB_MLFLOW;
-    fail(call, 429, is_mlflow ? "REQUEST_LIMIT_EXCEEDED" : "TOOMANYREQUESTS", err->text);
+    static const char *const codes[] = { [SK_HUB_PLAIN] = "TOOMANYREQUESTS",
+                                         [SK_HUB_OCI] = "TOOMANYREQUESTS",
+                                         [SK_HUB_MLFLOW] = "REQUEST_LIMIT_EXCEEDED",
+                                         [SK_HUB_IOT] = "ThrottlingException" };
+    fail(call, 429, codes[call->route->style], err->text);
 }
 
 void sk_hub_reply(struct sk_hub_call *call, int status)

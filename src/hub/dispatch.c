@@ -6,9 +6,11 @@
  *     SK_HUB_INLINE       run on the event loop when the body is there
  *     others              run on a worker when the body is there; 503 when too many wait
  *
+ * Patterns: the HTTP server knows a path only up to its first "*". Rows of one table with the same
+ * method and beginning are one route there; which of them it is, is found out at admission.
+ *
  * The call lives in the request's arena, so it goes when the answer is sent.
  */
-#include "hub/hub_priv.h"
 #include "hub/iot_priv.h"
 
 #include "base/log.h"
@@ -16,15 +18,21 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+enum {
+    BEGINNING_MAX = 64
+};
 
 struct sk_hub_row {
     struct sk_hub *hub;
     const struct sk_hub_route *route;
+    char beginning[BEGINNING_MAX]; /* of a pattern: up to its first "*" */
 };
 
 static const struct sk_hub_route *const tables[] = {
-    sk_hub_routes_core,   sk_hub_routes_native,    sk_hub_routes_oci,
-    sk_hub_routes_mlflow, sk_hub_routes_device_ca, sk_hub_routes_telemetry,
+    sk_hub_routes_core,      sk_hub_routes_native,    sk_hub_routes_oci, sk_hub_routes_mlflow,
+    sk_hub_routes_device_ca, sk_hub_routes_telemetry, sk_hub_routes_iot,
 };
 
 enum {
@@ -84,14 +92,109 @@ static void note_first_use(struct sk_hub *h)
     (void)pthread_cond_signal(&h->wake);
 }
 
+/* Whether a device may call a row of a pattern: only about itself. */
+static bool is_own(const struct sk_hub_call *call)
+{
+    const struct sk_who *who = &call->who;
+    const unsigned flags = call->route->flags;
+    if (strcmp(who->name, call->parts[0]) != 0)
+        return false;
+    if (!who->module[0])
+        return flags & SK_HUB_DEVICE;
+    return flags & SK_HUB_MODULE && strcmp(who->module, call->parts[1]) == 0;
+}
+
+static int check_device(const struct sk_hub_call *call, struct sk_err *err)
+{
+    const struct sk_who *who = &call->who;
+    const unsigned flags = call->route->flags;
+    const char *slash = who->module[0] ? "/" : "";
+    if (flags & SK_HUB_PATTERN ? is_own(call) : flags & SK_HUB_DEVICE)
+        return 0;
+    if (call->route->style == SK_HUB_IOT)
+        return sk_fail(err, SK_DENIED, "'%s%s%s' may not do this", who->name, slash, who->module);
+    return sk_fail(err, SK_DENIED, "device '%s' may only pull the images it runs", who->name);
+}
+
 static int check_role(const struct sk_hub_call *call, struct sk_err *err)
 {
     const struct sk_hub_route *route = call->route;
-    if (!call->who.is_device)
-        return sk_who_need(&call->who, route->role, err);
-    if (route->flags & SK_HUB_DEVICE)
-        return 0;
-    return sk_fail(err, SK_DENIED, "device '%s' may only pull the images it runs", call->who.name);
+    const unsigned rights = route->flags >> SK_HUB_RIGHTS_SHIFT;
+    if (call->who.is_device)
+        return check_device(call, err);
+    if (rights)
+        return call->who.rights & rights
+                   ? 0
+                   : sk_who_need_right(&call->who, (enum sk_right)(rights & -rights), err);
+    if (call->who.is_policy)
+        return sk_fail(err, SK_DENIED, "policy '%s' has no rights here: it needs a token",
+                       call->who.name);
+    return sk_who_need(&call->who, route->role, err);
+}
+
+/* ---- patterns ---- */
+
+/* The first part of a path of n bytes, and its length; *path is what follows the slash behind it.
+ */
+static size_t take_part(const char **path, const char **part)
+{
+    size_t len = strcspn(*path, "/");
+    *part = *path;
+    *path += len;
+    *path += **path == '/' && (*path)[1];
+    return len;
+}
+
+/* rest and the pattern's end are what follows the beginning they share. */
+static bool fits(const char *pattern, const char *rest, struct sk_view parts[SK_HUB_PARTS])
+{
+    size_t count = 0;
+    while (*pattern && *rest) {
+        const char *word, *part;
+        size_t word_len = take_part(&pattern, &word), part_len = take_part(&rest, &part);
+        if (word_len == 1 && *word == '*') {
+            if (part_len == 0 || count == SK_HUB_PARTS)
+                return false;
+            parts[count++] = (struct sk_view){ part, part_len };
+        } else if (word_len != part_len || strncasecmp(word, part, word_len) != 0) {
+            return false;
+        }
+    }
+    return !*pattern && !*rest;
+}
+
+static bool row_fits(const struct sk_hub_row *row, const struct sk_hub_row *first, const char *rest,
+                     struct sk_view parts[SK_HUB_PARTS])
+{
+    return row->route->flags & SK_HUB_PATTERN && strcmp(row->beginning, first->beginning) == 0 &&
+           fits(row->route->path + strlen(row->beginning), rest, parts);
+}
+
+/* Which of the rows that begin alike it is. */
+static int choose_row(struct sk_hub_call *call, const struct sk_hub_row *first, struct sk_err *err)
+{
+    struct sk_view parts[SK_HUB_PARTS] = { 0 };
+    bool is_there = false;
+    const struct sk_hub_row *row = call->hub->rows;
+    for (; row->route; row++) {
+        if (!row_fits(row, first, call->rest, parts))
+            continue;
+        is_there = true;
+        if (strcmp(row->route->method, first->route->method) == 0)
+            break;
+        memset(parts, 0, sizeof parts);
+    }
+    if (!row->route && is_there)
+        return sk_fail(err, SK_METHOD, "%.20s is not allowed here", sk_http_method(call->req));
+    if (!row->route)
+        return sk_fail(err, SK_NOT_FOUND, "no such path: %.200s", sk_http_path(call->req));
+    call->route = row->route;
+    for (size_t i = 0; i < SK_HUB_PARTS && parts[i].ptr; i++) {
+        call->parts[i] = sk_http_decoded(call->req, parts[i].ptr, parts[i].len);
+        if (!call->parts[i])
+            return sk_nomem(err);
+    }
+    return 0;
 }
 
 int sk_hub_admit(struct sk_http_req *req, void *ctx)
@@ -110,7 +213,11 @@ int sk_hub_admit(struct sk_http_req *req, void *ctx)
         .hub = row->hub, .req = req, .route = row->route, .rest = sk_http_rest(req)
     };
     sk_http_set_user(req, call);
-    if (row->route->flags & SK_HUB_OPEN) {
+    if (row->route->flags & SK_HUB_PATTERN && choose_row(call, row, &err) < 0) {
+        sk_hub_fail(call, &err);
+        return -1;
+    }
+    if (call->route->flags & SK_HUB_OPEN) {
         (void)snprintf(call->who.peer, sizeof call->who.peer, "%s", sk_http_peer(req));
         return 0;
     }
@@ -143,32 +250,57 @@ void sk_hub_finished(struct sk_http_req *req, int status, uint64_t total_ns, voi
 static struct sk_http_route http_route(const struct sk_hub *h, const struct sk_hub_row *row)
 {
     const struct sk_hub_route *r = row->route;
-    bool streams = r->flags & SK_HUB_BODY;
+    bool streams = r->flags & SK_HUB_BODY, is_pattern = r->flags & SK_HUB_PATTERN;
     return (struct sk_http_route){
         .method = r->method,
-        .path = r->path,
-        .flags = (r->flags & SK_HUB_PREFIX ? SK_HTTP_PREFIX : 0u) | (streams ? SK_HTTP_STREAM : 0u),
+        .path = is_pattern ? row->beginning : r->path,
+        .flags = (r->flags & (SK_HUB_PREFIX | SK_HUB_PATTERN) ? SK_HTTP_PREFIX : 0u) |
+                 (streams ? SK_HTTP_STREAM : 0u) | (is_pattern ? SK_HTTP_CODED : 0u),
         .handle = handle,
         .max_body_bytes = streams ? h->opts.max_blob_bytes : SK_HUB_JSON_BYTES,
     };
 }
 
-int sk_hub_dispatch_init(struct sk_hub *h, struct sk_err *err)
+/* Whether a row before this one brings its requests already. */
+static bool is_known(const struct sk_http_route *routes, size_t count,
+                     const struct sk_http_route *route)
+{
+    for (size_t i = 0; i < count; i++)
+        if (routes[i].flags == route->flags && strcmp(routes[i].method, route->method) == 0 &&
+            strcmp(routes[i].path, route->path) == 0)
+            return true;
+    return false;
+}
+
+static size_t count_rows(void)
 {
     size_t count = 0;
     for (size_t t = 0; t < TABLES; t++)
         for (const struct sk_hub_route *r = tables[t]; r->method; r++)
             count++;
-    h->rows = calloc(count, sizeof *h->rows);
+    return count;
+}
+
+int sk_hub_dispatch_init(struct sk_hub *h, struct sk_err *err)
+{
+    const size_t count = count_rows();
+    h->rows = calloc(count + 1, sizeof *h->rows);
     h->http_routes = calloc(count + 1, sizeof *h->http_routes);
     if (!h->rows || !h->http_routes)
         return sk_nomem(err);
-    size_t i = 0;
+    struct sk_hub_row *row = h->rows;
+    size_t used = 0;
     for (size_t t = 0; t < TABLES; t++) {
-        for (const struct sk_hub_route *r = tables[t]; r->method; r++, i++) {
-            h->rows[i] = (struct sk_hub_row){ .hub = h, .route = r };
-            h->http_routes[i] = http_route(h, &h->rows[i]);
-            h->http_routes[i].ctx = &h->rows[i];
+        for (const struct sk_hub_route *r = tables[t]; r->method; r++, row++) {
+            *row = (struct sk_hub_row){ .hub = h, .route = r };
+            if (r->flags & SK_HUB_PATTERN)
+                (void)snprintf(row->beginning, sizeof row->beginning, "%.*s",
+                               (int)strcspn(r->path, "*"), r->path);
+            struct sk_http_route route = http_route(h, row);
+            route.ctx = row;
+            if (r->flags & SK_HUB_PATTERN && is_known(h->http_routes, used, &route))
+                continue;
+            h->http_routes[used++] = route;
         }
     }
     return 0;

@@ -4,7 +4,7 @@
  * A route is one row. The dispatcher (dispatch.c) finds who asks, asks for the row's role, and runs
  * the row's function on a worker; rows of SK_HUB_BODY run on the event loop when the headers are
  * there and take the body piece by piece (sk_http_take_body). Each function answers exactly once:
- * sk_hub_reply_* or sk_hub_fail.
+ * sk_hub_reply_* or sk_hub_fail. Of rows whose paths both fit, the first in its table counts.
  */
 #ifndef SK_HUB_HUB_PRIV_H
 #define SK_HUB_HUB_PRIV_H
@@ -22,11 +22,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* How errors look: {"error"}, MLflow's {"error_code","message"}, OCI's {"errors":[...]} */
+/* How errors look: {"error"}, MLflow's {"error_code","message"}, OCI's {"errors":[...]}, IoT Hub's
+ * {"Message":"ErrorCode:..;..","ExceptionMessage"} */
 enum sk_hub_style {
     SK_HUB_PLAIN,
     SK_HUB_MLFLOW,
-    SK_HUB_OCI
+    SK_HUB_OCI,
+    SK_HUB_IOT
 };
 
 enum sk_hub_flags {
@@ -34,15 +36,28 @@ enum sk_hub_flags {
                                 part by the caller */
     SK_HUB_BODY = 1u << 1,   /* streams; see above */
     SK_HUB_OPEN = 1u << 2,   /* answers without credentials (call->who.name is "" then) */
-    SK_HUB_DEVICE = 1u << 3, /* devices may call it; the function decides further */
-    SK_HUB_INLINE = 1u << 4  /* short and without disk: run on the event loop */
+    SK_HUB_DEVICE = 1u << 3, /* devices may call it; the function decides further. Of a pattern: the
+                                device that parts[0] names, and no module */
+    SK_HUB_INLINE = 1u << 4, /* short and without disk: run on the event loop */
+    SK_HUB_PATTERN = 1u << 8, /* each "*" of the path is one part, in call->parts; words behind the
+                                 first "*" may have any case. A Content-Encoding is let in */
+    SK_HUB_MODULE = 1u << 9   /* of a pattern: the module that parts[0] and parts[1] name may call
+                                 it */
 };
+
+/*
+ * The rights that a row asks for, beside its flags; any one of them is enough, and the role does
+ * not count then. Shared access policies reach only rows with rights.
+ */
+#define SK_HUB_RIGHTS_SHIFT   16
+#define SK_HUB_RIGHTS(rights) ((unsigned)(rights) << SK_HUB_RIGHTS_SHIFT)
 
 enum {
     SK_HUB_JSON_BYTES = 4 << 20, /* bodies that are read whole, without SK_HUB_BODY */
     SK_HUB_QUEUE = 256,          /* calls that wait for a worker; more get 503 */
     SK_HUB_WORKERS = 8,
-    SK_HUB_RETRY_AFTER_S = 1
+    SK_HUB_RETRY_AFTER_S = 1,
+    SK_HUB_PARTS = 3 /* of a pattern */
 };
 
 struct sk_hub_call {
@@ -50,9 +65,10 @@ struct sk_hub_call {
     struct sk_http_req *req;
     const struct sk_hub_route *route;
     struct sk_who who;
-    const char *rest;         /* raw */
-    void *state;              /* of the function that answers */
-    struct sk_hub_call *next; /* workers.c: in the queue */
+    const char *rest;                /* raw */
+    const char *parts[SK_HUB_PARTS]; /* of a pattern, percent-decoded */
+    void *state;                     /* of the function that answers */
+    struct sk_hub_call *next;        /* workers.c: in the queue */
     void (*job)(struct sk_hub_call *call);
 };
 
