@@ -110,6 +110,7 @@ static void get_metrics(struct sk_hub_call *call)
 }
 
 const struct sk_hub_route sk_hub_routes_metrics[] = {
-    { "GET", "/metrics", 0, SK_HUB_PLAIN, SK_ROLE_READER, get_metrics },
+    { "GET", "/metrics", SK_HUB_RIGHTS(SK_RIGHT_TELEMETRY), SK_HUB_PLAIN, SK_ROLE_READER,
+      get_metrics },
     { .method = NULL },
 };

@@ -160,15 +160,19 @@ static void change_below(struct sk_hub_call *call)
     sk_hub_fail(call, &err);
 }
 
+#define READS SK_HUB_RIGHTS(SK_RIGHT_TELEMETRY)
+
 /* clang-format off */
 #define ROWS(path)                                                                                 \
-    { "GET", path, 0, SK_HUB_PLAIN, SK_ROLE_READER, get_page },                                    \
-    { "GET", path "/", SK_HUB_PREFIX, SK_HUB_PLAIN, SK_ROLE_READER, get_below },                   \
-    { "POST", path "/", SK_HUB_PREFIX, SK_HUB_PLAIN, SK_ROLE_READER, change_below },               \
-    { "DELETE", path "/", SK_HUB_PREFIX, SK_HUB_PLAIN, SK_ROLE_READER, change_below }
+    { "GET", path, READS, SK_HUB_PLAIN, SK_ROLE_READER, get_page },                                \
+    { "GET", path "/", READS | SK_HUB_PREFIX, SK_HUB_PLAIN, SK_ROLE_READER, get_below },           \
+    { "POST", path "/", READS | SK_HUB_PREFIX, SK_HUB_PLAIN, SK_ROLE_READER, change_below },       \
+    { "DELETE", path "/", READS | SK_HUB_PREFIX, SK_HUB_PLAIN, SK_ROLE_READER, change_below }
 
 const struct sk_hub_route sk_hub_routes_telemetry[] = {
     ROWS("/api/v1/telemetry"),
     ROWS("/api/v1/events"),
     { .method = NULL },
 };
+
+/* clang-format on */
