@@ -17,6 +17,7 @@
 enum {
     TICK_MS = 100,
     RID_TEXT = 24,
+    LOOP_MS = 2000, /* for the loop of a device that is connected to look at the call */
     RESPONSE_MS_MIN = 5000,
     TOPIC_MAX = 1024
 };
@@ -94,10 +95,15 @@ static void send_call(struct sk_mqtt_conn *c, struct sk_mqtt_post *post)
     struct sk_pending *p = (struct sk_pending *)post;
     struct sk_methods *m = &p->gateway->methods;
     const struct sk_session *s = c ? sk_mqtt_user(c) : NULL;
+    bool takes = s && s->identity == p->identity && sk_session_wants(s, SK_SUB_METHODS);
     bool is_due = false;
-    if (s && s->identity == p->identity && sk_session_wants(s, SK_SUB_METHODS)) {
+    {
         SK_LOCK(&m->lock);
-        is_due = mark_sent(p);
+        if (takes)
+            is_due = mark_sent(p);
+        else if (p->at && !p->is_sent)
+            p->deadline_ms -= LOOP_MS; /* now only connect_ms counts */
+        (void)pthread_cond_signal(&m->wake);
     }
     if (is_due)
         publish_call(c, p);
@@ -282,7 +288,6 @@ static int enlist(struct sk_methods *m, struct sk_pending *p, struct sk_err *err
         p->next->at = &p->next;
     m->first = p;
     m->count++;
-    (void)pthread_cond_signal(&m->wake);
     return 0;
 }
 
@@ -307,8 +312,11 @@ int sk_gateway_invoke(struct sk_gateway *g, const struct sk_method_call *call, s
         p = NULL; /* the list's */
         /* Who connects after this line looks into the list; who was there before is found. */
         is_live = sk_live_find(&g->live, identity.id, &ref);
-        if (is_live)
+        if (is_live) {
             listed->holders++;
+            listed->deadline_ms += LOOP_MS;
+        }
+        (void)pthread_cond_signal(&m->wake);
     }
 
     if (is_live) {
