@@ -13,9 +13,11 @@
  * etags: numbers, as text base64 of 8 bytes, big-endian ("AAAAAAAAAAE="). if_match NULL: no
  * condition; "*": it must exist; else the etag, with or without quotes: SK_MISMATCH otherwise.
  *
- * Errors: those of db.h; SK_NOT_FOUND, SK_EXISTS, SK_MISMATCH (412), SK_INVALID, SK_LIMIT,
- * SK_TOO_LARGE, SK_DENIED. Threads: all may be shared. The functions without a done wait for the
- * disk; those with one do not wait at all.
+ * who NULL is the hub itself, which may everything.
+ *
+ * Errors: those of db.h; texts begin with IoT Hub's name and ": "; SK_NOT_FOUND, SK_EXISTS,
+ * SK_MISMATCH (412), SK_INVALID, SK_LIMIT, SK_TOO_LARGE, SK_DENIED. Threads: all may be shared. The
+ * functions without a done wait for the disk; those with one do not wait at all.
  */
 #ifndef SK_DEVICES_DEVICES_H
 #define SK_DEVICES_DEVICES_H
@@ -86,7 +88,8 @@ struct sk_tx *sk_change_tx(struct sk_change *c);
 int sk_change_tell(struct sk_change *c, const struct sk_device_event *e,
                    struct sk_err *err) SK_CHECK;
 /* Runs in a transaction that others may share: -1 takes back what run did, and only that. Waits for
- * the disk. */
+ * the disk; not from the writer's thread, which events and dones are called on. Others wait for it:
+ * much work comes in pieces of some 5 ms (a hundred twins). */
 int sk_devices_write(struct sk_devices *d,
                      int (*run)(struct sk_change *c, void *ctx, struct sk_err *err), void *ctx,
                      struct sk_err *err) SK_CHECK;
@@ -239,7 +242,7 @@ struct sk_down {
     const char *message_id; /* "": none; feedback names it */
     const char *properties; /* a bag, as it goes on the wire */
     const char *ack;        /* none, positive, negative, full */
-    int64_t expiry_ms;      /* 0: an hour */
+    int64_t expiry_ms;      /* since 1970, at most 48 hours ahead; 0: in an hour */
     struct sk_view body;
     unsigned deliveries;
 };

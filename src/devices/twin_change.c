@@ -223,7 +223,7 @@ int sk_twin_set_desired(struct sk_change *c, const char *device, const char *mod
 {
     SK_AUTO(sk_twin_result_done) struct sk_twin_result r = { .is_changed = false };
     SK_OWN(sk_stmt_end) struct sk_stmt *s = NULL;
-    struct target t = { .configurations = NULL };
+    struct target t = { .configurations = "" };
     if (find_target(c->tx, device, sk_module_of(module), &s, &t, err) < 0)
         return -1;
     if (sk_twin_replace(SK_TWIN_DESIRED, &t.old, desired, t.old.version + 1, (int64_t)sk_wall_ms(),
