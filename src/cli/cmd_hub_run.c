@@ -15,7 +15,7 @@ struct args {
     uint64_t telemetry_bytes, telemetry_ms;
     uint64_t workers, connections, blob_bytes;
     uint64_t upload_ms, gc_ms, grace_ms, drain_ms;
-    bool plain_http, no_mqtt;
+    bool plain_http, without_devices;
     const char *log_level, *log_format;
 };
 
@@ -40,7 +40,7 @@ static const struct sk_opt options[] = {
       "bound is only logged", .def = "443", .max = 65535, AT(second_port) },
     { "mqtt-port", 0, SK_OPT_U64, "N", "port for MQTT over TLS; 0 picks a free one",
       .def = "8883", .max = 65535, AT(mqtt_port) },
-    { "no-mqtt", 0, SK_OPT_FLAG, NULL, "no devices: neither MQTT nor WebSocket", AT(no_mqtt) },
+    { "without-devices", 0, SK_OPT_FLAG, NULL, "listen neither for MQTT nor for WebSocket", AT(without_devices) },
     { "drain-timeout", 0, SK_OPT_MS, "TIME", "how long SIGTERM waits for accepted requests",
       .def = "30s", .min = 1, .max = HOUR_MS, AT(drain_ms) },
     { "plain-http", 0, SK_OPT_FLAG, NULL,
@@ -105,7 +105,7 @@ static int serve(const struct args *a, const char *dir, struct sk_err *err)
         .second_port = (uint16_t)a->second_port,
         .second_port_may_fail = a->second_port == HTTPS_PORT,
         .mqtt_port = (uint16_t)a->mqtt_port,
-        .no_mqtt = a->no_mqtt,
+        .without_devices = a->without_devices,
         .max_devices = (unsigned)a->devices,
         .telemetry_bytes = a->telemetry_bytes,
         .telemetry_age_ms = a->telemetry_ms,

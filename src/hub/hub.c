@@ -182,7 +182,7 @@ static int lock_folder(struct sk_hub *h, struct sk_err *err)
 static int serve_port(struct sk_hub *h, const char *pem, uint16_t port, int listen_fd,
                       struct sk_http_server **out, struct sk_err *err)
 {
-    const bool takes_websockets = !h->opts.plain_http && !h->opts.no_mqtt;
+    const bool takes_websockets = !h->opts.plain_http && !h->opts.without_devices;
     const struct sk_http_options http = {
         .host = h->opts.host,
         .port = port,

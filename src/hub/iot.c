@@ -270,7 +270,7 @@ int sk_hub_iot_open(struct sk_hub *h, struct sk_err *err)
 int sk_hub_iot_listen(struct sk_hub *h, const char *pem, struct sk_err *err)
 {
     SK_AUTO(sk_close) int fd = -1;
-    if (h->opts.plain_http || h->opts.no_mqtt)
+    if (h->opts.plain_http || h->opts.without_devices)
         return 0;
     if (sk_listen(h->host, h->opts.mqtt_port, BACKLOG, &fd, err) < 0)
         return sk_wrap(err, "MQTT");
