@@ -93,13 +93,15 @@ CREATE TABLE configuration(
   updated_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- What is left to do after a change of configurations, so that a kill in the middle is made good.
+-- What is left to do after a change of configurations, so that a kill in the middle is made good: identities above
+-- `done` (2^63 - 1: nothing). is_full: marks of twins do not tell whether their content is the newest.
 CREATE TABLE deploy_work(
   id INTEGER PRIMARY KEY CHECK(id = 1),
   generation INTEGER NOT NULL,
-  done INTEGER NOT NULL
+  done INTEGER NOT NULL,
+  is_full INTEGER NOT NULL DEFAULT 0 CHECK(is_full IN (0, 1))
 );
-INSERT INTO deploy_work VALUES(1, 0, 0);
+INSERT INTO deploy_work(id, generation, done) VALUES(1, 0, 0);
 
 -- Warnings of the last content that was applied to one device by hand.
 CREATE TABLE deploy_warning(
