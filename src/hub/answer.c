@@ -87,11 +87,12 @@ static void add_hints(struct sk_http_req *req, int status, enum sk_hub_style sty
     sk_http_set_header(req, "Retry-After", seconds);
 }
 
-/* The client has the text too, but may be anywhere. Busy and slow pass by themselves. */
+/* The client has the text too, but may be anywhere. Busy and slow pass by themselves; what this hub
+ * does not have is no failure of it. */
 static void log_failure(const struct sk_hub_call *call, int status, const char *text)
 {
     const struct sk_http_req *req = call->req;
-    if (status >= 500)
+    if (status >= 500 && status != 501)
         sk_log(status == 503 || status == 504 ? SK_WARN : SK_ERROR, "request_failed",
                "req=%s method=%s path=\"%s\" status=%d error=\"%s\"", sk_http_id(req),
                sk_http_method(req), sk_http_path(req), status, text);
@@ -112,10 +113,6 @@ void sk_hub_fail(struct sk_hub_call *call, const struct sk_err *err)
 {
     const struct wording *w = wording_of(err->code);
     bool is_mlflow = call->route->style == SK_HUB_MLFLOW;
-    if (call->route->style == SK_HUB_IOT) {
-        sk_hub_fail_iot(call, err);
-        return;
-    }
     int status = is_mlflow && w->mlflow_status ? w->mlflow_status : status_of(err->code);
     struct sk_err full = *err;
     if (err->code == SK_FULL)
@@ -123,7 +120,10 @@ void sk_hub_fail(struct sk_hub_call *call, const struct sk_err *err)
                       "%.200s: the hub's folder '%.150s' takes no more: delete what is not needed "
                       "and run `skerry hub gc` there, or make room on its disk",
                       err->text, call->hub->dir);
-    fail(call, status, is_mlflow ? w->mlflow : w->oci, full.text);
+    if (call->route->style == SK_HUB_IOT)
+        sk_hub_fail_iot(call, &full);
+    else
+        fail(call, status, is_mlflow ? w->mlflow : w->oci, full.text);
 }
 
 void sk_hub_fail_as(struct sk_hub_call *call, int status, const char *code, const char *text)

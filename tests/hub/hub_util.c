@@ -3,6 +3,9 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "iot/iot.h"
+
+#include <time.h>
 
 int hub_folder(void **state)
 {
@@ -71,6 +74,95 @@ void hub_ask(struct hub_fixture *f, const char *method, const char *path, const 
         sk_buf_fmt(&b, "Content-Type: application/json\r\nContent-Length: %zu\r\n", strlen(body));
     sk_buf_fmt(&b, "\r\n%s", body ? body : "");
     client_ask(f->port, b.data, out);
+}
+
+void hub_ask_with(struct hub_fixture *f, const char *method, const char *path, const char *headers,
+                  const char *body, size_t len, struct answer *out)
+{
+    struct client c;
+    SK_AUTO(sk_buf_done) struct sk_buf b = SK_BUF_INIT(1 << 20);
+    sk_buf_fmt(&b, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s", method, path, headers);
+    if (body)
+        sk_buf_fmt(&b, "Content-Length: %zu\r\n", len);
+    sk_buf_str(&b, "\r\n");
+    sk_buf_add(&b, body ? body : "", body ? len : 0);
+    assert_true(sk_buf_ok(&b));
+    client_open(&c, f->port);
+    (void)client_send_bytes(&c, b.data, b.len);
+    client_read(&c, false, out);
+    client_close(&c);
+}
+
+void hub_do(struct hub_fixture *f, const char *method, const char *path, const char *body,
+            int status, const char *words)
+{
+    struct answer a;
+    hub_ask(f, method, path, f->made.owner_token, body, &a);
+    if (a.status != status || !strstr(a.body, words))
+        fail_msg("%s %s: expected %d with '%s', got %d %s", method, path, status, words, a.status,
+                 a.body);
+}
+
+void hub_sas(const char *resource, const char *key, const char *policy, char out[512])
+{
+    SK_AUTO(sk_buf_done) struct sk_buf token = SK_BUF_INIT(1024);
+    struct sk_err err = SK_ERR_INIT;
+    char full[300];
+    (void)snprintf(full, sizeof full, "hub.example%s%s", *resource ? "/" : "", resource);
+    if (sk_iot_sas_make(full, key, policy, time(NULL) + 3600, &token, &err) < 0)
+        fail_msg("%s", err.text);
+    (void)snprintf(out, 512, "Authorization: %s\r\n", token.data);
+}
+
+struct policy_key {
+    const char *name;
+    char key[64];
+};
+
+static int take_policy(void *ctx, const struct sk_policy *p, struct sk_err *err)
+{
+    struct policy_key *k = ctx;
+    (void)err;
+    if (strcmp(p->name, k->name) == 0)
+        (void)snprintf(k->key, sizeof k->key, "%s", p->primary_key);
+    return 0;
+}
+
+void hub_sas_policy(struct hub_fixture *f, const char *policy, char out[512])
+{
+    struct policy_key k = { .name = policy };
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_who who;
+    sk_who_local(&who);
+    assert_int_equal(sk_policy_list(sk_hub_accounts(f->hub), &who, take_policy, &k, &err), 0);
+    assert_true(k.key[0] != '\0');
+    hub_sas("", k.key, policy, out);
+}
+
+static void path_of(const char *name, char out[280])
+{
+    const char *slash = strchr(name, '/');
+    (void)snprintf(out, 280, "devices/%.*s%s%s", (int)strcspn(name, "/"), name,
+                   slash ? "/modules" : "", slash ? slash : "");
+}
+
+void hub_sas_device(const char *name, char out[512])
+{
+    char path[280];
+    path_of(name, path);
+    hub_sas(path, HUB_KEY, NULL, out);
+}
+
+void hub_identity(struct hub_fixture *f, const char *name, const char *more)
+{
+    char path[280], target[300], body[1024];
+    path_of(name, path);
+    (void)snprintf(target, sizeof target, "/%s", path);
+    (void)snprintf(body, sizeof body,
+                   "{\"authentication\":{\"type\":\"sas\",\"symmetricKey\":{\"primaryKey\":\"%s\","
+                   "\"secondaryKey\":\"%s\"}}%s}",
+                   HUB_KEY, HUB_KEY, more);
+    hub_do(f, "PUT", target, body, 200, "\"generationId\"");
 }
 
 void hub_token(struct hub_fixture *f, enum sk_role role, char secret[SK_TOKEN_TEXT])

@@ -14,6 +14,9 @@
 
 #include <cmocka.h>
 
+/* base64 of 32 bytes */
+#define HUB_KEY "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 struct hub_fixture {
@@ -34,6 +37,21 @@ void hub_stop(struct hub_fixture *f);
 /* One request; token NULL: none; body NULL: none. */
 void hub_ask(struct hub_fixture *f, const char *method, const char *path, const char *token,
              const char *body, struct answer *out);
+/* The same with these header lines, each ended by CRLF, and a body of any bytes. */
+void hub_ask_with(struct hub_fixture *f, const char *method, const char *path, const char *headers,
+                  const char *body, size_t len, struct answer *out);
+/* As hub_ask, by the owner; fails the test unless the answer is as hub_expect wants it. */
+void hub_do(struct hub_fixture *f, const char *method, const char *path, const char *body,
+            int status, const char *words);
+/* "Authorization: SharedAccessSignature ..\r\n" over "hub.example[/RESOURCE]" with a key; policy ""
+ * or NULL: none. */
+void hub_sas(const char *resource, const char *key, const char *policy, char out[512]);
+/* The same of a policy of the hub, and of a device or module ("d", "d/m") that has the key
+ * HUB_KEY. */
+void hub_sas_policy(struct hub_fixture *f, const char *policy, char out[512]);
+void hub_sas_device(const char *name, char out[512]);
+/* A device or module with the key HUB_KEY; more: members of the body, with a comma in front. */
+void hub_identity(struct hub_fixture *f, const char *name, const char *more);
 /* A new token of a role. */
 void hub_token(struct hub_fixture *f, enum sk_role role, char secret[SK_TOKEN_TEXT]);
 /* Whether the answer has this status and these words in its body, else the test fails. */
