@@ -66,6 +66,7 @@ int sk_hub_device_ca_load(struct sk_hub *h, struct sk_err *err) SK_CHECK;
 extern const struct sk_hub_route sk_hub_routes_device_ca[];
 extern const struct sk_hub_route sk_hub_routes_telemetry[]; /* api_telemetry.c */
 extern const struct sk_hub_route sk_hub_routes_metrics[];   /* api_metrics.c */
+extern const struct sk_hub_route sk_hub_routes_policies[];  /* api_policies.c */
 extern const struct sk_hub_route sk_hub_routes_iot[];       /* api_iot.c: IoT Hub's REST */
 
 /* ---- answers as IoT Hub gives them ---- */

@@ -105,6 +105,18 @@ static void answer_fail(struct sk_http_req *r, void *ctx)
     sk_http_answer(r);
 }
 
+static void add_field(void *ctx, const char *name, const char *value)
+{
+    sk_buf_fmt(ctx, "%s=%s;", name, value);
+}
+
+static void answer_fields(struct sk_http_req *r, void *ctx)
+{
+    (void)ctx;
+    sk_http_headers(r, add_field, sk_http_out(r));
+    sk_http_answer(r);
+}
+
 static const struct sk_http_route routes[] = {
     { "GET", "/open", SK_HTTP_OPEN, answer_open, NULL, 0 },
     { "GET", "/quiet", 0, answer_quiet, NULL, 0 },
@@ -114,6 +126,7 @@ static const struct sk_http_route routes[] = {
     { "GET", "/items/", SK_HTTP_PREFIX, answer_items, NULL, 0 },
     { "POST", "/items/", SK_HTTP_PREFIX, answer_items, NULL, 0 },
     { "POST", "/echo", 0, answer_echo, NULL, 0 },
+    { "POST", "/fields", SK_HTTP_CODED, answer_fields, NULL, 0 },
     { "POST", "/later", 0, answer_later, NULL, 0 },
     { "POST", "/form", SK_HTTP_MULTIPART, answer_form, NULL, 0 },
     { NULL, NULL, 0, NULL, NULL, 0 },

@@ -167,7 +167,7 @@ static void elsewhere(void **state)
 {
     static const struct sk_hub_route *const tables[] = {
         sk_hub_routes_core,   sk_hub_routes_native,    sk_hub_routes_oci,
-        sk_hub_routes_mlflow, sk_hub_routes_device_ca,
+        sk_hub_routes_mlflow, sk_hub_routes_device_ca, sk_hub_routes_policies,
     };
     struct hub_fixture *f = *state;
     struct answer a;
