@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "manifest/manifest_priv.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -159,8 +160,49 @@ static int add_module(struct tree *t, const char *name, const struct sk_json *mo
     return 0;
 }
 
+/* ---- writing ---- */
+
+static void begin_member(struct sk_buf *out, const char **before, const char *key)
+{
+    sk_buf_str(out, *before);
+    *before = ",";
+    sk_buf_json_str(out, key);
+    sk_buf_chr(out, ':');
+}
+
+/* A twin's text is short: in pieces, as the tools cut it. */
+static void put_create_options(struct sk_buf *out, const char **before, const struct sk_buf *json)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; at < json->len; i++) {
+        char key[40] = "createOptions";
+        size_t len = json->len - at;
+
+        if (len > SK_MANIFEST_TEXT_MAX)
+            len = SK_MANIFEST_TEXT_MAX;
+        while (at + len < json->len && ((unsigned char)json->data[at + len] & 0xC0) == 0x80)
+            len--;
+        if (i > 0)
+            (void)snprintf(key, sizeof(key), "createOptions%02zu", i);
+        begin_member(out, before, key);
+        sk_buf_json(out, json->data + at, len);
+        at += len;
+    }
+}
+
+static void write_node(const struct node *n, bool is_agent, struct sk_buf *out);
+
+/* createOptions of a module, given as an object: labels and the like have names that no twin may
+ * have, so it becomes text, as which edgeAgent knows it best. */
+static bool is_create_options(bool is_agent, const char *parent, const char *key)
+{
+    return is_agent && strcmp(parent, "settings") == 0 && strcmp(key, "createOptions") == 0;
+}
+
 /* null takes a member away, as in every twin; in arrays it stays. */
-static void write_value(const struct sk_json *v, struct sk_buf *out)
+static void write_value(const struct sk_json *v, bool is_agent, const char *name,
+                        struct sk_buf *out)
 {
     const char *before = "";
 
@@ -170,34 +212,64 @@ static void write_value(const struct sk_json *v, struct sk_buf *out)
     }
     sk_buf_chr(out, '{');
     for (void *it = sk_json_first(v); it; it = sk_json_next(v, it)) {
-        if (sk_json_type(sk_json_value(it)) == SK_JSON_NULL)
+        const struct sk_json *member = sk_json_value(it);
+        const char *key = sk_json_key(it);
+
+        if (sk_json_type(member) == SK_JSON_NULL)
             continue;
-        sk_buf_str(out, before);
-        before = ",";
-        sk_buf_json_str(out, sk_json_key(it));
-        sk_buf_chr(out, ':');
-        write_value(sk_json_value(it), out);
+        if (sk_json_type(member) == SK_JSON_OBJECT && is_create_options(is_agent, name, key)) {
+            SK_AUTO(sk_buf_done) struct sk_buf json = SK_BUF_INIT(TEXT_BYTES);
+
+            sk_json_dump(member, &json);
+            put_create_options(out, &before, &json);
+            continue;
+        }
+        begin_member(out, &before, key);
+        write_value(member, is_agent, key, out);
     }
     sk_buf_chr(out, '}');
 }
 
-static void write_node(const struct node *n, struct sk_buf *out)
+static void write_members(const struct node *n, bool is_agent, struct sk_buf *out)
 {
     const char *before = "";
 
-    if (n->value) {
-        write_value(n->value, out);
-        return;
-    }
-    sk_buf_chr(out, '{');
     for (const struct node *m = n->first; m; m = m->next) {
         if (m->value && sk_json_type(m->value) == SK_JSON_NULL)
             continue;
-        sk_buf_str(out, before);
-        before = ",";
-        sk_buf_json_str(out, m->key);
-        sk_buf_chr(out, ':');
-        write_node(m, out);
+        bool is_object = !m->value || sk_json_type(m->value) == SK_JSON_OBJECT;
+
+        if (is_object && n->key && is_create_options(is_agent, n->key, m->key)) {
+            SK_AUTO(sk_buf_done) struct sk_buf json = SK_BUF_INIT(TEXT_BYTES);
+
+            write_node(m, false, &json);
+            put_create_options(out, &before, &json);
+            continue;
+        }
+        begin_member(out, &before, m->key);
+        write_node(m, is_agent, out);
+    }
+}
+
+static void write_node(const struct node *n, bool is_agent, struct sk_buf *out)
+{
+    if (n->value) {
+        write_value(n->value, is_agent, n->key, out);
+        return;
+    }
+    sk_buf_chr(out, '{');
+    write_members(n, is_agent, out);
+    sk_buf_chr(out, '}');
+}
+
+static void write_modules(const struct tree *t, struct sk_buf *out)
+{
+    const char *before = "";
+
+    sk_buf_chr(out, '{');
+    for (const struct node *m = t->root.first; m; m = m->next) {
+        begin_member(out, &before, m->key);
+        write_node(m, strcmp(m->key, "$edgeAgent") == 0, out);
     }
     sk_buf_chr(out, '}');
 }
@@ -238,7 +310,7 @@ int sk_manifest_compose(const struct sk_json *const *layers, size_t count, struc
                 return sk_wrap(err, "layer %zu: %s", i + 1, name);
         }
     }
-    write_node(&t.root, &text);
+    write_modules(&t, &text);
     if (!sk_buf_ok(&text))
         return sk_buf_fail(&text, err);
     return sk_json_parse(text.data, text.len, NULL, out, err);

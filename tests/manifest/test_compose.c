@@ -63,6 +63,17 @@ static const struct {
         "{\"$edgeAgent\":{" P "modules.c.v\":3},\"c\":{" P "u\":2}}" },
       "{\"$edgeAgent\":{\"modules\":{\"a\":{\"v\":1},\"b\":{\"v\":2},\"c\":{\"v\":3}}},"
       "\"$edgeHub\":{\"routes\":{\"r\":\"x\",\"s\":\"y\"}},\"c\":{\"t\":1,\"u\":2}}" },
+    /* createOptions as an object: text, as it may have names that no twin has */
+    { { "{\"$edgeAgent\":{" D
+        ":{\"modules\":{\"m\":{\"settings\":{\"image\":\"i\",\"createOptions\":"
+        "{\"Labels\":{\"a.b\":\"c d\"},\"n\":null}}}}}}}" },
+      "{\"$edgeAgent\":{\"modules\":{\"m\":{\"settings\":{\"image\":\"i\",\"createOptions\":"
+      "\"{\\\"Labels\\\":{\\\"a.b\\\":\\\"c d\\\"},\\\"n\\\":null}\"}}}}}" },
+    { { "{\"$edgeAgent\":{" P "modules.m.settings.createOptions.HostConfig\":{\"a\":1}}}" },
+      "{\"$edgeAgent\":{\"modules\":{\"m\":{\"settings\":{\"createOptions\":"
+      "\"{\\\"HostConfig\\\":{\\\"a\\\":1}}\"}}}}}" },
+    { { "{\"m\":{" D ":{\"settings\":{\"createOptions\":{\"a\":1}}}}}" },
+      "{\"m\":{\"settings\":{\"createOptions\":{\"a\":1}}}}" }, /* another's twin */
     { { "{\"m\":{" D ":{\"t\":\"\\\"\\u00e4\\n\",\"k\\\"\":1}}}", "{\"m\":{" P "x\":1}}" },
       "{\"m\":{\"t\":\"\\\"\xc3\xa4\\n\",\"k\\\"\":1,\"x\":1}}" },
 };
@@ -187,12 +198,43 @@ static void test_memory(void **state)
         sk_json_free(docs[i]);
 }
 
+/* A text of a twin has 4,096 bytes: longer ones are cut, not within a character, and come together
+ * again. */
+static void test_chunks(void **state)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf layer = SK_BUF_INIT(1 << 20);
+    SK_AUTO(sk_buf_done) struct sk_buf wanted = SK_BUF_INIT(1 << 20);
+    SK_AUTO(sk_buf_done) struct sk_buf got = SK_BUF_INIT(1 << 20);
+    SK_OWN(sk_json_free) struct sk_json *doc = NULL;
+    SK_OWN(sk_json_free) struct sk_json *out = NULL;
+    struct sk_err err = SK_ERR_INIT;
+    (void)state;
+    sk_buf_str(&wanted, "{\"Labels\":{");
+    for (int i = 0; i < 400; i++)
+        sk_buf_fmt(&wanted, "%s\"l.%d\":\"\xc3\xa4\xc3\xb6 \xe2\x82\xac\"", i > 0 ? "," : "", i);
+    sk_buf_str(&wanted, "}}");
+    sk_buf_fmt(&layer,
+               "{\"$edgeAgent\":{" D
+               ":{\"modules\":{\"m\":{\"settings\":{\"createOptions\":%s}}}}}}",
+               wanted.data);
+    assert_int_equal(sk_json_parse(layer.data, layer.len, NULL, &doc, &err), 0);
+    const struct sk_json *layers[] = { doc };
+    assert_int_equal(sk_manifest_compose(layers, 1, &out, &err), 0);
+    const struct sk_json *agent = sk_json_get(out, "$edgeAgent");
+    const struct sk_json *m = sk_json_get(sk_json_get(agent, "modules"), "m");
+    const struct sk_json *settings = sk_json_get(m, "settings");
+    assert_int_equal(sk_json_count(settings), (wanted.len + 4095) / 4096);
+    for (void *it = sk_json_first(settings); it; it = sk_json_next(settings, it))
+        assert_true(sk_json_text_len(sk_json_value(it)) <= 4096);
+    assert_int_equal(sk_manifest_create_options(settings, &got, &err), 0);
+    assert_string_equal(got.data, wanted.data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_rows),   cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_memory),
     };
 
