@@ -31,15 +31,16 @@ static void devices(void **state)
     assert_int_equal(sk_json_count(sk_json_get(by_hand, "warnings")), 3);
     /* A configuration's warnings take their place. */
     put(f, "base", 1, "*", BASE("b"));
+    settle(f);
     put(f, "layer", 2, "*", LAYER("l"));
     settle(f);
     report(f, "d", "$edgeAgent",
-           "{\"lastDesiredVersion\":3,\"lastDesiredStatus\":{\"code\":400,\"description\":\"x\"}}");
+           "{\"lastDesiredVersion\":4,\"lastDesiredStatus\":{\"code\":400,\"description\":\"x\"}}");
     SK_OWN(sk_json_free) struct sk_json *now = parse(status(f, "d"));
     assert_int_equal(sk_json_count(sk_json_get(now, "warnings")), 4);
     assert_int_equal(sk_json_count(sk_json_get(now, "configurations")), 2);
-    assert_int_equal(sk_json_int(sk_json_get(now, "desiredVersion"), 0), 3);
-    assert_non_null(strstr(status(f, "d"), "\"reported\":{\"lastDesiredVersion\":3,\"code\":400,"
+    assert_int_equal(sk_json_int(sk_json_get(now, "desiredVersion"), 0), 4);
+    assert_non_null(strstr(status(f, "d"), "\"reported\":{\"lastDesiredVersion\":4,\"code\":400,"
                                            "\"description\":\"x\"}}"));
 }
 
