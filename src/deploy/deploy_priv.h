@@ -17,7 +17,7 @@ enum {
     SK_DEPLOY_SAYS_MAX = 256 << 10, /* bytes of errors or warnings */
     SK_DEPLOY_MARKED_MAX = 1000,    /* devices to be looked at; with more all are */
     SK_DEPLOY_BATCH = 10,           /* units of one change */
-    SK_DEPLOY_WINDOW = 4,           /* changes that wait for the writer at a time */
+    SK_DEPLOY_WINDOW = 2,           /* changes that wait for the writer at a time */
     SK_DEPLOY_COMPOSED_MAX = 64,    /* sets of configurations that are kept composed */
     SK_DEPLOY_ETAG_TEXT = 32
 };

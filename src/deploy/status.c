@@ -101,7 +101,7 @@ int sk_deploy_pending(struct sk_deploy *d, struct sk_buf *out, struct sk_err *er
         return -1;
     {
         SK_LOCK(&d->mutex);
-        more = d->marked.count;
+        more = d->marked.count + d->agents.count;
         if (left == 0)
             more += d->in_hand;
         if (left == 0 && more == 0 && (d->wants_work || d->wants_all))
