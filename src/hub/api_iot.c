@@ -52,10 +52,12 @@ const char *sk_hub_iot_if_match(const struct sk_hub_call *call)
 int sk_hub_iot_top(const struct sk_hub_call *call, unsigned *out, struct sk_err *err)
 {
     const char *text = sk_http_query(call->req, "top");
-    uint64_t top = SK_HUB_IOT_TOP;
-    if (text && sk_parse_u64("top", text, 1, INT32_MAX, &top, err) < 0)
+    uint64_t top = 0;
+    const bool is_negative = text && *text == '-';
+    if (text && sk_parse_u64("top", text + is_negative, 0, INT64_MAX, &top, err) < 0)
         return -1;
-    *out = top < SK_HUB_IOT_TOP ? (unsigned)top : SK_HUB_IOT_TOP;
+    const bool is_inside = !is_negative && top > 0 && top < SK_HUB_IOT_TOP;
+    *out = is_inside ? (unsigned)top : SK_HUB_IOT_TOP;
     return 0;
 }
 

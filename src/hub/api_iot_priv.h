@@ -19,7 +19,7 @@ void sk_hub_iot_set_etag(struct sk_hub_call *call, const char *etag);
 void sk_hub_iot_copy_etag(struct sk_hub_call *call);
 /* If-Match, NULL when absent. Quoted, bare or "*": devices.h takes all. */
 const char *sk_hub_iot_if_match(const struct sk_hub_call *call);
-/* ?top=, at most SK_HUB_IOT_TOP. */
+/* ?top=; a number that is none of 1 to SK_HUB_IOT_TOP means that, as at IoT Hub. */
 int sk_hub_iot_top(const struct sk_hub_call *call, unsigned *out, struct sk_err *err) SK_CHECK;
 /* Whether who asks may see the keys of identities: a policy as at IoT Hub, a device those of its
  * modules, and a role that may change them. Readers do not. */

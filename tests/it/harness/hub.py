@@ -69,7 +69,7 @@ class Hub:
     def start(self, *args, ready=True):
         """On the port it had before, if any."""
         words = [program.binary(), "hub", "run", "--data-dir", self.data_dir, "--listen", self.host, "--port", self.port,
-                 *(["--plain-http"] if self.scheme == "http" else []), *self.args, *args]
+                 "--mqtt-port", 0, "--second-port", 0, *(["--plain-http"] if self.scheme == "http" else []), *self.args, *args]
         self.log_start = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([str(w) for w in words], cwd=self.home, stdin=subprocess.DEVNULL, stdout=log,
