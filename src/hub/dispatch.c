@@ -18,7 +18,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum {
     BEGINNING_MAX = 64
@@ -135,40 +134,11 @@ static int check_role(const struct sk_hub_call *call, struct sk_err *err)
 
 /* ---- patterns ---- */
 
-/* The first part of a path of n bytes, and its length; *path is what follows the slash behind it.
- */
-static size_t take_part(const char **path, const char **part)
-{
-    size_t len = strcspn(*path, "/");
-    *part = *path;
-    *path += len;
-    *path += **path == '/' && (*path)[1];
-    return len;
-}
-
-/* rest and the pattern's end are what follows the beginning they share. */
-static bool fits(const char *pattern, const char *rest, struct sk_view parts[SK_HUB_PARTS])
-{
-    size_t count = 0;
-    while (*pattern && *rest) {
-        const char *word, *part;
-        size_t word_len = take_part(&pattern, &word), part_len = take_part(&rest, &part);
-        if (word_len == 1 && *word == '*') {
-            if (part_len == 0 || count == SK_HUB_PARTS)
-                return false;
-            parts[count++] = (struct sk_view){ part, part_len };
-        } else if (word_len != part_len || strncasecmp(word, part, word_len) != 0) {
-            return false;
-        }
-    }
-    return !*pattern && !*rest;
-}
-
 static bool row_fits(const struct sk_hub_row *row, const struct sk_hub_row *first, const char *rest,
                      struct sk_view parts[SK_HUB_PARTS])
 {
     return row->route->flags & SK_HUB_PATTERN && strcmp(row->beginning, first->beginning) == 0 &&
-           fits(row->route->path + strlen(row->beginning), rest, parts);
+           sk_hub_pattern_fits(row->route->path + strlen(row->beginning), rest, parts);
 }
 
 /* Which of the rows that begin alike it is. */
@@ -183,7 +153,6 @@ static int choose_row(struct sk_hub_call *call, const struct sk_hub_row *first, 
         is_there = true;
         if (strcmp(row->route->method, first->route->method) == 0)
             break;
-        memset(parts, 0, sizeof parts);
     }
     if (!row->route && is_there)
         return sk_fail(err, SK_METHOD, "%.20s is not allowed here", sk_http_method(call->req));

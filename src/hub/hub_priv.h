@@ -12,6 +12,7 @@
 #include "accounts/accounts.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/str.h"
 #include "base/thread.h"
 #include "http/http.h"
 #include "hub/hub.h"
@@ -120,6 +121,11 @@ int sk_hub_dispatch_init(struct sk_hub *h, struct sk_err *err) SK_CHECK;
 /* A struct sk_http_options.admit; ctx is the hub. */
 int sk_hub_admit(struct sk_http_req *req, void *ctx);
 void sk_hub_finished(struct sk_http_req *req, int status, uint64_t total_ns, void *ctx);
+
+/* ---- pattern.c ---- */
+/* Whether a path fits; parts: what the "*" stand for, raw; the rest of them is empty. Both without
+ * a slash in front. */
+bool sk_hub_pattern_fits(const char *pattern, const char *path, struct sk_view parts[SK_HUB_PARTS]);
 
 /* ---- workers.c: a fixed number of threads and a queue ---- */
 int sk_hub_workers_new(unsigned count, size_t max_queue, struct sk_hub_workers **out,
