@@ -129,22 +129,30 @@ static int keep_will(struct sk_session *s, const struct sk_mqtt_connect *p, stru
 /* Into the table, and the one before out of its connection. */
 static int take_place(struct sk_mqtt_conn *c, struct sk_session *s, struct sk_err *err)
 {
+    struct sk_gateway *g = s->gateway;
     struct sk_mqtt_ref old = { 0 };
     bool had_old = false;
-    if (sk_live_put(&s->gateway->live, s->identity, s->device, sk_mqtt_conn_ref(c), &had_old, &old,
-                    err) < 0)
+    SK_LOCK(&g->places);
+    if (sk_live_put(&g->live, s->identity, s->device, sk_mqtt_conn_ref(c), &had_old, &old, err) < 0)
         return -1;
     s->is_live = true;
+    sk_identity_seen(g->opts.devices, s->identity, true, (int64_t)sk_wall_ms());
     if (had_old)
-        sk_gateway_cut(s->gateway, old, "a newer connection of the same identity");
+        sk_gateway_cut(g, old, "a newer connection of the same identity");
     return 0;
 }
 
-static void leave_place(struct sk_mqtt_conn *c, struct sk_session *s)
+/* False: it has none, or a newer connection has it. */
+static bool leave_place(struct sk_mqtt_conn *c, struct sk_session *s)
 {
-    if (s->is_live && sk_live_remove(&s->gateway->live, s->identity, sk_mqtt_conn_ref(c)))
-        sk_identity_seen(s->gateway->opts.devices, s->identity, false, (int64_t)sk_wall_ms());
+    struct sk_gateway *g = s->gateway;
+    const bool was_live = s->is_live;
     s->is_live = false;
+    SK_LOCK(&g->places);
+    if (!was_live || !sk_live_remove(&g->live, s->identity, sk_mqtt_conn_ref(c)))
+        return false;
+    sk_identity_seen(g->opts.devices, s->identity, false, (int64_t)sk_wall_ms());
+    return true;
 }
 
 /* Logs in and takes the place, again while identities change meanwhile. */
@@ -158,7 +166,7 @@ static int enter(struct sk_mqtt_conn *c, struct sk_session *s, const struct sk_i
         if (log_in(c, g, u, password, &now, err) < 0)
             return -1;
         if (s->is_live && s->identity != now.identity)
-            leave_place(c, s);
+            (void)leave_place(c, s);
         s->identity = now.identity;
         *pass = now;
         if (!s->is_live && take_place(c, s, err) < 0)
@@ -223,12 +231,12 @@ static void accept(struct sk_mqtt_conn *c, struct sk_session *s, const struct sk
     (void)snprintf(s->generation, sizeof s->generation, "%s", pass->generation);
     (void)snprintf(s->auth_method, sizeof s->auth_method, "%s", pass->auth_method);
     sk_mqtt_set_user(c, s);
-    sk_mqtt_close_at(c, end_of(pass), "its credentials have expired");
+    s->end_ms = end_of(pass);
+    sk_mqtt_close_at(c, s->end_ms, "its credentials have expired");
     atomic_fetch_add(&s->gateway->connects, 1);
     sk_log(SK_DEBUG, "connected", "peer=%s device=\"%s\" module=\"%s\" subs=%u",
            sk_mqtt_peer_address(c), s->device, s->module, s->subs);
     sk_mqtt_connack(c, SK_MQTT_ACCEPTED, s->subs != 0);
-    sk_identity_seen(s->gateway->opts.devices, s->identity, true, (int64_t)sk_wall_ms());
     tell_connection(s, "deviceConnected");
     sk_gateway_begin(c, s);
 }
@@ -254,7 +262,7 @@ void sk_gateway_connect(struct sk_mqtt_conn *c, const struct sk_mqtt_connect *p,
     }
     if (keep_will(s, p, &err) < 0 || enter(c, s, &u, p->password, &pass, &err) < 0 ||
         read_subs(s, p->is_clean, &err) < 0) {
-        leave_place(c, s);
+        (void)leave_place(c, s);
         refuse(c, g, code_of(&err), u.device, err.text);
         return;
     }
@@ -272,6 +280,6 @@ void sk_gateway_closed(struct sk_mqtt_conn *c, bool had_disconnect, const char *
            sk_mqtt_peer_address(c), s->device, s->module, why);
     if (s->will && !had_disconnect)
         sk_gateway_will(s->gateway, s);
-    leave_place(c, s);
-    tell_connection(s, "deviceDisconnected");
+    if (leave_place(c, s)) /* else its device is still connected */
+        tell_connection(s, "deviceDisconnected");
 }

@@ -58,8 +58,6 @@ void sk_gateway_down(struct sk_mqtt_conn *c, struct sk_session *s)
         s->down_is_due = window == 0;
         if (window == 0)
             return;
-        if (window > SK_GATEWAY_DOWN_BATCH)
-            window = SK_GATEWAY_DOWN_BATCH;
         rc = sk_down_read(s->gateway->opts.devices, s->identity, before, window, send_one, &to,
                           &err);
         if (rc < 0 || s->last_down == before)
@@ -77,4 +75,12 @@ void sk_gateway_acked(struct sk_mqtt_conn *c, uint64_t token, void *ctx)
     sk_down_complete(s->gateway->opts.devices, s->identity, (int64_t)token);
     if (s->down_is_due)
         sk_gateway_down(c, s);
+}
+
+void sk_gateway_drained(struct sk_mqtt_conn *c, void *ctx)
+{
+    struct sk_session *s = sk_mqtt_user(c);
+    (void)ctx;
+    if (s)
+        sk_gateway_begin(c, s);
 }

@@ -6,7 +6,7 @@
  */
 #include "gateway/gateway_priv.h"
 
-#include "base/log.h"
+#include "base/clock.h"
 
 #include <stdlib.h>
 
@@ -27,6 +27,17 @@ void sk_gateway_send(struct sk_mqtt_conn *c, const struct sk_buf *topic, struct 
     else if (sk_mqtt_publish(c, (struct sk_view){ topic->data, topic->len }, payload, 0, 0, &err) <
              0)
         sk_mqtt_close(c, "it does not take what it is sent");
+}
+
+void sk_gateway_linger(struct sk_mqtt_conn *c)
+{
+    struct sk_session *s = sk_mqtt_user(c);
+    const uint64_t at = sk_now_ms() + SK_GATEWAY_LINGER_MS;
+    if (s->is_ending) /* what fails meanwhile moves nothing */
+        return;
+    s->is_ending = true;
+    if (at < s->end_ms)
+        sk_mqtt_close_at(c, at, "a message could not be stored");
 }
 
 /* ---- cutting ---- */
@@ -121,6 +132,7 @@ static const struct sk_mqtt_handler handler = {
     .unsubscribe = sk_gateway_unsubscribe,
     .acked = sk_gateway_acked,
     .closed = sk_gateway_closed,
+    .drained = sk_gateway_drained,
 };
 
 static int start(struct sk_gateway *g, struct sk_err *err)
@@ -128,6 +140,7 @@ static int start(struct sk_gateway *g, struct sk_err *err)
     const struct sk_mqtt_options mqtt = {
         .loops = g->opts.loops,
         .max_connections = g->opts.max_connections,
+        .max_inflight_out = SK_GATEWAY_DOWN_WINDOW,
         .handler = &handler,
         .ctx = g,
     };
@@ -144,6 +157,7 @@ int sk_gateway_new(const struct sk_gateway_options *opts, struct sk_gateway **ou
     if (!g)
         return sk_nomem(err);
     g->opts = *opts;
+    (void)pthread_mutex_init(&g->places, NULL);
     if (start(g, err) < 0)
         return -1;
     *out = SK_TAKE(g);
@@ -166,6 +180,7 @@ void sk_gateway_free(struct sk_gateway *g)
     if (g->live.table)
         sk_methods_done(g);
     sk_live_done(&g->live);
+    (void)pthread_mutex_destroy(&g->places);
     free(g);
 }
 

@@ -18,7 +18,9 @@
 
 enum {
     SK_GATEWAY_NAME_MAX = 2 * SK_IOT_ID_MAX + 2, /* "device/module" */
-    SK_GATEWAY_DOWN_BATCH = 16,
+    /* Messages down that a client has yet to acknowledge: at their largest they leave room, in what
+     * may wait for it, for methods and twins. */
+    SK_GATEWAY_DOWN_WINDOW = 8,
     SK_GATEWAY_LINGER_MS = 1000 /* before a connection ends whose message could not be stored */
 };
 
@@ -37,8 +39,11 @@ struct sk_session {
     int64_t identity;
     unsigned subs;        /* what is on the disk */
     int64_t last_down;    /* id of the last message that was sent down on this connection */
+    unsigned changes;     /* of subs, on their way to the disk */
+    uint64_t end_ms;      /* of its credentials, monotonic */
+    bool is_ending;       /* a message could not be stored */
     bool is_live;         /* in the table */
-    bool down_is_due;     /* the window was full */
+    bool down_is_due;     /* the window or the queue was full */
     struct sk_will *will; /* NULL: none */
     char generation[24];
     char auth_method[128];
@@ -68,8 +73,8 @@ int sk_live_put(struct sk_live *l, int64_t identity, const char *device, struct 
 bool sk_live_find(struct sk_live *l, int64_t identity, struct sk_mqtt_ref *out);
 /* Takes it out when it is this connection: false when a newer one has its place. */
 bool sk_live_remove(struct sk_live *l, int64_t identity, struct sk_mqtt_ref ref);
-/* Those of a device: itself and its modules (a hash may bring others too). Calls each without the
- * lock held; at most max of them. */
+/* Those of a device: itself and its modules (a hash may bring others too, which then connect once
+ * more); at most max of them. */
 size_t sk_live_of_device(struct sk_live *l, const char *device, struct sk_mqtt_ref *out,
                          size_t max);
 size_t sk_live_count(struct sk_live *l);
@@ -80,7 +85,7 @@ struct sk_pending; /* a call under way */
 struct sk_methods {
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t wake;
-    struct sk_pending *first; /* all of them */
+    struct sk_pending *first, **last; /* all of them, in the order of the calls */
     size_t count;
     uint64_t next_rid;
     bool is_stopping;
@@ -100,6 +105,9 @@ struct sk_gateway {
     struct sk_gateway_options opts;
     struct sk_mqtt_server *mqtt;
     struct sk_live live;
+    /* Held while a connection takes or leaves its place in `live` and devices are told so, so that
+     * what they hear last is how it is. Taken before the others. */
+    pthread_mutex_t places;
     struct sk_methods methods;
     atomic_uint_fast64_t changes; /* of identities, so that a login that overlaps one is repeated */
     atomic_uint_fast64_t connects, refused, messages_in, bytes_in, messages_down, method_calls;
@@ -131,11 +139,15 @@ void sk_gateway_begin(struct sk_mqtt_conn *c, struct sk_session *s);
 /* ---- down.c ---- */
 void sk_gateway_down(struct sk_mqtt_conn *c, struct sk_session *s);
 void sk_gateway_acked(struct sk_mqtt_conn *c, uint64_t token, void *ctx);
+/* The client has taken what waited for it. */
+void sk_gateway_drained(struct sk_mqtt_conn *c, void *ctx);
 
 /* ---- gateway.c ---- */
 bool sk_session_wants(const struct sk_session *s, enum sk_iot_sub sub);
 /* Publishes with QoS 0; a queue that is full ends the connection. */
 void sk_gateway_send(struct sk_mqtt_conn *c, const struct sk_buf *topic, struct sk_view payload);
+/* Ends it a little later, and never later than its credentials: what it sends cannot be stored. */
+void sk_gateway_linger(struct sk_mqtt_conn *c);
 /* Ends a connection by its name, from any thread. */
 void sk_gateway_cut(struct sk_gateway *g, struct sk_mqtt_ref ref, const char *why);
 

@@ -1,8 +1,8 @@
 /*
  * live.c - identity -> connection: an open table of row ids, linear probing, at most half full.
  *
- * An entry holds no names: a device's hash is enough to find a device's modules, and who is found
- * by mistake is looked at again on its own loop.
+ * An entry holds no names: a device's hash is enough to find a device's modules. Who is found by
+ * mistake loses a connection, and comes back.
  */
 #include "gateway/gateway_priv.h"
 

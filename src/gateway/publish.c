@@ -7,7 +7,6 @@
  */
 #include "gateway/gateway_priv.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 
 #include <stdlib.h>
@@ -25,7 +24,7 @@ static void acknowledge(struct sk_mqtt_conn *c, struct sk_mqtt_post *post)
     if (c && s->is_stored)
         sk_mqtt_puback(c, s->id);
     else if (c)
-        sk_mqtt_close_at(c, sk_now_ms() + SK_GATEWAY_LINGER_MS, "a message could not be stored");
+        sk_gateway_linger(c);
     free(s);
 }
 
@@ -97,8 +96,7 @@ static void take_event(struct sk_mqtt_conn *c, struct sk_session *s, const struc
         if (err.code == SK_TOO_LARGE)
             sk_mqtt_close(c, "a message beyond 256 KiB");
         else
-            sk_mqtt_close_at(c, sk_now_ms() + SK_GATEWAY_LINGER_MS,
-                             "a message could not be stored");
+            sk_gateway_linger(c);
         return;
     }
     atomic_fetch_add_explicit(&g->messages_in, 1, memory_order_relaxed);

@@ -1,0 +1,198 @@
+/* test_publish.c - messages of clients: what is kept, what ends a connection, what a full disk
+ * does. */
+#include "fixture.h"
+
+#define EVENTS "devices/d1/messages/events/"
+
+static void kept(void **state)
+{
+    static const struct {
+        const char *name, *module, *topic, *payload;
+        unsigned qos;
+        bool retain;
+        const char *expected;
+    } rows[] = {
+        { "text", "", EVENTS, "one", 1, false, "\"properties\":{},\"bodyText\":\"one\"" },
+        { "QoS 0", "", EVENTS, "two", 0, false, "\"bodyText\":\"two\"" },
+        { "empty", "", EVENTS, "", 1, false, "\"bodyText\":\"\"" },
+        { "JSON", "", EVENTS "%24.ct=application%2Fjson&%24.ce=utf-8", "{\"a\":\n1}", 1, false,
+          "\"body\":{\"a\": 1}" },
+        { "properties", "", EVENTS "a=b%20c&d=&e", "x", 1, false,
+          "\"properties\":{\"a\":\"b c\",\"d\":\"\",\"e\":null}" },
+        { "a slash at the end", "", EVENTS "z=1/", "x", 1, false, "\"z\":\"1\"" },
+        { "stamps", "", EVENTS "iothub-connection-device-id=d2&y=1", "x", 1, false,
+          "\"properties\":{\"y\":\"1\"}" },
+        { "retained", "", EVENTS, "r", 1, true, "\"mqtt-retain\":\"true\"" },
+        { "a module", "m1", "devices/d1/modules/m1/messages/events/%24.on=out", "m", 1, false,
+          "\"deviceId\":\"d1\",\"moduleId\":\"m1\",\"output\":\"out\"" },
+    };
+    struct fixture *f = *state;
+    (void)make_device(f, "d1");
+    (void)make_module(f, "d1", "m1");
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct client *c = client_in(f, "d1", rows[i].module, true, NULL);
+        struct packet p;
+        client_publish(c, rows[i].qos, rows[i].retain, 7, rows[i].topic, rows[i].payload,
+                       strlen(rows[i].payload));
+        if (rows[i].qos > 0) {
+            client_want(c, PUBACK, &p);
+            assert_int_equal(p.id, 7);
+            /* It is there before the acknowledgement is. */
+            if (!strstr(messages_of(f->telemetry), rows[i].expected))
+                fail_msg("%s: %s", rows[i].name, messages_of(f->telemetry));
+        }
+        await_message(f->telemetry, rows[i].expected);
+        client_free(c);
+    }
+    assert_non_null(strstr(messages_of(f->telemetry),
+                           "\"iothub-connection-auth-method\":\"{\\\"scope\\\":\\\"device\\\""));
+}
+
+static void refused(void **state)
+{
+    static const struct {
+        const char *name, *topic;
+        size_t len;
+    } rows[] = {
+        { "another device", "devices/d2/messages/events/", 1 },
+        { "its module", "devices/d1/modules/m1/messages/events/", 1 },
+        { "no such topic", "devices/d1/messages", 1 },
+        { "a topic of the hub", "$iothub/methods/POST/x/?$rid=1", 1 },
+        { "its own way down", "devices/d1/messages/devicebound/", 1 },
+        { "a broken escape", EVENTS "a=%zz", 1 },
+        { "no UTF-8", EVENTS "a=%ff", 1 },
+        { "NUL", EVENTS "a=%00", 1 },
+        { "an empty name", EVENTS "=a", 1 },
+        { "too large", EVENTS, SK_IOT_MESSAGE_MAX + 1 },
+        { "too large with properties", EVENTS "a=b", SK_IOT_MESSAGE_MAX - 1 },
+    };
+    struct fixture *f = *state;
+    (void)make_device(f, "d1");
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct client *c = client_in(f, "d1", "", true, NULL);
+        struct packet p;
+        SK_OWN(free) char *payload = malloc(rows[i].len);
+        assert_non_null(payload);
+        memset(payload, 'x', rows[i].len);
+        client_publish(c, 1, false, 7, rows[i].topic, payload, rows[i].len);
+        if (!client_read(c, &p, PATIENCE_MS) || p.type != 0)
+            fail_msg("%s: not closed", rows[i].name);
+        client_free(c);
+    }
+    assert_string_equal(messages_of(f->telemetry), "");
+}
+
+static void largest(void **state)
+{
+    struct fixture *f = *state;
+    struct packet p;
+    SK_OWN(free) char *payload = malloc(SK_IOT_MESSAGE_MAX);
+    struct sk_gateway_counts counts;
+    (void)make_device(f, "d1");
+    assert_non_null(payload);
+    memset(payload, 'x', SK_IOT_MESSAGE_MAX);
+    struct client *c = client_in(f, "d1", "", true, NULL);
+    client_publish(c, 1, false, 7, EVENTS, payload, SK_IOT_MESSAGE_MAX);
+    client_want(c, PUBACK, &p);
+    sk_gateway_counts(f->g, &counts);
+    assert_int_equal(counts.messages_in, 1);
+    assert_int_equal(counts.bytes_in, SK_IOT_MESSAGE_MAX);
+    client_free(c);
+}
+
+/* PUBACKs are those of what is on the disk, in order. */
+static void many(void **state)
+{
+    struct fixture *f = *state;
+    struct packet p;
+
+    enum {
+        MESSAGES = 500
+    };
+
+    (void)make_device(f, "d1");
+    struct client *c = client_in(f, "d1", "", true, NULL);
+    for (uint16_t sent = 0, acked = 0; acked < MESSAGES; acked++) {
+        for (; sent < MESSAGES && sent < acked + 60; sent++) {
+            char text[16];
+            (void)snprintf(text, sizeof text, "n%u", sent);
+            client_say(c, 1, (uint16_t)(sent + 1), EVENTS, text);
+        }
+        client_want(c, PUBACK, &p);
+        assert_int_equal(p.id, acked + 1);
+    }
+    struct sk_journal_state state_of;
+    sk_telemetry_state(f->telemetry, &state_of);
+    assert_int_equal(state_of.next, MESSAGES + 1);
+    client_free(c);
+}
+
+/* No acknowledgement, and an end about a second later, however much is sent meanwhile. */
+static void full_disk(void **state)
+{
+    struct fixture *f = *state;
+    for (unsigned qos = 0; qos <= 1; qos++) {
+        char device[8], topic[64];
+        struct packet p;
+        (void)snprintf(device, sizeof device, "q%u", qos);
+        (void)snprintf(topic, sizeof topic, "devices/%s/messages/events/", device);
+        (void)make_device(f, device);
+        struct client *c = client_in(f, device, "", true, NULL);
+        client_say(c, 1, 1, topic, "before");
+        client_want(c, PUBACK, &p);
+        settle(f);
+        disk_is_full(true);
+        const uint64_t begin = sk_now_ms();
+        bool has_ended = false;
+        client_say(c, 1, 2, topic, "lost");
+        while (!has_ended && sk_now_ms() - begin < 8000) {
+            client_say(c, qos, 3, topic, "lost too");
+            if (client_read(c, &p, 100)) {
+                assert_int_equal(p.type, 0);
+                has_ended = true;
+            }
+        }
+        disk_is_full(false);
+        assert_true(has_ended);
+        assert_in_range(sk_now_ms() - begin, SK_GATEWAY_LINGER_MS - 100, 4000);
+        client_free(c);
+
+        c = client_in(f, device, "", true, NULL);
+        client_say(c, 1, 2, topic, "again");
+        client_want(c, PUBACK, &p);
+        client_free(c);
+    }
+    assert_non_null(strstr(messages_of(f->telemetry), "again"));
+    assert_null(strstr(messages_of(f->telemetry), "lost"));
+}
+
+/* A second that is granted for a message is none for the token. */
+static void full_disk_and_token(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c = client_new(f, NULL);
+    struct packet p;
+    (void)make_device(f, "d1");
+    client_connect(c, &(struct login){ .client_id = "d1",
+                                       .username = HOST "/d1/?api-version=2021-04-12",
+                                       .password = token_of("d1", "", KEY_1, 1) });
+    client_want(c, CONNACK, &p);
+    assert_int_equal(p.code, 0);
+    const uint64_t begin = sk_now_ms();
+    settle(f);
+    disk_is_full(true);
+    (void)usleep(700000);
+    client_say(c, 1, 2, EVENTS, "lost");
+    client_want(c, 0, &p);
+    disk_is_full(false);
+    assert_in_range(sk_now_ms() - begin, 0, 1600);
+    client_free(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ROW(kept), ROW(refused), ROW(largest), ROW(many), ROW(full_disk), ROW(full_disk_and_token),
+    };
+    return cmocka_run_group_tests_name("gateway/publish", tests, NULL, NULL);
+}
