@@ -35,6 +35,8 @@ static void finish(struct sk_mqtt_conn *c, struct change *ch)
 static void finish_later(struct sk_mqtt_conn *c, struct sk_mqtt_post *post)
 {
     struct change *ch = (struct change *)post;
+    if (c)
+        ((struct sk_session *)sk_mqtt_user(c))->changes--;
     if (c && ch->has_failed)
         sk_mqtt_close(c, "a subscription could not be stored");
     else if (c)
@@ -51,12 +53,13 @@ static void on_kept(void *ctx, const struct sk_err *failed)
     sk_mqtt_post(ch->server, &ch->post);
 }
 
-/* Makes it durable when it changes anything. */
+/* Makes it durable when it changes anything. What others on their way will have changed is not
+ * known yet, so it goes behind them. */
 static void keep(struct sk_mqtt_conn *c, const struct change *ch)
 {
     struct sk_session *s = sk_mqtt_user(c);
     struct sk_err err = SK_ERR_INIT;
-    if (((s->subs & ~ch->remove) | ch->add) == s->subs) {
+    if (s->changes == 0 && ((s->subs & ~ch->remove) | ch->add) == s->subs) {
         struct change now = *ch;
         finish(c, &now);
         return;
@@ -70,8 +73,10 @@ static void keep(struct sk_mqtt_conn *c, const struct change *ch)
     later->post = (struct sk_mqtt_post){ .to = sk_mqtt_conn_ref(c), .run = finish_later };
     later->server = s->gateway->mqtt;
     if (sk_session_change(s->gateway->opts.devices, s->identity, ch->add, ch->remove, on_kept,
-                          later, &err) == 0)
+                          later, &err) == 0) {
+        s->changes++;
         return;
+    }
     free(later);
     sk_log(SK_WARN, "subscription_refused", "device=\"%s\" error=\"%s\"", s->device, err.text);
     sk_mqtt_close(c, "a subscription could not be stored");
