@@ -17,19 +17,19 @@
 enum {
     TICK_MS = 100,
     RID_TEXT = 24,
-    LOOP_MS = 2000, /* for the loop of a device that is connected to look at the call */
     RESPONSE_MS_MIN = 5000,
     TOPIC_MAX = 1024
 };
 
 struct sk_pending {
-    struct sk_mqtt_post post; /* first: it is sent as a post */
-    struct sk_pending *next, **at;
+    struct sk_mqtt_post post;      /* first: it is sent as a post */
+    struct sk_pending *next, **at; /* at NULL: not in the list */
     struct sk_gateway *gateway;
     int64_t identity;
     uint64_t rid, deadline_ms;
     unsigned response_ms;
     bool is_sent;
+    bool is_posted;   /* to a connection that has yet to look at it: no deadline comes before */
     unsigned holders; /* the list, and the post under way */
     void (*done)(void *ctx, int status, struct sk_view payload, const struct sk_err *failed);
     void *ctx;
@@ -50,6 +50,8 @@ static void unlink_call(struct sk_methods *m, struct sk_pending *p)
     *p->at = p->next;
     if (p->next)
         p->next->at = p->at;
+    else
+        m->last = p->at;
     p->at = NULL;
     m->count--;
 }
@@ -70,23 +72,22 @@ static struct end take_out(struct sk_methods *m, struct sk_pending *p)
 
 /* ---- sending ---- */
 
-static void publish_call(struct sk_mqtt_conn *c, const struct sk_pending *p)
+/* With the lock held. From now on its answer is waited for. False: the client does not take it now;
+ * it stays as it is, for when what waits for the client has left. */
+static bool send_to(struct sk_mqtt_conn *c, struct sk_pending *p)
 {
     char rid[RID_TEXT];
+    struct sk_err err = SK_ERR_INIT;
     SK_AUTO(sk_buf_done) struct sk_buf topic = SK_BUF_INIT(TOPIC_MAX);
     (void)snprintf(rid, sizeof rid, "%llx", (unsigned long long)p->rid);
     sk_iot_topic_method(&topic, p->name, rid);
-    atomic_fetch_add_explicit(&p->gateway->method_calls, 1, memory_order_relaxed);
-    sk_gateway_send(c, &topic, (struct sk_view){ p->payload, p->payload_len });
-}
-
-/* Marks a call that is still wanted as sent: from now on its answer is waited for. */
-static bool mark_sent(struct sk_pending *p)
-{
-    if (!p->at || p->is_sent)
+    if (!sk_buf_ok(&topic) ||
+        sk_mqtt_publish(c, (struct sk_view){ topic.data, topic.len },
+                        (struct sk_view){ p->payload, p->payload_len }, 0, 0, &err) < 0)
         return false;
     p->is_sent = true;
     p->deadline_ms = sk_now_ms() + p->response_ms;
+    atomic_fetch_add_explicit(&p->gateway->method_calls, 1, memory_order_relaxed);
     return true;
 }
 
@@ -95,19 +96,12 @@ static void send_call(struct sk_mqtt_conn *c, struct sk_mqtt_post *post)
     struct sk_pending *p = (struct sk_pending *)post;
     struct sk_methods *m = &p->gateway->methods;
     const struct sk_session *s = c ? sk_mqtt_user(c) : NULL;
-    bool takes = s && s->identity == p->identity && sk_session_wants(s, SK_SUB_METHODS);
-    bool is_due = false;
-    {
-        SK_LOCK(&m->lock);
-        if (takes)
-            is_due = mark_sent(p);
-        else if (p->at && !p->is_sent)
-            p->deadline_ms -= LOOP_MS; /* now only connect_ms counts */
-        (void)pthread_cond_signal(&m->wake);
-    }
-    if (is_due)
-        publish_call(c, p);
     SK_LOCK(&m->lock);
+    p->is_posted = false;
+    if (p->at && !p->is_sent && sk_session_wants(s, SK_SUB_METHODS))
+        (void)send_to(c, p);
+    if (p->at && !p->is_sent) /* its time may be over */
+        (void)pthread_cond_signal(&m->wake);
     drop(p);
 }
 
@@ -116,8 +110,8 @@ void sk_methods_ready(struct sk_gateway *g, struct sk_mqtt_conn *c, struct sk_se
     struct sk_methods *m = &g->methods;
     SK_LOCK(&m->lock);
     for (struct sk_pending *p = m->first; p; p = p->next)
-        if (p->identity == s->identity && mark_sent(p))
-            publish_call(c, p);
+        if (p->identity == s->identity && !p->is_sent && !send_to(c, p))
+            return;
 }
 
 /* ---- answers ---- */
@@ -161,7 +155,7 @@ static bool take_late(struct sk_methods *m, struct end *out, struct sk_err *err)
     uint64_t now = sk_now_ms();
     SK_LOCK(&m->lock);
     struct sk_pending *p = m->first;
-    while (p && !m->is_stopping && p->deadline_ms > now)
+    while (p && !m->is_stopping && (p->deadline_ms > now || p->is_posted))
         p = p->next;
     if (!p)
         return false;
@@ -203,6 +197,7 @@ int sk_methods_init(struct sk_gateway *g, struct sk_err *err)
 {
     struct sk_methods *m = &g->methods;
     (void)pthread_mutex_init(&m->lock, NULL);
+    m->last = &m->first;
     m->next_rid = sk_now_ns(); /* not those of the run before: their answers may still come */
     if (sk_cond_init(&m->wake, err) < 0 ||
         sk_thread_start(&m->thread, "sk-methods", watch, m, err) < 0)
@@ -282,12 +277,11 @@ static int enlist(struct sk_methods *m, struct sk_pending *p, struct sk_err *err
         return sk_fail(err, SK_BUSY, "ThrottlingException: too many methods wait for an answer");
     p->rid = m->next_rid++;
     p->holders = 1;
-    p->next = m->first;
-    p->at = &m->first;
-    if (p->next)
-        p->next->at = &p->next;
-    m->first = p;
+    p->at = m->last;
+    *m->last = p;
+    m->last = &p->next;
     m->count++;
+    (void)pthread_cond_signal(&m->wake);
     return 0;
 }
 
@@ -314,9 +308,8 @@ int sk_gateway_invoke(struct sk_gateway *g, const struct sk_method_call *call, s
         is_live = sk_live_find(&g->live, identity.id, &ref);
         if (is_live) {
             listed->holders++;
-            listed->deadline_ms += LOOP_MS;
+            listed->is_posted = true;
         }
-        (void)pthread_cond_signal(&m->wake);
     }
 
     if (is_live) {
