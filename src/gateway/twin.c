@@ -68,6 +68,10 @@ void sk_gateway_twin_get(struct sk_mqtt_conn *c, struct sk_session *s,
     struct sk_err err = SK_ERR_INIT;
     SK_AUTO(sk_buf_done) struct sk_buf body = SK_BUF_INIT(4 * SK_TWIN_SECTION_MAX);
     (void)m;
+    if (topic->rid.len > RID_MAX) {
+        sk_mqtt_close(c, "a request id beyond 128 bytes");
+        return;
+    }
     atomic_fetch_add_explicit(&s->gateway->twin_gets, 1, memory_order_relaxed);
     if (sk_twin_device_get(s->gateway->opts.devices, s->identity, &body, &err) < 0)
         answer_error(c, topic->rid, &err);
