@@ -192,7 +192,8 @@ void await_message(struct sk_telemetry *t, const char *words)
 
 struct client *client_new(struct fixture *f, const char *address)
 {
-    static unsigned count; /* an address each, so that bad logins do not add up */
+    static atomic_uint counter; /* an address each, so that bad logins do not add up */
+    const unsigned count = atomic_fetch_add(&counter, 1);
     struct sk_err err = SK_ERR_INIT;
     struct sk_stream *stream = NULL;
     struct client *c = calloc(1, sizeof *c);
@@ -200,7 +201,6 @@ struct client *client_new(struct fixture *f, const char *address)
     int pair[2];
     assert_non_null(c);
     (void)snprintf(own, sizeof own, "192.0.%u.%u:5000", count / 250 % 250, count % 250);
-    count++;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     DONE(sk_stream_of_fd(pair[0], &stream, &err));
     DONE(sk_gateway_add(f->g, stream, address ? address : own, (struct sk_view){ "", 0 }, false,
