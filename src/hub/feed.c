@@ -22,7 +22,8 @@ enum {
     BEAT_MS = 15000,
     FULL_BYTES = 16 << 10,   /* enough to hand over */
     MESSAGE_BYTES = 4 << 20, /* of one message as JSON */
-    PENDING_BYTES = 20 << 20
+    PENDING_BYTES = 20 << 20,
+    PATIENCE = 1000 /* records that do not fit, before others on the event loop have their turn */
 };
 
 enum kind {
@@ -41,6 +42,8 @@ struct feed {
     size_t given;
     uint64_t beat_ms;   /* of a stream: when it last wrote; of a wait: its end */
     uint64_t next, max; /* of a wait */
+    uint64_t end;       /* of an export: what comes later is not in it */
+    bool is_looking;    /* there may be more at once */
     bool is_begun;
 };
 
@@ -77,6 +80,7 @@ static int make_stream(struct feed *f, struct sk_err *err)
             sk_buf_str(&f->pending, "\n\n");
         }
     }
+    f->is_looking = got == SK_TELEMETRY_LATER;
     uint64_t now = sk_now_ms();
     if (f->pending.len == 0 && (!f->is_begun || now - f->beat_ms >= BEAT_MS))
         sk_buf_str(&f->pending, ":\n\n"); /* the first one, too: headers go out with it */
@@ -91,12 +95,18 @@ static int make_export(struct feed *f, struct sk_err *err)
     if (!f->is_begun && f->kind == CSV)
         sk_telemetry_csv_head(&f->pending);
     while (got == 1 && f->pending.len < FULL_BYTES) {
+        const size_t before = f->pending.len;
         uint64_t seq = 0;
         got = f->kind == CSV ? sk_telemetry_next_csv(f->reader, &f->pending, &seq, err)
                              : sk_telemetry_next(f->reader, &f->pending, &seq, err);
-        if (got == 1 && f->kind == NDJSON)
+        if (got == 1 && seq >= f->end) {
+            f->pending.len = before;
+            got = 0;
+        } else if (got == 1 && f->kind == NDJSON) {
             sk_buf_chr(&f->pending, '\n');
+        }
     }
+    f->is_looking = got == SK_TELEMETRY_LATER;
     return got < 0 ? -1 : 0;
 }
 
@@ -145,6 +155,8 @@ static int pull(void *ctx, struct sk_buf *out, size_t max)
         f->is_begun = f->kind != WAIT || f->pending.len > 0;
     }
     size_t len = f->pending.len - f->given;
+    if (len == 0 && f->is_looking)
+        return SK_HTTP_SOURCE_MORE;
     if (len == 0)
         return is_over(f) ? SK_HTTP_SOURCE_END : SK_HTTP_SOURCE_WAIT;
     len = len < max ? len : max;
@@ -220,6 +232,7 @@ void sk_feed_stream(struct sk_hub_call *call)
         sk_hub_fail(call, &err);
         return;
     }
+    sk_telemetry_reader_patience(f->reader, PATIENCE);
     begin(call, SK_TAKE(f), "text/event-stream");
 }
 
@@ -228,6 +241,7 @@ void sk_feed_export(struct sk_hub_call *call)
     const char *format = sk_http_query(call->req, "format");
     const bool is_csv = format && strcmp(format, "csv") == 0;
     struct sk_telemetry_filter filter;
+    struct sk_journal_state state;
     struct sk_err err = SK_ERR_INIT;
     SK_OWN(feed_own) struct feed *f = NULL;
     if (format && !is_csv && strcmp(format, "ndjson") != 0) {
@@ -241,6 +255,9 @@ void sk_feed_export(struct sk_hub_call *call)
         sk_hub_fail(call, &err);
         return;
     }
+    sk_telemetry_state(sk_hub_journal(call), &state);
+    f->end = filter.is_backwards ? UINT64_MAX : state.next;
+    sk_telemetry_reader_patience(f->reader, PATIENCE);
     begin(call, SK_TAKE(f), is_csv ? "text/csv" : "application/x-ndjson");
 }
 

@@ -17,20 +17,21 @@ static bool says_json(const struct sk_stored *r)
 {
     struct sk_view type = sk_stored_find(r, "$.ct");
     static const char json[] = "application/json";
-    return type.len >= sizeof json - 1 && strncasecmp(type.ptr, json, sizeof json - 1) == 0;
+    const size_t len = sizeof json - 1;
+    return type.len >= len && strncasecmp(type.ptr, json, len) == 0 &&
+           (type.len == len || type.ptr[len] == ';' || type.ptr[len] == ' ');
 }
 
-static bool is_json(struct sk_view body)
+/* 1, 0; -1: not enough memory to say. */
+static int is_json(struct sk_view body, struct sk_err *err)
 {
-    struct sk_err err = SK_ERR_INIT;
+    struct sk_err why = SK_ERR_INIT;
     SK_OWN(sk_json_free) struct sk_json *doc = NULL;
-    return body.len > 0 && sk_json_parse(body.ptr, body.len, NULL, &doc, &err) == 0;
-}
-
-static bool is_text(struct sk_view body)
-{
-    return (body.len == 0 || !memchr(body.ptr, '\0', body.len)) &&
-           sk_utf8_valid(body.ptr, body.len);
+    if (body.len == 0)
+        return 0;
+    if (sk_json_parse(body.ptr, body.len, NULL, &doc, &why) == 0)
+        return 1;
+    return why.code == SK_NOMEM ? sk_nomem(err) : 0;
 }
 
 static void member(struct sk_buf *out, const char *name, struct sk_view value)
@@ -53,6 +54,18 @@ static void pair(struct sk_buf *out, bool *is_first, struct sk_view name, struct
         sk_buf_str(out, "null");
 }
 
+/* Two names of the wire may be one outside it: then the later property holds. */
+static bool is_outdone(const struct sk_stored *r, size_t at, const struct sk_iot_system *s)
+{
+    struct sk_iot_property p;
+    while (sk_stored_property(r, &at, &p)) {
+        const struct sk_iot_system *other = sk_iot_system_by_wire(p.name);
+        if (other && strcmp(other->name, s->name) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Names that begin with "$." are the system's, and have longer names outside the wire. */
 static void put_system(const struct sk_stored *r, struct sk_buf *out)
 {
@@ -61,7 +74,7 @@ static void put_system(const struct sk_stored *r, struct sk_buf *out)
     sk_buf_str(out, ",\"systemProperties\":{");
     for (size_t at = 0; sk_stored_property(r, &at, &p);) {
         const struct sk_iot_system *s = sk_iot_system_by_wire(p.name);
-        if (s)
+        if (s && !is_outdone(r, at, s))
             pair(out, &is_first, sk_view_of(s->name), p.value, p.has_value);
     }
     if (r->generation.len > 0)
@@ -73,16 +86,19 @@ static void put_system(const struct sk_stored *r, struct sk_buf *out)
 
 static void put_properties(const struct sk_stored *r, struct sk_buf *out)
 {
+    static const char retained[] = "mqtt-retain", type[] = "iothub-MessageType";
+    const bool is_retained = r->flags & SK_RECORD_RETAINED, is_will = r->flags & SK_RECORD_WILL;
     struct sk_iot_property p;
     bool is_first = true;
     sk_buf_chr(out, '{');
     for (size_t at = 0; sk_stored_property(r, &at, &p);)
-        if (!sk_iot_system_by_wire(p.name))
+        if (!sk_iot_system_by_wire(p.name) && !(is_retained && sk_view_eq(p.name, retained)) &&
+            !(is_will && sk_view_eq(p.name, type)))
             pair(out, &is_first, p.name, p.value, p.has_value);
-    if (r->flags & SK_RECORD_RETAINED)
-        pair(out, &is_first, SK_VIEW("mqtt-retain"), SK_VIEW("true"), true);
-    if (r->flags & SK_RECORD_WILL)
-        pair(out, &is_first, SK_VIEW("iothub-MessageType"), SK_VIEW("Will"), true);
+    if (is_retained)
+        pair(out, &is_first, sk_view_of(retained), SK_VIEW("true"), true);
+    if (is_will)
+        pair(out, &is_first, sk_view_of(type), SK_VIEW("Will"), true);
     sk_buf_chr(out, '}');
 }
 
@@ -96,21 +112,26 @@ static void on_one_line(struct sk_view json, struct sk_buf *out)
         sk_buf_commit(out, json.len);
 }
 
-static void put_body(const struct sk_stored *r, struct sk_buf *out)
+static int put_body(const struct sk_stored *r, struct sk_buf *out, struct sk_err *err)
 {
-    if (says_json(r) && is_json(r->body)) {
+    int json = says_json(r) ? is_json(r->body, err) : 0;
+    if (json < 0)
+        return -1;
+    if (json) {
         sk_buf_str(out, ",\"body\":");
         on_one_line(r->body, out);
-    } else if (is_text(r->body)) {
+    } else if (sk_stored_is_text(r->body)) {
         member(out, "bodyText", r->body);
     } else {
         sk_buf_str(out, ",\"bodyBase64\":\"");
         sk_base64(out, r->body.ptr, r->body.len);
         sk_buf_chr(out, '"');
     }
+    return 0;
 }
 
-void sk_stored_json(const struct sk_stored *r, uint64_t seq, int64_t time_ms, struct sk_buf *out)
+int sk_stored_json(const struct sk_stored *r, uint64_t seq, int64_t time_ms, struct sk_buf *out,
+                   struct sk_err *err)
 {
     char time[SK_TIME_TEXT];
     struct sk_view output = sk_stored_find(r, "$.on");
@@ -127,8 +148,10 @@ void sk_stored_json(const struct sk_stored *r, uint64_t seq, int64_t time_ms, st
     put_system(r, out);
     sk_buf_str(out, ",\"properties\":");
     put_properties(r, out);
-    put_body(r, out);
+    if (put_body(r, out, err) < 0)
+        return -1;
     sk_buf_chr(out, '}');
+    return sk_buf_ok(out) ? 0 : sk_buf_fail(out, err);
 }
 
 /* ---- CSV (RFC 4180) ---- */
@@ -156,7 +179,8 @@ void sk_telemetry_csv_head(struct sk_buf *csv)
                "sequence,enqueuedTime,deviceId,moduleId,output,contentType,properties,body\r\n");
 }
 
-void sk_stored_csv(const struct sk_stored *r, uint64_t seq, int64_t time_ms, struct sk_buf *out)
+int sk_stored_csv(const struct sk_stored *r, uint64_t seq, int64_t time_ms, struct sk_buf *out,
+                  struct sk_err *err)
 {
     char time[SK_TIME_TEXT];
     SK_AUTO(sk_buf_done) struct sk_buf text = SK_BUF_INIT(6 * SK_RECORD_MAX);
@@ -172,15 +196,20 @@ void sk_stored_csv(const struct sk_stored *r, uint64_t seq, int64_t time_ms, str
     cell(out, sk_stored_find(r, "$.ct"));
     sk_buf_chr(out, ',');
     put_properties(r, &text);
+    if (!sk_buf_ok(&text))
+        return sk_buf_fail(&text, err);
     cell(out, (struct sk_view){ text.data, text.len });
     sk_buf_chr(out, ',');
     sk_buf_clear(&text);
-    if (is_text(r->body)) {
+    if (sk_stored_is_text(r->body)) {
         cell(out, r->body);
     } else {
         sk_buf_str(&text, "base64:");
         sk_base64(&text, r->body.ptr, r->body.len);
+        if (!sk_buf_ok(&text))
+            return sk_buf_fail(&text, err);
         cell(out, (struct sk_view){ text.data, text.len });
     }
     sk_buf_str(out, "\r\n");
+    return sk_buf_ok(out) ? 0 : sk_buf_fail(out, err);
 }

@@ -96,6 +96,31 @@ static void split_key(struct sk_view key, struct sk_stored *out)
     out->module = slash ? (struct sk_view){ slash + 1, key.len - len - 1 } : SK_VIEW("");
 }
 
+bool sk_stored_is_text(struct sk_view v)
+{
+    return v.len == 0 || (!memchr(v.ptr, '\0', v.len) && sk_utf8_valid(v.ptr, v.len));
+}
+
+static bool is_same(struct sk_view a, struct sk_view b)
+{
+    return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
+}
+
+/* As property bags have them: names once, not empty, and all of it text. */
+static bool are_good(const struct sk_stored *rec)
+{
+    struct sk_iot_property p, before;
+    for (size_t at = 0; sk_stored_property(rec, &at, &p);) {
+        if (p.name.len == 0 || !sk_stored_is_text(p.name) || !sk_stored_is_text(p.value))
+            return false;
+        const char *own = p.name.ptr;
+        for (size_t i = 0; sk_stored_property(rec, &i, &before) && before.name.ptr != own;)
+            if (is_same(before.name, p.name))
+                return false;
+    }
+    return true;
+}
+
 int sk_stored_read(struct sk_view key, struct sk_view bytes, struct sk_stored *out,
                    struct sk_err *err)
 {
@@ -110,6 +135,8 @@ int sk_stored_read(struct sk_view key, struct sk_view bytes, struct sk_stored *o
     rec.auth_method = take(&r, take_number(&r, 1));
     rec.count = (unsigned)take_number(&r, 2);
     size_t start = r.at;
+    if (rec.count > SK_IOT_PROPERTIES_MAX)
+        return sk_fail(err, SK_CORRUPT, "a message's record has %u properties", rec.count);
     for (unsigned i = 0; i < rec.count && !r.is_short; i++) {
         struct sk_iot_property skipped;
         take_property(&r, &skipped);
@@ -118,6 +145,10 @@ int sk_stored_read(struct sk_view key, struct sk_view bytes, struct sk_stored *o
         return sk_fail(err, SK_CORRUPT, "a message's record is cut off");
     rec.properties = (struct sk_view){ bytes.ptr + start, r.at - start };
     rec.body = (struct sk_view){ bytes.ptr + r.at, bytes.len - r.at };
+    if (!sk_stored_is_text(key) || !sk_stored_is_text(rec.source) ||
+        !sk_stored_is_text(rec.generation) || !sk_stored_is_text(rec.auth_method) ||
+        !are_good(&rec))
+        return sk_fail(err, SK_CORRUPT, "a message's record has no text where text must be");
     *out = rec;
     return 0;
 }

@@ -53,6 +53,8 @@ int sk_telemetry_add(struct sk_telemetry *t, const struct sk_message *m,
                        size, SK_IOT_MESSAGE_MAX);
     int len = snprintf(key, sizeof key, "%s%s%s", m->device, m->module && *m->module ? "/" : "",
                        m->module ? m->module : "");
+    if (len < 0 || (size_t)len >= sizeof key)
+        return sk_fail(err, SK_INVALID, "the name of a message's device is too long");
     sk_stored_write(m, &record);
     if (!sk_buf_ok(&record))
         return sk_buf_fail(&record, err);

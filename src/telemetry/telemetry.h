@@ -72,8 +72,17 @@ struct sk_telemetry_filter {
 
 struct sk_telemetry_reader;
 
+enum {
+    SK_TELEMETRY_LATER = 2
+};
+
+/* SK_INVALID: a device or module that nobody can be named. A device's messages (module NULL) cost
+ * what there is of it and its modules; output and source are looked for in all that is there. */
 int sk_telemetry_read(struct sk_telemetry *t, const struct sk_telemetry_filter *filter,
                       struct sk_telemetry_reader **out, struct sk_err *err) SK_CHECK;
+/* For who must not wait: after so many records that do not fit, SK_TELEMETRY_LATER comes instead of
+ * a message, and the next call goes on there. 0: never. */
+void sk_telemetry_reader_patience(struct sk_telemetry_reader *r, unsigned records);
 /* 1: a message; 0: none at present; -1. Appends it to json (NULL: not wanted) as above. *seq: its
  * number. */
 int sk_telemetry_next(struct sk_telemetry_reader *r, struct sk_buf *json, uint64_t *seq,

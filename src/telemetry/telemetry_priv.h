@@ -41,7 +41,8 @@ struct sk_stored {
 
 /* Appends; the caller looks at sk_buf_ok. */
 void sk_stored_write(const struct sk_message *m, struct sk_buf *out);
-/* SK_CORRUPT: not of this form. */
+/* SK_CORRUPT: not of this form, or no text where text must be: so what is printed is always valid.
+ */
 int sk_stored_read(struct sk_view key, struct sk_view bytes, struct sk_stored *out,
                    struct sk_err *err) SK_CHECK;
 /* The next property: *at is 0 at first. False: no more. */
@@ -49,7 +50,12 @@ bool sk_stored_property(const struct sk_stored *r, size_t *at, struct sk_iot_pro
 /* The last value of a name; empty: it has none. */
 struct sk_view sk_stored_find(const struct sk_stored *r, const char *name);
 
-void sk_stored_json(const struct sk_stored *r, uint64_t seq, int64_t time_ms, struct sk_buf *out);
-void sk_stored_csv(const struct sk_stored *r, uint64_t seq, int64_t time_ms, struct sk_buf *out);
+/* These append; SK_LIMIT, SK_NOMEM. */
+int sk_stored_json(const struct sk_stored *r, uint64_t seq, int64_t time_ms, struct sk_buf *out,
+                   struct sk_err *err) SK_CHECK;
+int sk_stored_csv(const struct sk_stored *r, uint64_t seq, int64_t time_ms, struct sk_buf *out,
+                  struct sk_err *err) SK_CHECK;
+/* UTF-8 without NUL. */
+bool sk_stored_is_text(struct sk_view v);
 
 #endif
