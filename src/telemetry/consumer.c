@@ -49,7 +49,9 @@ static int count_groups(struct sk_tx *tx, const struct sk_telemetry *t, int64_t 
     return 0;
 }
 
-static int put(struct sk_telemetry *t, const char *group, uint64_t next, struct sk_err *err)
+/* *next: of a group that is new, or of any; what holds then. */
+static int put(struct sk_telemetry *t, const char *group, bool is_new, uint64_t *next,
+               struct sk_err *err)
 {
     SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
     uint64_t old = 0;
@@ -59,13 +61,17 @@ static int put(struct sk_telemetry *t, const char *group, uint64_t next, struct 
     int found = find(tx, t, group, &old, err);
     if (found < 0 || (found == 0 && count_groups(tx, t, &count, err) < 0))
         return -1;
+    if (found && is_new) { /* another was first, and may have committed */
+        *next = old;
+        return 0;
+    }
     if (found == 0 && count >= SK_CONSUMERS_MAX)
         return sk_fail(err, SK_LIMIT, "there are %d consumer groups already: delete one",
                        SK_CONSUMERS_MAX);
     if (sk_tx_run(tx, err,
                   "INSERT INTO consumer_group VALUES(?1, ?2, ?3, ?4) ON CONFLICT(journal, name) "
                   "DO UPDATE SET next = excluded.next, updated_ms = excluded.updated_ms",
-                  "ssii", t->name, group, (int64_t)next, (int64_t)sk_wall_ms()) < 0)
+                  "ssii", t->name, group, (int64_t)*next, (int64_t)sk_wall_ms()) < 0)
         return -1;
     return sk_tx_commit(&tx, err);
 }
@@ -81,12 +87,14 @@ int sk_consumer_next(struct sk_telemetry *t, const char *group, bool from_start,
         if (sk_db_begin(t->db, SK_DB_READ, &tx, err) < 0)
             return -1;
         int found = find(tx, t, group, next, err);
+        sk_journal_state(t->journal, &state);
+        if (found == 1 && *next > state.next)
+            *next = state.first; /* the journal is another: its folder was removed */
         if (found != 0)
             return found < 0 ? -1 : 0;
     }
-    sk_journal_state(t->journal, &state);
     *next = from_start ? state.first : state.next;
-    return put(t, group, *next, err);
+    return put(t, group, true, next, err);
 }
 
 int sk_consumer_commit(struct sk_telemetry *t, const char *group, uint64_t next, struct sk_err *err)
@@ -98,7 +106,7 @@ int sk_consumer_commit(struct sk_telemetry *t, const char *group, uint64_t next,
     if (next == 0 || next > state.next)
         return sk_fail(err, SK_INVALID, "next must be 1 to %llu: there are no messages beyond",
                        (unsigned long long)state.next);
-    return put(t, group, next, err);
+    return put(t, group, false, &next, err);
 }
 
 int sk_consumer_delete(struct sk_telemetry *t, const char *group, struct sk_err *err)
