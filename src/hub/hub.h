@@ -52,7 +52,7 @@ struct sk_hub_options {
                                              WebSocket, and az); 0: no */
     bool second_port_may_fail;            /* to bind: then it is only logged */
     uint16_t mqtt_port;                   /* 0: any */
-    bool without_devices;                         /* neither MQTT nor WebSocket listen */
+    bool without_devices;                 /* neither MQTT nor WebSocket listen */
     unsigned max_devices;                 /* connected; 0: 20,000 */
     uint64_t telemetry_bytes, telemetry_age_ms; /* retention; 0: no bound */
 };

@@ -37,8 +37,9 @@ static int copy_peer(struct sk_mqtt_conn *c, const struct sk_mqtt_peer *peer, st
 
 SK_DEFINE_OWN(struct sk_mqtt_conn, sk_conn_free);
 
-int sk_mqtt_conn_new(struct sk_mqtt_loop *l, struct sk_stream **stream, const struct sk_mqtt_peer *peer,
-                bool is_websocket, struct sk_mqtt_conn **out, struct sk_err *err)
+int sk_mqtt_conn_new(struct sk_mqtt_loop *l, struct sk_stream **stream,
+                     const struct sk_mqtt_peer *peer, bool is_websocket, struct sk_mqtt_conn **out,
+                     struct sk_err *err)
 {
     const struct sk_mqtt_options *opts = &l->server->opts;
     SK_OWN(sk_conn_free) struct sk_mqtt_conn *c = calloc(1, sizeof *c);

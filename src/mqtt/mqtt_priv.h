@@ -202,8 +202,9 @@ struct sk_mqtt_conn {
 };
 
 /* conn.c */
-int sk_mqtt_conn_new(struct sk_mqtt_loop *l, struct sk_stream **stream, const struct sk_mqtt_peer *peer,
-                bool is_websocket, struct sk_mqtt_conn **out, struct sk_err *err) SK_CHECK;
+int sk_mqtt_conn_new(struct sk_mqtt_loop *l, struct sk_stream **stream,
+                     const struct sk_mqtt_peer *peer, bool is_websocket, struct sk_mqtt_conn **out,
+                     struct sk_err *err) SK_CHECK;
 void sk_conn_free(struct sk_mqtt_conn *c);
 void sk_conn_ready(struct sk_mqtt_conn *c); /* epoll says so */
 /* The end of a round: looks at what is left, writes, and asks epoll for what is needed. May free c.
