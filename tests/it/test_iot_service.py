@@ -424,6 +424,8 @@ def test_base_and_layers(registry, deployments):
     wait_for("base and both layers", is_composed)
     assert set(registry.get_module_twin("layered", "$edgeHub").properties.desired["routes"]) == {"sensorToIoTHub", "extra"}
     assert desired_modules(registry, "other") == {}
+    refused(409, "ApplyConfigurationAlreadyInProgressOnDevice", deployments.apply_configuration_on_edge_device, "layered",
+            models.ConfigurationContent(modules_content=modules_content()))  # [iothub-20]
 
     def has_results():
         seen = deployments.get_configuration("base")
