@@ -47,7 +47,8 @@ static int check_etag(int64_t etag, const char *if_match, struct sk_err *err)
     struct sk_view said = sk_view_trim(sk_view_of(if_match));
     if (said.len >= 2 && said.ptr[0] == '"' && said.ptr[said.len - 1] == '"')
         said = (struct sk_view){ said.ptr + 1, said.len - 2 };
-    sk_configuration_etag(etag, want);
+    if (sk_configuration_etag(etag, want, err) < 0)
+        return -1;
     if (sk_view_eq(said, "*") || sk_view_eq(said, want))
         return 0;
     return sk_fail(err, SK_MISMATCH,

@@ -53,11 +53,25 @@ static void say(void *ctx, bool is_error, const char *place, const char *text)
 {
     struct checking *c = ctx;
     struct sk_buf *out = is_error ? &c->says->errors : &c->says->warnings;
+    const size_t mark = out->len;
     sk_buf_str(out, out->len ? ",{\"place\":" : "{\"place\":");
     sk_buf_json_str(out, place);
     sk_buf_str(out, ",\"text\":");
     sk_buf_json_str(out, text);
     sk_buf_chr(out, '}');
+    /* One too many is not said. */
+    if (out->failed == SK_LIMIT && out->data) {
+        out->len = mark;
+        out->data[mark] = '\0';
+        out->failed = SK_OK;
+    }
+}
+
+static int check_says(const struct sk_says *s, struct sk_err *err)
+{
+    if (!sk_buf_ok(&s->errors))
+        return sk_buf_fail(&s->errors, err);
+    return sk_buf_ok(&s->warnings) ? 0 : sk_buf_fail(&s->warnings, err);
 }
 
 static int has_image(void *ctx, const char *image)
@@ -191,7 +205,7 @@ int sk_content_check(const struct sk_deploy *d, const struct sk_content *content
                          ? -1
                          : 0;
     }
-    return failed < 0 ? sk_content_name_failure(err) : 0;
+    return failed < 0 ? sk_content_name_failure(err) : check_says(says, err);
 }
 
 static const struct sk_json *modules_of(const struct sk_json *doc)
@@ -224,5 +238,6 @@ int sk_content_check_manifest(const struct sk_deploy *d, const struct sk_json *d
                                               .has_image = d->has_image ? has_image : NULL,
                                               .say = say,
                                               .ctx = &c };
-    return sk_manifest_check(doc, &opts, out, err) < 0 ? sk_content_name_failure(err) : 0;
+    int failed = sk_manifest_check(doc, &opts, out, err);
+    return failed < 0 ? sk_content_name_failure(err) : check_says(says, err);
 }

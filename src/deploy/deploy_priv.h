@@ -227,7 +227,7 @@ int sk_configuration_read(const char *id, const struct sk_json *body, struct sk_
 int sk_metric_check(const char *name, const struct sk_json *query, struct sk_err *err) SK_CHECK;
 
 /* ---- describe.c ---- */
-void sk_configuration_etag(int64_t etag, char out[SK_DEPLOY_ETAG_TEXT]);
+int sk_configuration_etag(int64_t etag, char out[SK_DEPLOY_ETAG_TEXT], struct sk_err *err) SK_CHECK;
 /* A row of configuration as JSON. with_results: the metrics' queries are run. */
 int sk_configuration_print(struct sk_deploy *d, const char *id, bool with_results,
                            struct sk_buf *out, struct sk_err *err) SK_CHECK;

@@ -16,13 +16,16 @@ enum {
     QUERY_MAX = SK_DEPLOY_TARGET_MAX + 1024
 };
 
-void sk_configuration_etag(int64_t etag, char out[SK_DEPLOY_ETAG_TEXT])
+int sk_configuration_etag(int64_t etag, char out[SK_DEPLOY_ETAG_TEXT], struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf b = SK_BUF_INIT(SK_DEPLOY_ETAG_TEXT - 1);
     char digits[24];
     (void)snprintf(digits, sizeof digits, "%lld", (long long)etag);
     sk_base64(&b, digits, strlen(digits));
-    (void)snprintf(out, SK_DEPLOY_ETAG_TEXT, "%s", sk_buf_ok(&b) ? b.data : "");
+    if (!sk_buf_ok(&b))
+        return sk_buf_fail(&b, err);
+    (void)snprintf(out, SK_DEPLOY_ETAG_TEXT, "%s", b.data);
+    return 0;
 }
 
 /* ---- system metrics ---- */
@@ -95,17 +98,19 @@ static void add_member(struct sk_buf *out, bool *is_first, const char *name)
 }
 
 /* A query that takes too long has no result; the others have. */
-static void add_result(struct sk_deploy *d, struct sk_buf *out, bool *is_first, const char *name,
-                       const char *query)
+static int add_result(struct sk_deploy *d, struct sk_buf *out, bool *is_first, const char *name,
+                      const char *query, struct sk_err *err)
 {
-    struct sk_err err = SK_ERR_INIT;
     int64_t rows = 0;
-    if (sk_devices_query_count(d->devices, query, &rows, &err) < 0) {
-        sk_log(SK_WARN, "metric_skipped", "name=\"%s\" error=\"%s\"", name, err.text);
-        return;
+    if (sk_devices_query_count(d->devices, query, &rows, err) < 0) {
+        if (err->code == SK_NOMEM)
+            return -1;
+        sk_log(SK_WARN, "metric_skipped", "name=\"%s\" error=\"%s\"", name, err->text);
+        return 0;
     }
     add_member(out, is_first, name);
     sk_buf_i64(out, rows);
+    return 0;
 }
 
 static int add_metrics(struct sk_deploy *d, const char *queries, bool with_results,
@@ -117,34 +122,46 @@ static int add_metrics(struct sk_deploy *d, const char *queries, bool with_resul
     if (with_results && sk_json_parse(queries, strlen(queries), NULL, &all, err) < 0)
         return -1;
     for (void *it = sk_json_first(all); it; it = sk_json_next(all, it))
-        add_result(d, out, &is_first, sk_json_key(it), sk_json_text(sk_json_value(it), ""));
+        if (add_result(d, out, &is_first, sk_json_key(it), sk_json_text(sk_json_value(it), ""),
+                       err) < 0)
+            return -1;
     sk_buf_str(out, "}}");
     return 0;
 }
 
-static void add_system(struct sk_deploy *d, enum sk_deploy_kind kind, const char *id,
-                       const char *target, bool with_results, struct sk_buf *out)
+static int write_metrics(struct sk_deploy *d, struct metric *all, size_t count, bool with_results,
+                         struct sk_buf *out, struct sk_err *err)
 {
-    struct metric all[METRICS] = { { "targetedCount", SK_BUF_INIT(QUERY_MAX) },
-                                   { "appliedCount", SK_BUF_INIT(QUERY_MAX) },
-                                   { "reportedSuccessfulCount", SK_BUF_INIT(QUERY_MAX) },
-                                   { "reportedFailedCount", SK_BUF_INIT(QUERY_MAX) } };
-    const size_t count = kind == SK_DEPLOY_EDGE ? METRICS : SUCCESSFUL;
     bool is_first = true;
-    write_system(kind, id, target, all);
     sk_buf_str(out, ",\"systemMetrics\":{\"queries\":{");
     for (size_t i = 0; i < count; i++) {
+        if (!sk_buf_ok(&all[i].query))
+            return sk_buf_fail(&all[i].query, err);
         add_member(out, &is_first, all[i].name);
         sk_buf_json(out, all[i].query.data, all[i].query.len);
     }
     sk_buf_str(out, "},\"results\":{");
     is_first = true;
     for (size_t i = 0; with_results && i < count; i++)
-        if (sk_buf_ok(&all[i].query))
-            add_result(d, out, &is_first, all[i].name, all[i].query.data);
+        if (add_result(d, out, &is_first, all[i].name, all[i].query.data, err) < 0)
+            return -1;
     sk_buf_str(out, "}}");
+    return 0;
+}
+
+static int add_system(struct sk_deploy *d, enum sk_deploy_kind kind, const char *id,
+                      const char *target, bool with_results, struct sk_buf *out, struct sk_err *err)
+{
+    struct metric all[METRICS] = { { "targetedCount", SK_BUF_INIT(QUERY_MAX) },
+                                   { "appliedCount", SK_BUF_INIT(QUERY_MAX) },
+                                   { "reportedSuccessfulCount", SK_BUF_INIT(QUERY_MAX) },
+                                   { "reportedFailedCount", SK_BUF_INIT(QUERY_MAX) } };
+    write_system(kind, id, target, all);
+    int failed = write_metrics(d, all, kind == SK_DEPLOY_EDGE ? METRICS : SUCCESSFUL, with_results,
+                               out, err);
     for (size_t i = 0; i < METRICS; i++)
         sk_buf_done(&all[i].query);
+    return failed;
 }
 
 /* ---- whole configurations ---- */
@@ -178,9 +195,8 @@ static int print_row(struct sk_deploy *d, struct sk_stmt *s, bool with_results, 
     const char *content = sk_stmt_text(s, 5), *warnings = sk_stmt_text(s, 7);
     char etag[SK_DEPLOY_ETAG_TEXT];
     enum sk_deploy_kind kind;
-    if (kind_of(content, &kind, err) < 0)
+    if (kind_of(content, &kind, err) < 0 || sk_configuration_etag(sk_stmt_int(s, 1), etag, err) < 0)
         return -1;
-    sk_configuration_etag(sk_stmt_int(s, 1), etag);
     sk_buf_str(out, "{\"id\":");
     sk_buf_json_str(out, id);
     sk_buf_fmt(out, ",\"schemaVersion\":\"1.0\",\"labels\":%s,\"priority\":%lld",
@@ -194,7 +210,8 @@ static int print_row(struct sk_deploy *d, struct sk_stmt *s, bool with_results, 
     sk_buf_fmt(out, ",\"etag\":\"%s\"", etag);
     if (add_metrics(d, sk_stmt_text(s, 6), with_results, out, err) < 0)
         return -1;
-    add_system(d, kind, id, target, with_results, out);
+    if (add_system(d, kind, id, target, with_results, out, err) < 0)
+        return -1;
     if (strcmp(warnings, "[]") != 0)
         sk_buf_fmt(out, ",\"warnings\":%s", warnings);
     sk_buf_chr(out, '}');

@@ -29,15 +29,13 @@ static int add_warnings(struct sk_tx *tx, const char *device, const char *marks,
     return more;
 }
 
-static void add_reported(const char *text, struct sk_buf *out)
+static int add_reported(const char *text, struct sk_buf *out, struct sk_err *err)
 {
     static const char *const names[] = { "code", "description" };
     SK_OWN(sk_json_free) struct sk_json *reported = NULL;
-    struct sk_err err = SK_ERR_INIT;
-    /* A report that cannot be read is none. */
-    const struct sk_json *status = sk_json_parse(text, strlen(text), NULL, &reported, &err) == 0
-                                       ? sk_json_get(reported, "lastDesiredStatus")
-                                       : NULL;
+    if (sk_json_parse(text, strlen(text), NULL, &reported, err) < 0)
+        return -1;
+    const struct sk_json *status = sk_json_get(reported, "lastDesiredStatus");
     sk_buf_str(out, ",\"reported\":{\"lastDesiredVersion\":");
     const struct sk_json *version = sk_json_get(reported, "lastDesiredVersion");
     if (version)
@@ -53,6 +51,7 @@ static void add_reported(const char *text, struct sk_buf *out)
             sk_buf_str(out, "null");
     }
     sk_buf_str(out, "}}");
+    return 0;
 }
 
 int sk_deploy_status(struct sk_deploy *d, const char *device, struct sk_buf *out,
@@ -71,7 +70,8 @@ int sk_deploy_status(struct sk_deploy *d, const char *device, struct sk_buf *out
     if (add_warnings(tx, device, t.configurations, out, err) < 0)
         return -1;
     sk_buf_fmt(out, ",\"desiredVersion\":%lld", (long long)t.desired_version);
-    add_reported(t.reported, out);
+    if (add_reported(t.reported, out, err) < 0)
+        return -1;
     return sk_buf_ok(out) ? 0 : sk_buf_fail(out, err);
 }
 

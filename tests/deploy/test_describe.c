@@ -29,7 +29,8 @@ static void etags(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         char text[SK_DEPLOY_ETAG_TEXT];
-        sk_configuration_etag(rows[i].etag, text);
+        struct sk_err err = SK_ERR_INIT;
+        DONE(sk_configuration_etag(rows[i].etag, text, &err));
         assert_string_equal(text, rows[i].text);
     }
 }
