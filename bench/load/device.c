@@ -47,8 +47,9 @@ static void publish(struct client *c, struct message *m, bool is_dup)
 {
     static char body[BODY_MAX];
     char topic[TOPIC_MAX];
-    int len = snprintf(body, sizeof body, "{\"n\":%llu,\"t\":%llu,\"pad\":\"",
-                       (unsigned long long)m->number, (unsigned long long)m->at_ns);
+    int len = snprintf(body, sizeof body, "{\"run\":%llu,\"n\":%llu,\"t\":%llu,\"pad\":\"",
+                       (unsigned long long)load.run, (unsigned long long)m->number,
+                       (unsigned long long)m->at_ns);
     size_t at = (size_t)len, end = load.size > at + 2 ? load.size - 2 : at;
     memset(body + at, 'x', end - at);
     memcpy(body + end, "\"}", 2);

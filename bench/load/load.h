@@ -151,6 +151,7 @@ struct load {
     unsigned retry_ms, keep_alive_s, connect_ms, sources;
     int64_t token_end_s;
     size_t size;
+    uint64_t run;  /* stands in every message */
     uint64_t seed; /* of xorshift */
     struct window now;
     unsigned ready, connecting;

@@ -1,10 +1,11 @@
 /*
  * make_devices.c - many devices in the folder of a hub that is not running.
  *
- *     make_devices DATA_DIR FIRST COUNT > keys
+ *     make_devices DATA_DIR FIRST COUNT [edge] > keys
  *
  * Makes dev-000000 and on, with a key each and tags {"line": i % 100, "site": "hall-<i % 10>"}, a
- * hundred at a time through the same path as POST /devices; prints "name key" lines.
+ * hundred at a time through the same path as POST /devices; prints "name key" lines. Edge devices
+ * come with their system modules.
  */
 #include "accounts/accounts.h"
 #include "base/str.h"
@@ -13,6 +14,7 @@
 #include "store/store.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/random.h>
 
 enum {
@@ -22,7 +24,7 @@ enum {
 };
 
 static int make_some(struct sk_devices *d, const struct sk_who *who, uint64_t first, uint64_t count,
-                     struct sk_err *err)
+                     bool is_edge, struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf text = SK_BUF_INIT(TEXT_MAX);
     SK_AUTO(sk_buf_done) struct sk_buf lines = SK_BUF_INIT(TEXT_MAX);
@@ -38,9 +40,11 @@ static int make_some(struct sk_devices *d, const struct sk_who *who, uint64_t fi
         sk_buf_fmt(&text,
                    "%c{\"id\":\"dev-%06llu\",\"importMode\":\"create\",\"authentication\":"
                    "{\"type\":\"sas\",\"symmetricKey\":{\"primaryKey\":\"%s\",\"secondaryKey\":"
-                   "\"%s\"}},\"tags\":{\"line\":%llu,\"site\":\"hall-%llu\"}}",
+                   "\"%s\"}},\"capabilities\":{\"iotEdge\":%s},\"tags\":{\"line\":%llu,\"site\":"
+                   "\"hall-%llu\"}}",
                    i == first ? '[' : ',', (unsigned long long)i, key.data, key.data,
-                   (unsigned long long)(i % 100), (unsigned long long)(i % 10));
+                   is_edge ? "true" : "false", (unsigned long long)(i % 100),
+                   (unsigned long long)(i % 10));
         sk_buf_fmt(&lines, "dev-%06llu %s\n", (unsigned long long)i, key.data);
     }
     sk_buf_chr(&text, ']');
@@ -54,7 +58,7 @@ static int make_some(struct sk_devices *d, const struct sk_who *who, uint64_t fi
     return fputs(lines.data, stdout) < 0 ? sk_fail_errno(err, "standard output") : 0;
 }
 
-static int make(const char *dir, uint64_t first, uint64_t count, struct sk_err *err)
+static int make(const char *dir, uint64_t first, uint64_t count, bool is_edge, struct sk_err *err)
 {
     SK_OWN(sk_store_close) struct sk_store *store = NULL;
     SK_OWN(sk_accounts_free) struct sk_accounts *accounts = NULL;
@@ -67,7 +71,8 @@ static int make(const char *dir, uint64_t first, uint64_t count, struct sk_err *
     if (sk_devices_new(&opts, &devices, err) < 0)
         return -1;
     for (uint64_t i = 0; i < count; i += AT_ONCE)
-        if (make_some(devices, &who, first + i, count - i < AT_ONCE ? count - i : AT_ONCE, err) < 0)
+        if (make_some(devices, &who, first + i, count - i < AT_ONCE ? count - i : AT_ONCE, is_edge,
+                      err) < 0)
             return -1;
     return 0;
 }
@@ -76,11 +81,12 @@ int main(int argc, char **argv)
 {
     struct sk_err err = SK_ERR_INIT;
     uint64_t first = 0, count = 0;
-    if (argc != 4 || sk_parse_u64("FIRST", argv[2], 0, 1000000, &first, &err) < 0 ||
+    bool is_edge = argc == 5 && strcmp(argv[4], "edge") == 0;
+    if ((argc != 4 && !is_edge) || sk_parse_u64("FIRST", argv[2], 0, 1000000, &first, &err) < 0 ||
         sk_parse_u64("COUNT", argv[3], 1, 1000000, &count, &err) < 0 ||
-        make(argv[1], first, count, &err) < 0) {
+        make(argv[1], first, count, is_edge, &err) < 0) {
         (void)fprintf(stderr, "make_devices: %s\n",
-                      argc == 4 ? err.text : "make_devices DATA_DIR FIRST COUNT");
+                      *err.text ? err.text : "make_devices DATA_DIR FIRST COUNT [edge]");
         return 2;
     }
     return 0;

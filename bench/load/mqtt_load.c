@@ -36,8 +36,8 @@
 struct args {
     const char *host, *keys, *ca, *hub_name, *ledger, *bearer, *tls;
     uint64_t port, service_port, devices, first, seconds_ms, warmup_ms, drain_ms, size;
-    uint64_t retry_ms, keep_alive_ms, connect_ms, token_ms, opening, sources, callers, hub_pid;
-    uint64_t subscriptions, seed, backlog;
+    uint64_t retry_ms, keep_alive_ms, connect_ms, token_end, opening, sources, callers, hub_pid;
+    uint64_t subscriptions, seed, backlog, run;
     double rate[KIND_COUNT];
     bool is_plain, is_websocket, resumes, is_verbose, has_no_twins;
 };
@@ -45,7 +45,8 @@ struct args {
 enum {
     EVENTS = 256,
     LINE_MAX_BYTES = 256,
-    TEND_NS = 10 * 1000 * 1000
+    TEND_NS = 10 * 1000 * 1000,
+    TOKEN_S = 7200
 };
 
 #define AT(field) .offset = offsetof(struct args, field)
@@ -71,7 +72,7 @@ static const struct sk_opt options[] = {
     { "retry", 0, SK_OPT_MS, "TIME", "before the next try, and half as much more or less", .def = "1s", AT(retry_ms) },
     { "connect-timeout", 0, SK_OPT_MS, "TIME", "for becoming ready", .def = "60s", AT(connect_ms) },
     { "keep-alive", 0, SK_OPT_MS, "TIME", "of MQTT", .def = "60s", .max = 1740000, AT(keep_alive_ms) },
-    { "token-life", 0, SK_OPT_MS, "TIME", "of SAS tokens", .def = "2h", AT(token_ms) },
+    { "token-end", 0, SK_OPT_U64, "S", "of SAS tokens, in seconds since 1970; 0: in two hours", .def = "0", AT(token_end) },
 
     { "publish", 0, SK_OPT_F64, "N", "messages a second, all devices together", .def = "0", AT(rate[KIND_PUBLISH]), .group = "Load" },
     { "get", 0, SK_OPT_F64, "N", "twin gets a second", .def = "0", AT(rate[KIND_GET]), .group = "Load" },
@@ -86,6 +87,7 @@ static const struct sk_opt options[] = {
     { "seconds", 't', SK_OPT_MS, "TIME", "of that window; 0: until told to stop", .def = "10s", AT(seconds_ms), .group = "Load" },
     { "drain", 0, SK_OPT_MS, "TIME", "to wait for acknowledgements at the end", .def = "10s", AT(drain_ms), .group = "Load" },
     { "seed", 0, SK_OPT_U64, "N", "of the schedule and all jitter", .def = "1", .min = 1, AT(seed), .group = "Load" },
+    { "run", 0, SK_OPT_U64, "N", "in every message, to tell runs apart", .def = "0", AT(run), .group = "Load" },
     { "ledger", 0, SK_OPT_TEXT, "FILE", "device, sent, acked, reports, acked, versions reported, desired", AT(ledger), .group = "Load" },
     { "hub-pid", 0, SK_OPT_U64, "PID", "whose processor time is shown", .def = "0", AT(hub_pid), .group = "Load" },
     { "verbose", 0, SK_OPT_FLAG, NULL, "a line for every connection that ends", AT(is_verbose), .group = "Load" },
@@ -471,8 +473,10 @@ static int set_up(SSL_CTX **tls, struct sk_err *err)
         .connect_ms = (unsigned)args.connect_ms,
         .keep_alive_s = (unsigned)(args.keep_alive_ms / 1000),
         .sources = (unsigned)args.sources,
-        .token_end_s = (int64_t)((sk_wall_ms() + args.token_ms) / 1000),
+        .token_end_s = (int64_t)(args.token_end > 0 ? args.token_end
+                                                    : sk_wall_ms() / 1000 + TOKEN_S),
         .size = args.size,
+        .run = args.run,
         .seed = args.seed * 0x9e3779b97f4a7c15ull,
     };
     load.service_to = load.device_to;

@@ -22,7 +22,7 @@ from harness import program
 ROLES = ("reader", "publisher", "deployer")
 START_S = 60
 STOP_S = 60
-READY = re.compile(r"hub_ready url=(\S+)")
+READY = re.compile(r"hub_ready url=(\S+) second_port=\d+ mqtt_port=(\d+)")
 
 
 def sas(host, device, key, life_s=3600):
@@ -52,7 +52,7 @@ class Hub:
         self.data_dir = os.path.join(self.folder, "hub")
         self.log_path = os.path.join(self.folder, "hub.log")
         self.process = None
-        self.port = 0
+        self.port = self.mqtt_port = 0
         if not os.path.exists(self.data_dir):
             names = [word for name in (*hostnames, host) for word in ("--hostname", name)]
             done = program.run("hub", "init", "--data-dir", self.data_dir, *names, home=self.home)
@@ -67,9 +67,9 @@ class Hub:
     # ---- the process ----
 
     def start(self, *args, ready=True):
-        """On the port it had before, if any."""
+        """On the ports it had before, if any."""
         words = [program.binary(), "hub", "run", "--data-dir", self.data_dir, "--listen", self.host, "--port", self.port,
-                 "--mqtt-port", 0, "--second-port", 0, *(["--plain-http"] if self.scheme == "http" else []), *self.args, *args]
+                 "--mqtt-port", self.mqtt_port, "--second-port", 0, *(["--plain-http"] if self.scheme == "http" else []), *self.args, *args]
         self.log_start = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([str(w) for w in words], cwd=self.home, stdin=subprocess.DEVNULL, stdout=log,
@@ -82,7 +82,7 @@ class Hub:
         while time.monotonic() < end:
             found = READY.search(self.log()[self.log_start:])
             if found:
-                self.port = int(found.group(1).rsplit(":", 1)[1])
+                self.port, self.mqtt_port = int(found.group(1).rsplit(":", 1)[1]), int(found.group(2))
                 self.url = f"{self.scheme}://{self.address}"
                 return
             if self.process.poll() is not None:
