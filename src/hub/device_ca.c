@@ -7,6 +7,7 @@
 #include "hub/iot_priv.h"
 
 #include "base/file.h"
+#include "base/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -59,24 +60,37 @@ static void get_ca(struct sk_hub_call *call)
     sk_hub_reply(call, 200);
 }
 
-/* What accounts takes is written, so that the next start finds nothing else. */
-static int put(struct sk_hub *h, struct sk_view pem, struct sk_err *err)
+/* What accounts takes is written, so that the next start finds nothing else; what cannot be written
+ * does not hold. */
+static int put(struct sk_hub *h, const struct sk_who *who, struct sk_view pem, struct sk_err *err)
 {
     SK_OWN(free) char *path = path_of(h);
+    SK_OWN(free) char *old = NULL;
+    SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+    size_t old_len = 0;
+    struct sk_err ignored = SK_ERR_INIT;
     if (!path)
         return sk_nomem(err);
     if (pem.len > PEM_BYTES)
         return sk_fail(err, SK_TOO_LARGE, "the certificates are beyond %d bytes", PEM_BYTES);
-    return sk_accounts_set_device_ca(h->accounts, pem.ptr, pem.len, err) < 0 ||
-                   sk_file_write(path, pem.ptr, pem.len, 0644, err) < 0
-               ? -1
-               : 0;
+    if (read_file(h, &old, &old_len, err) < 0 ||
+        sk_db_begin(sk_store_db(h->store), SK_DB_WRITE, &tx, err) < 0 ||
+        sk_audit(tx, who, pem.len > 0 ? "device-ca.put" : "device-ca.remove", "device-ca", NULL,
+                 err) < 0 ||
+        sk_accounts_set_device_ca(h->accounts, pem.ptr, pem.len, err) < 0)
+        return -1;
+    if (sk_file_write(path, pem.ptr, pem.len, 0644, err) == 0)
+        return sk_tx_commit(&tx, err);
+    if (sk_accounts_set_device_ca(h->accounts, old, old_len, &ignored) < 0)
+        sk_log(SK_ERROR, "device_ca_unclear", "error=\"%s\" next=\"a restart reads the file\"",
+               ignored.text);
+    return -1;
 }
 
 static void put_ca(struct sk_hub_call *call)
 {
     struct sk_err err = SK_ERR_INIT;
-    if (put(call->hub, sk_http_body(call->req), &err) < 0)
+    if (put(call->hub, &call->who, sk_http_body(call->req), &err) < 0)
         sk_hub_fail(call, &err);
     else
         sk_hub_reply(call, 204);

@@ -3,9 +3,11 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "iot/iot.h"
 
 #include <time.h>
+#include <unistd.h>
 
 int hub_folder(void **state)
 {
@@ -179,4 +181,44 @@ void hub_expect(const struct answer *a, int status, const char *words)
 {
     if (a->status != status || !strstr(a->body, words))
         fail_msg("expected %d with '%s', got %d %s", status, words, a->status, a->body);
+}
+
+struct waiting {
+    pthread_mutex_t lock; /* guards is_over */
+    bool is_over;
+};
+
+static void on_stored(void *ctx, uint64_t seq, const struct sk_err *failed)
+{
+    struct waiting *w = ctx;
+    (void)seq;
+    SK_LOCK(&w->lock);
+    w->is_over = !failed;
+}
+
+static bool is_over(struct waiting *w)
+{
+    SK_LOCK(&w->lock);
+    return w->is_over;
+}
+
+void hub_message(struct hub_fixture *f, const char *device, const char *module, const char *bag,
+                 struct sk_view body)
+{
+    struct sk_err err = SK_ERR_INIT;
+    SK_AUTO(sk_iot_bag_done) struct sk_iot_bag parsed = { 0 };
+    struct waiting w = { .lock = PTHREAD_MUTEX_INITIALIZER };
+    if (bag && sk_iot_bag_parse(sk_view_of(bag), &parsed, &err) < 0)
+        fail_msg("%s", err.text);
+    const struct sk_message m = { .device = device,
+                                  .module = module,
+                                  .source = "Telemetry",
+                                  .generation = "",
+                                  .auth_method = "",
+                                  .bag = bag ? &parsed : NULL,
+                                  .body = body };
+    if (sk_telemetry_add(f->hub->iot->telemetry, &m, on_stored, &w, &err) < 0)
+        fail_msg("%s", err.text);
+    while (!is_over(&w))
+        (void)usleep(200);
 }

@@ -3,7 +3,7 @@
 #define SK_TESTS_HUB_HUB_UTIL_H
 
 #include "http/client.h"
-#include "hub/hub_priv.h"
+#include "hub/iot_priv.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,6 +54,10 @@ void hub_sas_device(const char *name, char out[512]);
 void hub_identity(struct hub_fixture *f, const char *name, const char *more);
 /* A new token of a role. */
 void hub_token(struct hub_fixture *f, enum sk_role role, char secret[SK_TOKEN_TEXT]);
+/* A message of a device, as if it had come over MQTT; it is there when this returns. bag: as on the
+ * wire, or NULL. */
+void hub_message(struct hub_fixture *f, const char *device, const char *module, const char *bag,
+                 struct sk_view body);
 /* Whether the answer has this status and these words in its body, else the test fails. */
 void hub_expect(const struct answer *a, int status, const char *words);
 
