@@ -139,8 +139,13 @@ static void on_device_event(void *ctx, const struct sk_device_event *e)
     sk_deploy_event(h->iot->deploy, e);
     if (!source)
         return;
-    SK_AUTO(sk_buf_done) struct sk_buf body = SK_BUF_INIT(4 * SK_TWIN_SECTION_MAX);
+    SK_AUTO(sk_buf_done) struct sk_buf body = SK_BUF_INIT(SK_TWIN_PATCH_MAX + 64);
     body_of(e, &body);
+    if (!sk_buf_ok(&body)) {
+        sk_log(SK_WARN, "event_lost", "device=\"%s\" source=%s error=\"%s\"", e->device, source,
+               body.failed == SK_NOMEM ? "out of memory" : "too long");
+        return;
+    }
     keep_event(h, e->device, e->module, e->generation, source,
                (struct sk_view){ body.data, body.len });
 }

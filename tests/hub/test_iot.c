@@ -1,6 +1,8 @@
 /* test_iot.c - the device half put together: what is told where, and that it ends in order. */
 #include "hub_util.h"
 
+#include <unistd.h>
+
 static void told(void **state)
 {
     static const struct {
@@ -46,6 +48,33 @@ static void told(void **state)
     }
 }
 
+/* A patch may be much longer than what it leaves: it is kept whole. */
+static void long_patches(void **state)
+{
+    struct hub_fixture *f = *state;
+    SK_AUTO(sk_buf_done) struct sk_buf patch = SK_BUF_INIT(1 << 20);
+    char owner[512], headers[700];
+    struct answer a;
+    hub_identity(f, "d", "");
+    hub_sas_policy(f, "iothubowner", owner);
+    (void)snprintf(headers, sizeof headers, "%sContent-Type: application/json\r\n", owner);
+    sk_buf_str(&patch, "{\"properties\":{\"desired\":{\"n\":1");
+    for (int i = 0; i < 10000; i++)
+        sk_buf_fmt(&patch, ",\"name%06d\":null", i);
+    sk_buf_str(&patch, "}}}");
+    hub_ask_with(f, "PATCH", "/twins/d?api-version=2021-04-12", headers, patch.data, patch.len, &a);
+    assert_int_equal(a.status, 200);
+    for (int patience = 0; patience < 500; patience++) {
+        hub_ask(f, "GET", "/api/v1/events?source=twinChangeEvents", f->made.owner_token, NULL, &a);
+        hub_expect(&a, 200, "messages");
+        if (strstr(a.body, "twinChangeEvents"))
+            break;
+        (void)usleep(10000);
+    }
+    hub_expect(&a, 200, "\"body\":{\"properties\":{\"desired\":{\"n\":1,\"name000000\":null,");
+    assert_true(a.body_len > 150000);
+}
+
 /* Everything is there again after a restart, and a hub that has just begun may end. */
 static void again_and_again(void **state)
 {
@@ -65,6 +94,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(told, hub_running, hub_gone),
+        cmocka_unit_test_setup_teardown(long_patches, hub_running, hub_gone),
         cmocka_unit_test_setup_teardown(again_and_again, hub_running, hub_gone),
     };
     return cmocka_run_group_tests_name("hub/iot", tests, NULL, NULL);
