@@ -2,7 +2,8 @@
  * twin.c - twins on the wire: get, reported patches, desired patches.
  *
  * A reported patch is answered, and acknowledged, when it is committed. Errors are answers with a
- * status: 400 (malformed), 403 (too large, as IoT Hub words it), 429 (too much waits), 5xx.
+ * status: 400 (malformed), 403 (too large, as IoT Hub words it), 429 (too much waits), 5xx. A
+ * client that does not wait for its answers holds no more than a few of the places that all share.
  */
 #include "gateway/gateway_priv.h"
 
@@ -21,6 +22,7 @@ struct report {
     struct sk_mqtt_post post;
     struct sk_mqtt_server *server;
     uint16_t id; /* to acknowledge; 0: none */
+    bool is_counted;
     int64_t version;
     struct sk_err err;
     size_t rid_len;
@@ -82,6 +84,8 @@ void sk_gateway_twin_get(struct sk_mqtt_conn *c, struct sk_session *s,
 static void finish_report(struct sk_mqtt_conn *c, struct sk_mqtt_post *post)
 {
     struct report *r = (struct report *)post;
+    if (c && r->is_counted)
+        ((struct sk_session *)sk_mqtt_user(c))->reports--;
     struct sk_view rid = { r->rid, r->rid_len };
     if (c && r->err.code == SK_OK)
         answer(c, 204, rid, r->version, (struct sk_view){ "", 0 });
@@ -121,7 +125,12 @@ void sk_gateway_twin_report(struct sk_mqtt_conn *c, struct sk_session *s,
     r->rid_len = topic->rid.len;
     memcpy(r->rid, topic->rid.ptr, topic->rid.len);
     atomic_fetch_add_explicit(&g->twin_reports, 1, memory_order_relaxed);
-    if (sk_twin_report(g->opts.devices, s->identity, m->payload, on_reported, r, &err) == 0)
+    r->is_counted = s->reports < SK_GATEWAY_REPORTS_MAX;
+    s->reports += r->is_counted;
+    if (!r->is_counted)
+        (void)sk_fail(&err, SK_BUSY, "ThrottlingException: %d reports wait already",
+                      SK_GATEWAY_REPORTS_MAX);
+    else if (sk_twin_report(g->opts.devices, s->identity, m->payload, on_reported, r, &err) == 0)
         return;
     r->err = err;
     finish_report(c, &r->post);

@@ -90,6 +90,37 @@ static void acknowledged(void **state)
     client_free(c);
 }
 
+/* Who does not wait for answers is told to; what is answered 204 is there, and nothing else. */
+static void too_many(void **state)
+{
+    struct fixture *f = *state;
+    struct packet p;
+    unsigned done = 0, refused = 0;
+    struct sk_err err = SK_ERR_INIT;
+    SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+    (void)make_device(f, "d1");
+    struct client *c = client_in(f, "d1", "", true, NULL);
+    assert_int_equal(client_subscribe(c, 0, ANSWERS), 0);
+    /* Another writer has the database, so that none can end. */
+    DONE(sk_db_begin(sk_store_db(f->store), SK_DB_WRITE, &tx, &err));
+    for (int i = 0; i < 3 * SK_GATEWAY_REPORTS_MAX; i++)
+        client_say(c, 0, 0, REPORT "1", "{\"a\":1}");
+    for (; refused < 2 * SK_GATEWAY_REPORTS_MAX; refused++) {
+        client_want(c, PUBLISH, &p);
+        assert_string_equal(p.topic, ANSWER "429/?$rid=1");
+        assert_non_null(strstr(p.payload, "ThrottlingException"));
+    }
+    sk_tx_end(SK_TAKE(tx));
+    for (; done < SK_GATEWAY_REPORTS_MAX; done++) {
+        client_want(c, PUBLISH, &p);
+        assert_memory_equal(p.topic, ANSWER "204/", strlen(ANSWER "204/"));
+    }
+    client_say(c, 0, 0, REPORT "2", "{\"a\":2}"); /* and there is room again */
+    client_want(c, PUBLISH, &p);
+    assert_string_equal(p.topic, ANSWER "204/?$rid=2&$version=18");
+    client_free(c);
+}
+
 /* Every version once, in order, also to a module, and not to another's. */
 static void desired(void **state)
 {
@@ -126,10 +157,7 @@ static void desired(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(requests),
-        ROW(long_ids),
-        ROW(acknowledged),
-        ROW(desired),
+        ROW(requests), ROW(long_ids), ROW(acknowledged), ROW(too_many), ROW(desired),
     };
     return cmocka_run_group_tests_name("gateway/twin", tests, NULL, NULL);
 }
