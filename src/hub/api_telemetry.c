@@ -2,7 +2,8 @@
  * api_telemetry.c - messages of devices, and events about them: pages, live streams, exports,
  * consumer groups.
  *
- *     GET  /api/v1/telemetry               a page: {"messages":[...],"next":n}
+ *     GET  /api/v1/telemetry               a page: {"messages":[...],"next":n}, the last one's or
+ *                                          the last that was looked at; without it there is no more
  *     GET  /api/v1/telemetry/stream        server-sent events; id: is the message's number
  *     GET  /api/v1/telemetry/export        ?format=ndjson|csv
  *     GET  /api/v1/telemetry/groups        consumer groups and how far behind they are
@@ -24,7 +25,8 @@
 enum {
     PAGE = 100,
     PAGE_MAX = 1000,
-    PAGE_BYTES = 16 << 20
+    PAGE_BYTES = 16 << 20,
+    PATIENCE = 50000 /* records that do not fit, before a page ends without them */
 };
 
 struct sk_telemetry *sk_hub_journal(const struct sk_hub_call *call)
@@ -96,7 +98,7 @@ int sk_telemetry_page(struct sk_telemetry_reader *r, uint64_t max, struct sk_buf
         }
         ++*count;
     }
-    return got < 0 ? -1 : 0;
+    return got == 1 ? 0 : got;
 }
 
 static int page(struct sk_hub_call *call, struct sk_buf *out, struct sk_err *err)
@@ -109,11 +111,13 @@ static int page(struct sk_hub_call *call, struct sk_buf *out, struct sk_err *err
         sk_telemetry_query(call, &filter, err) < 0 ||
         sk_telemetry_read(sk_hub_journal(call), &filter, &r, err) < 0)
         return -1;
+    sk_telemetry_reader_patience(r, PATIENCE);
     sk_buf_str(out, "{\"messages\":[");
-    if (sk_telemetry_page(r, max, out, &last, &count, err) < 0)
+    int got = sk_telemetry_page(r, max, out, &last, &count, err);
+    if (got < 0)
         return -1;
     sk_buf_str(out, "]");
-    if (count > 0)
+    if (count > 0 || got == SK_TELEMETRY_LATER)
         sk_buf_fmt(out, ",\"next\":%llu", (unsigned long long)last);
     sk_buf_chr(out, '}');
     return sk_buf_ok(out) ? 0 : sk_buf_fail(out, err);

@@ -11,7 +11,8 @@ struct sk_telemetry *sk_hub_journal(const struct sk_hub_call *call);
 /* The filters of its query; texts live as long as the request. */
 int sk_telemetry_query(struct sk_hub_call *call, struct sk_telemetry_filter *f,
                        struct sk_err *err) SK_CHECK;
-/* Messages with commas between them; *last: the number of the last, when *count > 0. */
+/* Messages with commas between them; *last: the number of the last, when *count > 0. 0, -1, or
+ * SK_TELEMETRY_LATER: *last is then the last that was looked at. */
 int sk_telemetry_page(struct sk_telemetry_reader *r, uint64_t max, struct sk_buf *out,
                       uint64_t *last, uint64_t *count, struct sk_err *err) SK_CHECK;
 

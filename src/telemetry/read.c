@@ -156,9 +156,10 @@ int sk_telemetry_next(struct sk_telemetry_reader *r, struct sk_buf *json, uint64
     struct sk_journal_item item;
     struct sk_stored rec;
     int got = next(r, &item, &rec, err);
+    if (got == 1 || got == SK_TELEMETRY_LATER)
+        *seq = item.seq;
     if (got != 1)
         return got;
-    *seq = item.seq;
     return json && sk_stored_json(&rec, item.seq, item.time_ms, json, err) < 0 ? -1 : 1;
 }
 
@@ -168,8 +169,9 @@ int sk_telemetry_next_csv(struct sk_telemetry_reader *r, struct sk_buf *csv, uin
     struct sk_journal_item item;
     struct sk_stored rec;
     int got = next(r, &item, &rec, err);
+    if (got == 1 || got == SK_TELEMETRY_LATER)
+        *seq = item.seq;
     if (got != 1)
         return got;
-    *seq = item.seq;
     return sk_stored_csv(&rec, item.seq, item.time_ms, csv, err) < 0 ? -1 : 1;
 }

@@ -81,7 +81,7 @@ enum {
 int sk_telemetry_read(struct sk_telemetry *t, const struct sk_telemetry_filter *filter,
                       struct sk_telemetry_reader **out, struct sk_err *err) SK_CHECK;
 /* For who must not wait: after so many records that do not fit, SK_TELEMETRY_LATER comes instead of
- * a message, and the next call goes on there. 0: never. */
+ * a message, with *seq the last one looked at, and the next call goes on there. 0: never. */
 void sk_telemetry_reader_patience(struct sk_telemetry_reader *r, unsigned records);
 /* 1: a message; 0: none at present; -1. Appends it to json (NULL: not wanted) as above. *seq: its
  * number. */

@@ -143,6 +143,38 @@ static void large_messages(void **state)
     assert_true(pages > 1);
 }
 
+/* A page ends after many messages that do not fit, and says where to go on. */
+static void rare_messages(void **state)
+{
+    static const struct {
+        const char *query, *says;
+    } rows[] = {
+        { "?output=o", "{\"messages\":[],\"next\":50000}" },
+        { "?output=o&after=50000", "\"sequence\":50011," },
+        { "?output=o&after=50011", "{\"messages\":[]}" },
+        { "?output=o&order=desc&after=50011", "{\"messages\":[],\"next\":11}" },
+        { "?output=o&order=desc&after=11", "{\"messages\":[]}" },
+        { "?output=o&device=d2", "\"sequence\":50011," },
+    };
+    struct hub_fixture *f = *state;
+    struct sk_err err = SK_ERR_INIT;
+    const struct sk_message m = { .device = "d",
+                                  .module = "",
+                                  .source = "Telemetry",
+                                  .generation = "",
+                                  .auth_method = "",
+                                  .body = SK_VIEW("x") };
+    for (int i = 0; i < 50010; i++)
+        while (sk_telemetry_add(f->hub->iot->telemetry, &m, NULL, NULL, &err) < 0)
+            assert_int_equal(err.code, SK_BUSY);
+    hub_message(f, "d2", "", "%24.on=o", SK_VIEW("x"));
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char path[200];
+        (void)snprintf(path, sizeof path, TELEMETRY "%s", rows[i].query);
+        hub_do(f, "GET", path, NULL, 200, rows[i].says);
+    }
+}
+
 static void events(void **state)
 {
     struct hub_fixture *f = *state;
@@ -167,6 +199,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(pages, hub_running, hub_gone),
         cmocka_unit_test_setup_teardown(errors, hub_running, hub_gone),
         cmocka_unit_test_setup_teardown(large_messages, hub_running, hub_gone),
+        cmocka_unit_test_setup_teardown(rare_messages, hub_running, hub_gone),
         cmocka_unit_test_setup_teardown(events, hub_running, hub_gone),
     };
     return cmocka_run_group_tests_name("hub/api_telemetry", tests, NULL, NULL);
