@@ -21,8 +21,10 @@ enum {
     /* Messages down that a client has yet to acknowledge: at their largest they leave room, in what
      * may wait for it, for methods and twins. */
     SK_GATEWAY_DOWN_WINDOW = 8,
-    SK_GATEWAY_REPORTS_MAX = 16, /* of one connection, on their way to the disk */
-    SK_GATEWAY_LINGER_MS = 1000  /* before a connection ends whose message could not be stored */
+    SK_GATEWAY_UNSTORED_MAX = 2 << 20, /* bytes of one connection, likewise; then QoS 0 is dropped
+                                        */
+    SK_GATEWAY_REPORTS_MAX = 16,       /* of one connection, on their way to the disk */
+    SK_GATEWAY_LINGER_MS = 1000 /* before a connection ends whose message could not be stored */
 };
 
 /* Bits of a session's subs beside enum sk_iot_sub: asked for with QoS 0. */
@@ -42,6 +44,8 @@ struct sk_session {
     int64_t last_down;    /* id of the last message that was sent down on this connection */
     unsigned changes;     /* of subs, on their way to the disk */
     unsigned reports;     /* likewise, of its twin */
+    size_t unstored;      /* bytes of its messages, likewise */
+    bool is_dropping;     /* messages of QoS 0 */
     uint64_t end_ms;      /* of its credentials, monotonic */
     bool is_ending;       /* a message could not be stored */
     bool is_live;         /* in the table */

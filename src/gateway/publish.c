@@ -4,6 +4,10 @@
  * PUBACK of a message comes back from the journal's thread as a post, when the message is on the
  * disk. A message that could not be stored is not acknowledged; its connection ends a little later,
  * so that a full disk is not asked by everyone without pause.
+ *
+ * What waits for the disk is bounded for all together by the journal, and for each: by the packets
+ * that may wait for their acknowledgement, and for QoS 0, which waits for none, by bytes. So a
+ * client that sends more than the disk takes loses its own messages, and none of others'.
  */
 #include "gateway/gateway_priv.h"
 
@@ -14,16 +18,19 @@
 struct stored {
     struct sk_mqtt_post post;
     struct sk_mqtt_server *server;
-    uint16_t id;
+    size_t bytes;
+    uint16_t id; /* 0: of QoS 0 */
     bool is_stored;
 };
 
 static void acknowledge(struct sk_mqtt_conn *c, struct sk_mqtt_post *post)
 {
     struct stored *s = (struct stored *)post;
-    if (c && s->is_stored)
+    if (c)
+        ((struct sk_session *)sk_mqtt_user(c))->unstored -= s->bytes;
+    if (c && s->id != 0 && s->is_stored)
         sk_mqtt_puback(c, s->id);
-    else if (c)
+    else if (c && s->id != 0)
         sk_gateway_linger(c);
     free(s);
 }
@@ -34,18 +41,19 @@ static void on_stored(void *ctx, uint64_t seq, const struct sk_err *failed)
     (void)seq;
     s->is_stored = !failed;
     if (failed)
-        sk_log(SK_WARN, "message_refused", "error=\"%s\" next=\"the client sends it again\"",
-               failed->text);
+        sk_log(SK_WARN, "message_refused", "error=\"%s\" next=\"%s\"", failed->text,
+               s->id != 0 ? "the client sends it again" : "it is lost: QoS 0");
     sk_mqtt_post(s->server, &s->post);
 }
 
-static struct stored *stored_new(struct sk_mqtt_conn *c, uint16_t id)
+static struct stored *stored_new(struct sk_mqtt_conn *c, const struct sk_mqtt_message *m)
 {
     struct stored *s = malloc(sizeof *s);
     if (s)
         *s = (struct stored){ .post = { .to = sk_mqtt_conn_ref(c), .run = acknowledge },
                               .server = sk_mqtt_conn_server(c),
-                              .id = id };
+                              .bytes = m->topic.len + m->payload.len,
+                              .id = m->qos > 0 ? m->id : 0 };
     return s;
 }
 
@@ -64,6 +72,17 @@ static struct sk_message message_of(const struct sk_session *s, const struct sk_
     };
 }
 
+static bool is_too_fast(struct sk_session *s)
+{
+    const bool is_it = s->unstored >= SK_GATEWAY_UNSTORED_MAX;
+    if (is_it && !s->is_dropping)
+        sk_log(SK_WARN, "messages_dropped",
+               "device=\"%s\" module=\"%s\" why=\"QoS 0, faster than the disk\"", s->device,
+               s->module);
+    s->is_dropping = is_it;
+    return is_it;
+}
+
 static void take_event(struct sk_mqtt_conn *c, struct sk_session *s, const struct sk_iot_topic *t,
                        const struct sk_mqtt_message *m)
 {
@@ -74,6 +93,8 @@ static void take_event(struct sk_mqtt_conn *c, struct sk_session *s, const struc
         sk_mqtt_close(c, "a publish to another identity's topic");
         return;
     }
+    if (m->qos == 0 && is_too_fast(s))
+        return;
     if (sk_iot_bag_parse(t->bag, &bag, &err) < 0) {
         sk_log(SK_INFO, "bad_message", "device=\"%s\" module=\"%s\" error=\"%s\"", s->device,
                s->module, err.text);
@@ -81,15 +102,15 @@ static void take_event(struct sk_mqtt_conn *c, struct sk_session *s, const struc
                       err.code == SK_NOMEM ? "out of memory" : "a message with a bad property bag");
         return;
     }
-    struct stored *pending = m->qos > 0 ? stored_new(c, m->id) : NULL;
-    if (m->qos > 0 && !pending) {
+    struct stored *pending = stored_new(c, m);
+    if (!pending) {
         sk_mqtt_close(c, "out of memory");
         return;
     }
+    const size_t bytes = pending->bytes;
     struct sk_message message = message_of(s, &bag, m->payload);
     message.is_retained = m->retain;
-    if (sk_telemetry_add(g->opts.telemetry, &message, pending ? on_stored : NULL, pending, &err) <
-        0) {
+    if (sk_telemetry_add(g->opts.telemetry, &message, on_stored, pending, &err) < 0) {
         free(pending);
         sk_log(SK_WARN, "message_refused", "device=\"%s\" module=\"%s\" error=\"%s\"", s->device,
                s->module, err.text);
@@ -99,6 +120,7 @@ static void take_event(struct sk_mqtt_conn *c, struct sk_session *s, const struc
             sk_gateway_linger(c);
         return;
     }
+    s->unstored += bytes; /* taken off on this loop, so not yet */
     atomic_fetch_add_explicit(&g->messages_in, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&g->bytes_in, m->payload.len, memory_order_relaxed);
 }

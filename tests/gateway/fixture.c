@@ -16,14 +16,23 @@ static void pass_on(void *ctx, const struct sk_device_event *e)
         sk_gateway_event(f->g, e);
 }
 
+static void pass_gate(void *ctx, uint64_t first, uint64_t last)
+{
+    struct fixture *f = ctx;
+    (void)first;
+    (void)last;
+    (void)pthread_mutex_lock(&f->gate);
+    (void)pthread_mutex_unlock(&f->gate);
+}
+
 static void open_journal(struct fixture *f, const char *name, struct sk_telemetry **out)
 {
     struct sk_err err = SK_ERR_INIT;
     char dir[600];
     (void)snprintf(dir, sizeof dir, "%s/%s", f->dir, name);
-    const struct sk_telemetry_options opts = { .dir = dir,
-                                               .name = name,
-                                               .db = sk_store_db(f->store) };
+    const struct sk_telemetry_options opts = {
+        .dir = dir, .name = name, .db = sk_store_db(f->store), .committed = pass_gate, .ctx = f
+    };
     DONE(sk_telemetry_open(&opts, out, &err));
 }
 
@@ -34,6 +43,7 @@ int fixture_make(void **state)
     struct fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
     sk_log_setup(SK_ERROR, SK_LOG_TEXT, 2);
+    (void)pthread_mutex_init(&f->gate, NULL);
     f->top = sk_test_dir();
     (void)snprintf(f->dir, sizeof f->dir, "%s/hub", f->top);
     DONE(sk_store_create(f->dir, &err));
@@ -74,6 +84,7 @@ int fixture_remove(void **state)
     sk_accounts_free(f->accounts);
     sk_store_close(f->store);
     sk_test_dir_free(f->top);
+    (void)pthread_mutex_destroy(&f->gate);
     free(f);
     return 0;
 }

@@ -47,6 +47,7 @@ struct fixture {
     struct sk_devices *devices;
     struct sk_gateway *g;
     struct sk_who service;
+    pthread_mutex_t gate; /* who holds it holds up the journal of messages */
 };
 
 /* cmocka setup and teardown; *state is the fixture. */

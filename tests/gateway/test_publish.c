@@ -127,6 +127,48 @@ static void many(void **state)
     client_free(c);
 }
 
+/* Who sends faster than the disk takes loses its own messages of QoS 0, and nothing else. */
+static void faster_than_the_disk(void **state)
+{
+    enum {
+        SIZE = 64 << 10,
+        SENT = 80
+    };
+    struct fixture *f = *state;
+    struct packet p;
+    SK_OWN(free) char *payload = malloc(SIZE);
+    struct sk_gateway_counts counts;
+    struct sk_journal_state at;
+    (void)make_device(f, "d1");
+    (void)make_device(f, "d2");
+    assert_non_null(payload);
+    memset(payload, 'x', SIZE);
+    struct client *fast = client_in(f, "d1", "", true, NULL);
+    struct client *other = client_in(f, "d2", "", true, NULL);
+    (void)pthread_mutex_lock(&f->gate);
+    for (int i = 0; i < SENT; i++)
+        client_publish(fast, 0, false, 0, EVENTS, payload, SIZE);
+    client_say(fast, 1, 5, EVENTS, "of QoS 1");
+    client_say(other, 1, 6, "devices/d2/messages/events/", "of another");
+    const uint64_t end = sk_now_ms() + PATIENCE_MS;
+    do {
+        sk_gateway_counts(f->g, &counts);
+        (void)usleep(1000);
+    } while (counts.messages_in < SK_GATEWAY_UNSTORED_MAX / SIZE + 2 && sk_now_ms() < end);
+    client_quiet(other);
+    (void)pthread_mutex_unlock(&f->gate);
+    client_want(fast, PUBACK, &p);
+    client_want(other, PUBACK, &p);
+    sk_telemetry_state(f->telemetry, &at);
+    /* The bound is met with what a message's topic adds to it. */
+    assert_in_range(at.next - 1, SK_GATEWAY_UNSTORED_MAX / SIZE,
+                    SK_GATEWAY_UNSTORED_MAX / SIZE + 3);
+    client_publish(fast, 0, false, 0, EVENTS, "later", 5);
+    await_message(f->telemetry, "\"later\"");
+    client_free(fast);
+    client_free(other);
+}
+
 /* No acknowledgement, and an end about a second later, however much is sent meanwhile. */
 static void full_disk(void **state)
 {
@@ -192,7 +234,13 @@ static void full_disk_and_token(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(kept), ROW(refused), ROW(largest), ROW(many), ROW(full_disk), ROW(full_disk_and_token),
+        ROW(kept),
+        ROW(refused),
+        ROW(largest),
+        ROW(many),
+        ROW(faster_than_the_disk),
+        ROW(full_disk),
+        ROW(full_disk_and_token),
     };
     return cmocka_run_group_tests_name("gateway/publish", tests, NULL, NULL);
 }
