@@ -116,7 +116,7 @@ static int make_wait(struct feed *f, struct sk_err *err)
     sk_buf_str(&f->pending, "{\"messages\":[");
     if (sk_telemetry_page(f->reader, f->max, &f->pending, &last, &count, err) < 0)
         return -1;
-    if (count == 0 && sk_now_ms() < f->beat_ms)
+    if (count == 0 && sk_now_ms() < f->beat_ms && !sk_live_is_ending(f->readers))
         sk_buf_clear(&f->pending);
     else
         sk_buf_fmt(&f->pending, "],\"next\":%llu}",

@@ -277,6 +277,7 @@ uint16_t sk_hub_mqtt_port(const struct sk_hub *h)
 unsigned sk_hub_drain(struct sk_hub *h, uint64_t wait_ms)
 {
     uint64_t until_ms = sk_now_ms() + wait_ms;
+    sk_live_end(&h->iot->readers);
     unsigned cut = sk_http_drain(h->http, wait_ms);
     uint64_t now_ms = sk_now_ms();
     if (h->second)

@@ -22,6 +22,7 @@ struct sk_live_readers {
     pthread_mutex_t lock; /* guards all */
     struct sk_live_reader *first;
     unsigned count;
+    bool is_ending;
 };
 
 void sk_live_readers_init(struct sk_live_readers *r);
@@ -32,6 +33,9 @@ void sk_live_reader_remove(struct sk_live_readers *r, struct sk_live_reader *rea
 /* A struct sk_telemetry_options.committed; ctx is the readers. */
 void sk_live_wake(void *ctx, uint64_t first, uint64_t last);
 void sk_live_wake_all(struct sk_live_readers *r);
+/* The hub ends: who waits for a first message is answered without one. */
+void sk_live_end(struct sk_live_readers *r);
+bool sk_live_is_ending(struct sk_live_readers *r);
 void sk_live_readers_done(struct sk_live_readers *r);
 
 struct sk_hub_iot {

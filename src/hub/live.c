@@ -67,6 +67,21 @@ void sk_live_wake_all(struct sk_live_readers *r)
         sk_http_wake(reader->waker);
 }
 
+void sk_live_end(struct sk_live_readers *r)
+{
+    {
+        SK_LOCK(&r->lock);
+        r->is_ending = true;
+    }
+    sk_live_wake_all(r);
+}
+
+bool sk_live_is_ending(struct sk_live_readers *r)
+{
+    SK_LOCK(&r->lock);
+    return r->is_ending;
+}
+
 void sk_live_wake(void *ctx, uint64_t first, uint64_t last)
 {
     (void)first;

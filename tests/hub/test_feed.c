@@ -166,16 +166,22 @@ static void waits(void **state)
     flow_close(&w);
 }
 
-/* A hub that stops lets go of who waits: streams end in order, and it does not take the wait. */
+/* A hub that stops lets go of who waits: streams end in order, a wait is answered, neither is
+ * waited for. */
 static void a_stop(void **state)
 {
     struct hub_fixture *f = *state;
-    struct flow w;
+    struct flow w, wait;
     flow_open(f, &w, "/api/v1/telemetry/stream", "");
     flow_until(&w, ":\n\n");
+    flow_open(f, &wait, "/api/v1/telemetry/groups/g?wait=60", "");
+    (void)usleep(300000);
     const uint64_t begin = sk_now_ms();
     hub_stop(f);
     flow_until(&w, NULL);
+    flow_until(&wait, NULL);
+    assert_string_equal(wait.text.data, "{\"messages\":[],\"next\":1}");
+    flow_close(&wait);
     assert_in_range(sk_now_ms() - begin, 0, 5000);
     flow_close(&w);
 }
