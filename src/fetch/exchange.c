@@ -204,7 +204,8 @@ static int watch(void *ctx, curl_off_t down_total, curl_off_t down, curl_off_t u
                  curl_off_t up)
 {
     struct transfer *t = ctx;
-    uint64_t now = sk_now_ms(), patience = t->x->opts->stall_ms;
+    const uint64_t own_ms = t->x->request->stall_ms;
+    uint64_t now = sk_now_ms(), patience = own_ms > 0 ? own_ms : t->x->opts->stall_ms;
     curl_off_t connected_us = 0;
 
     (void)down; /* t->done is newer */

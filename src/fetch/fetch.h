@@ -72,6 +72,7 @@ struct sk_fetch_request {
      * one breaks: the caller asks the server how much has arrived. */
     bool body_once;
     uint64_t range_from; /* 0: all; else Range: bytes=N-, and status 206 if the server agrees */
+    uint64_t stall_ms;   /* instead of the client's; 0: that one */
     bool stay; /* do not follow redirects to another origin: the answer with its Location is the
                   result */
     /* Called as bytes of a success (2xx) arrive; status and headers are in the answer by then. -1

@@ -18,6 +18,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/str.h"
 #include "json/json.h"
 
 #include <stdbool.h>
@@ -73,11 +74,38 @@ const struct sk_context *sk_remote_context(const struct sk_remote *r);
  * and is percent-encoded by the caller (sk_url_escape). */
 int sk_remote_call(struct sk_remote *r, const char *method, const char *path, const char *body,
                    struct sk_json **out, struct sk_err *err) SK_CHECK;
+
+/* A call that has more to say than a JSON document. */
+struct sk_remote_request {
+    const char *method, *path;  /* as above */
+    const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
+    const void *body;           /* NULL: none */
+    size_t body_len;
+    const char *type;     /* of the body; NULL: application/json */
+    uint64_t patience_ms; /* the hub may be silent for so long; 0: as for other calls */
+    const char *wanted;   /* a header of the answer (lower-case) into value; NULL: none */
+    char *value;          /* "" when the answer lacks it */
+    size_t value_cap;
+};
+
+/* The answer's body is appended to out as it is (may be NULL). */
+int sk_remote_send(struct sk_remote *r, const struct sk_remote_request *q, struct sk_buf *out,
+                   struct sk_err *err) SK_CHECK;
+/*
+ * Reads server-sent events (HTML standard, section 9.2) until the hub ends them (0), each says -1,
+ * or the connection breaks (SK_IO, SK_TIMEOUT). last_id, "" or NULL for none, goes out as
+ * Last-Event-ID; each gets an event's data and the id that goes on behind it. No second tries: the
+ * caller knows what to go on with. An event is at most 8 MiB (SK_LIMIT).
+ */
+typedef int sk_remote_event(void *ctx, const char *id, struct sk_view data, struct sk_err *err);
+int sk_remote_stream(struct sk_remote *r, const char *path, const char *last_id,
+                     sk_remote_event *each, void *ctx, struct sk_err *err) SK_CHECK;
 /* Appends text percent-encoded (everything but unreserved characters). */
 void sk_url_escape(struct sk_buf *b, const char *text);
 
-/* Asked about once a second during calls and sk_remote_put, with the bytes of the body so far and
- * in total (0: unknown), and in pauses between tries; false ends them (SK_CANCELLED). NULL: none.
+/* Asked about once a second during calls, streams and sk_remote_put, with the bytes of the body so
+ * far and in total (0: unknown), and in pauses between tries; false ends them (SK_CANCELLED). NULL:
+ * none.
  */
 void sk_remote_ask(struct sk_remote *r, bool (*go_on)(void *ctx, uint64_t done, uint64_t total),
                    void *ctx);

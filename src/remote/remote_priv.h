@@ -1,4 +1,5 @@
-/* remote_priv.h - between address.c, context.c, remote.c (calls), upload.c and download.c. */
+/* remote_priv.h - between address.c, context.c, remote.c (calls), stream.c, upload.c and
+ * download.c. */
 #ifndef SK_REMOTE_REMOTE_PRIV_H
 #define SK_REMOTE_REMOTE_PRIV_H
 
@@ -13,7 +14,10 @@ enum {
     SK_REMOTE_ASK_MS = 30000,      /* but not when it is only asked something */
     SK_REMOTE_TRIES = 5,           /* of a transfer in a row that moves nothing */
     SK_REMOTE_PAUSE_MS = 500,      /* before the second, then twice as long each time */
-    SK_REMOTE_PEEK_MS = 10000
+    SK_REMOTE_PEEK_MS = 10000,
+    SK_REMOTE_BEAT_MS = 45000, /* a stream is silent for 15 s at most */
+    SK_REMOTE_EVENT_BYTES = 8 << 20,
+    SK_REMOTE_EVENT_ID = 64 /* with its end */
 };
 
 struct sk_remote {
@@ -32,6 +36,21 @@ struct sk_hub_address {
 
 int sk_hub_address(const char *hub, struct sk_hub_address *out, struct sk_err *err) SK_CHECK;
 
+/* ---- stream.c ---- */
+/* Takes server-sent events apart, in pieces of any size. sk_event_reader_done. */
+struct sk_event_reader {
+    struct sk_buf line, data; /* SK_BUF_INIT(SK_REMOTE_EVENT_BYTES) */
+    char id[SK_REMOTE_EVENT_ID];
+    bool was_cr, is_begun;
+    sk_remote_event *each;
+    void *ctx;
+};
+
+void sk_event_reader_init(struct sk_event_reader *e, sk_remote_event *each, void *ctx);
+void sk_event_reader_done(struct sk_event_reader *e);
+int sk_event_reader_add(struct sk_event_reader *e, const void *bytes, size_t len,
+                        struct sk_err *err) SK_CHECK;
+
 /* ---- remote.c ---- */
 /* The whole address of a path; fails like sk_buf. */
 int sk_remote_url(const struct sk_remote *r, const char *path, struct sk_buf *out,
@@ -39,6 +58,9 @@ int sk_remote_url(const struct sk_remote *r, const char *path, struct sk_buf *ou
 /* A request as r's user; a failure has the hub's words and their code. */
 int sk_remote_do(struct sk_remote *r, struct sk_fetch_request *q, struct sk_fetch_answer *a,
                  struct sk_err *err) SK_CHECK;
+/* The same by another client, when only its sink matters. */
+int sk_remote_request_by(struct sk_remote *r, struct sk_fetch *by, struct sk_fetch_request *q,
+                         struct sk_err *err) SK_CHECK;
 /* The same for a question with a small answer: a hub that hangs is given up sooner. */
 int sk_remote_ask_it(struct sk_remote *r, struct sk_fetch_request *q, struct sk_fetch_answer *a,
                      struct sk_err *err) SK_CHECK;

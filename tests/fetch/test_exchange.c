@@ -209,12 +209,29 @@ static void line_breaks_are_refused(void **state)
     }
 }
 
+/* A request may say how long its server may be silent. */
+static void own_patience(void **state)
+{
+    SK_AUTO(sk_fetch_answer_done) struct sk_fetch_answer a = { 0 };
+    struct sk_fetch_request r = { .stall_ms = 40 };
+    struct sk_exchange x;
+    struct sk_err err = SK_ERR_INIT;
+    (void)state;
+    assert_int_equal(run(&r, SK_LOOPBACK_SILENCE, &x, &a, &err, NULL), -1);
+    assert_int_equal(err.code, SK_TIMEOUT);
+    assert_non_null(strstr(err.text, "0.04 s"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answers),         cmocka_unit_test(failures),
-        cmocka_unit_test(endless_headers), cmocka_unit_test(endless_error),
-        cmocka_unit_test(what_is_sent),    cmocka_unit_test(line_breaks_are_refused),
+        cmocka_unit_test(answers),
+        cmocka_unit_test(failures),
+        cmocka_unit_test(own_patience),
+        cmocka_unit_test(endless_headers),
+        cmocka_unit_test(endless_error),
+        cmocka_unit_test(what_is_sent),
+        cmocka_unit_test(line_breaks_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -164,9 +164,33 @@ static void say(struct sk_http_req *r, void *ctx)
         sk_buf_fmt(out, "{\"error_code\": \"RESOURCE_ALREADY_EXISTS\", \"message\": \"%s\"}", text);
     else if (strcmp(form, "errors") == 0)
         sk_buf_fmt(out, "{\"errors\": [{\"code\": \"X\", \"message\": \"%s\"}]}", text);
+    else if (strcmp(form, "iot") == 0)
+        sk_buf_fmt(out, "{\"Message\": \"ErrorCode:%s\"}", text);
     else if (strcmp(form, "garbage") == 0)
         sk_buf_str(out, "<html>");
     sk_http_set_status(r, (int)strtol(sk_http_query(r, "status"), NULL, 10));
+    sk_http_answer(r);
+}
+
+/* Two events, of which the first says behind which one they come. */
+static void stream(struct sk_http_req *r, void *ctx)
+{
+    const char *last = sk_http_header(r, "Last-Event-ID");
+    note(ctx, r);
+    sk_http_set_type(r, "text/event-stream");
+    sk_buf_fmt(sk_http_out(r), ":\n\nid: 1\ndata: from %s\n\nid: 2\ndata: b\n\n", last ? last : "");
+    sk_http_answer(r);
+}
+
+/* What came, and a field of its own: "TYPE,X-TEST,BODY". */
+static void echo(struct sk_http_req *r, void *ctx)
+{
+    const char *type = sk_http_header(r, "Content-Type"), *test = sk_http_header(r, "X-Test");
+    struct sk_view body = sk_http_body(r);
+    note(ctx, r);
+    sk_http_set_header(r, "X-Answer", "yes");
+    sk_buf_fmt(sk_http_out(r), "%s,%s,%.*s", type ? type : "", test ? test : "", (int)body.len,
+               body.len > 0 ? body.ptr : "");
     sk_http_answer(r);
 }
 
@@ -177,6 +201,9 @@ static const struct sk_http_route routes[] = {
     { "GET", "/api/v1/blobs/", SK_HTTP_PREFIX, get, NULL, 0 },
     { "GET", "/api/v1/say", 0, say, NULL, 0 },
     { "POST", "/api/v1/say", 0, say, NULL, 0 },
+    { "GET", "/api/v1/stream", 0, stream, NULL, 0 },
+    { "GET", "/api/v1/echo", 0, echo, NULL, 0 },
+    { "POST", "/api/v1/echo", 0, echo, NULL, 4096 },
     { NULL, NULL, 0, NULL, NULL, 0 },
 };
 

@@ -3,7 +3,8 @@
  * faults that networks and hubs have. (tests/it runs against the real one.)
  *
  *     POST /api/v1/uploads    GET, PUT /api/v1/uploads/ID    GET, HEAD /api/v1/blobs/DIGEST
- *     GET /api/v1/say?status=&text=&form=error|message|errors|none|garbage    GET /api/v1/whoami
+ *     GET /api/v1/say?status=&text=&form=error|message|errors|iot|none|garbage    GET
+ * /api/v1/stream GET, POST /api/v1/echo
  */
 #ifndef SK_TESTS_REMOTE_HUB_DOUBLE_H
 #define SK_TESTS_REMOTE_HUB_DOUBLE_H

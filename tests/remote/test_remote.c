@@ -65,6 +65,9 @@ static void refusals(void **state)
         { 500, "error", SK_REMOTE, ": why not" },
         { 401, "error", SK_UNAUTHENTICATED, ": why not; 'skerry login " },
         { 401, "none", SK_UNAUTHENTICATED, ": the token is not accepted; 'skerry login " },
+        { 404, "iot", SK_NOT_FOUND, ": why not" },
+        { 412, "error", SK_MISMATCH, ": why not" },
+        { 504, "error", SK_TIMEOUT, ": why not" },
         { 409, "none", SK_EXISTS, "/api/v1/say: the server answered 409" },
         { 404, "garbage", SK_NOT_FOUND, "/api/v1/say: the server answered 404: <html>" },
     };
@@ -73,8 +76,9 @@ static void refusals(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct sk_err err = SK_ERR_INIT;
         char path[128], expected[400];
-        (void)snprintf(path, sizeof path, "/api/v1/say?status=%d&form=%s&text=why+not",
-                       rows[i].status, rows[i].form);
+        (void)snprintf(path, sizeof path, "/api/v1/say?status=%d&form=%s&text=%swhy+not",
+                       rows[i].status, rows[i].form,
+                       strcmp(rows[i].form, "iot") == 0 ? "DeviceNotFound;" : "");
         (void)snprintf(expected, sizeof expected, "%s%s", sk_remote_context(r)->host, rows[i].text);
         if (sk_remote_call(r, "POST", path, "{}", NULL, &err) == 0)
             fail_msg("row %zu succeeded", i);
@@ -82,6 +86,65 @@ static void refusals(void **state)
             fail_msg("row %zu: %d '%s'", i, err.code, err.text);
         assert_null(strstr(err.text, "secret"));
     }
+}
+
+/* IoT Hub's 401 for somebody who is known. */
+static void denied(void **state)
+{
+    struct sk_err err = SK_ERR_INIT;
+    SK_OWN(sk_remote_free) struct sk_remote *r = hub_double_remote(&hub, "secret");
+    (void)state;
+    assert_int_equal(sk_remote_call(r, "GET",
+                                    "/api/v1/say?status=401&form=iot&text="
+                                    "IotHubUnauthorizedAccess;needs+more",
+                                    NULL, NULL, &err),
+                     -1);
+    assert_int_equal(err.code, SK_DENIED);
+    assert_non_null(strstr(err.text, ": needs more"));
+}
+
+static void sends(void **state)
+{
+    static const char *const headers[] = { "X-Test: a b", NULL };
+    const char *many[64] = { NULL };
+    struct sk_err err = SK_ERR_INIT;
+    SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(4096);
+    SK_OWN(sk_remote_free) struct sk_remote *r = hub_double_remote(&hub, "secret");
+    char value[16] = "?";
+    struct sk_remote_request q = { .method = "POST",
+                                   .path = "/api/v1/echo",
+                                   .headers = headers,
+                                   .body = "x",
+                                   .body_len = 1,
+                                   .type = "text/plain",
+                                   .patience_ms = 5000,
+                                   .wanted = "x-answer",
+                                   .value = value,
+                                   .value_cap = sizeof value };
+    (void)state;
+    assert_int_equal(sk_remote_send(r, &q, &out, &err), 0);
+    assert_string_equal(out.data, "text/plain,a b,x");
+    assert_string_equal(value, "yes");
+    sk_buf_clear(&out);
+    q.type = NULL;
+    q.headers = NULL;
+    q.wanted = "x-other";
+    assert_int_equal(sk_remote_send(r, &q, &out, &err), 0);
+    assert_string_equal(out.data, "application/json,,x");
+    assert_string_equal(value, "");
+    q.method = "GET";
+    q.body = NULL;
+    q.wanted = NULL;
+    assert_int_equal(sk_remote_send(r, &q, NULL, &err), 0);
+    /* The most fields, and one more. */
+    for (int i = 0; i < 38; i++)
+        many[i] = "X-Test: 1";
+    q.headers = many;
+    q.body = "";
+    assert_int_equal(sk_remote_send(r, &q, NULL, &err), 0);
+    many[38] = "X-Test: 1";
+    assert_int_equal(sk_remote_send(r, &q, NULL, &err), -1);
+    assert_int_equal(err.code, SK_LIMIT);
 }
 
 static int make_one(void *ctx, struct sk_err *err)
@@ -117,10 +180,9 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(calls),
-        cmocka_unit_test(without_a_token),
-        cmocka_unit_test(refusals),
-        cmocka_unit_test(without_memory),
+        cmocka_unit_test(calls),    cmocka_unit_test(denied),
+        cmocka_unit_test(sends),    cmocka_unit_test(without_a_token),
+        cmocka_unit_test(refusals), cmocka_unit_test(without_memory),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
