@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "catalog/catalog.h"
 #include "cli/cli_priv.h"
+#include "cli/device_priv.h"
 #include "cli/remote_priv.h"
 
 #include <stdlib.h>
@@ -220,40 +221,6 @@ const struct sk_cmd sk_cli_model_versions = {
 
 /* ---- show ---- */
 
-/* One line per leaf: "training.settings.lr       0.001". */
-static void add_leaves(const struct sk_json *v, const char *path, struct sk_buf *out)
-{
-    if (sk_json_type(v) == SK_JSON_OBJECT) {
-        for (void *it = sk_json_first(v); it; it = sk_json_next(v, it)) {
-            SK_AUTO(sk_buf_done) struct sk_buf deeper = SK_BUF_INIT(1 << 16);
-
-            sk_buf_fmt(&deeper, "%s%s%s", path, *path ? "." : "", sk_json_key(it));
-            if (sk_buf_ok(&deeper))
-                add_leaves(sk_json_value(it), deeper.data, out);
-        }
-        return;
-    }
-    if (sk_json_type(v) == SK_JSON_NULL ||
-        (sk_json_type(v) == SK_JSON_ARRAY && sk_json_count(v) == 0))
-        return;
-
-    SK_AUTO(sk_buf_done) struct sk_buf value = SK_BUF_INIT(1 << 20);
-    const char *text = sk_json_text(v, NULL);
-    size_t len = strlen(path);
-
-    if (text)
-        sk_buf_str(&value, text);
-    else
-        sk_json_dump(v, &value);
-    if (sk_ends_with(path, "_timestamp")) {
-        sk_buf_clear(&value);
-        sk_cli_when(&value, sk_json_int(v, 0));
-    }
-    sk_cli_cell(out, path, len > 34 ? (unsigned)len : 34);
-    sk_cli_cell(out, value.data ? value.data : "", 0);
-    sk_buf_chr(out, '\n');
-}
-
 static int run_show(const void *args, char **operands, unsigned count, struct sk_err *err)
 {
     const struct list_args *a = args;
@@ -266,7 +233,7 @@ static int run_show(const void *args, char **operands, unsigned count, struct sk
         return -1;
     if (a->json)
         return sk_cli_print_json(answer, err);
-    add_leaves(answer, "", &out);
+    sk_cli_leaves(answer, NULL, &out);
     return sk_cli_print(&out, err);
 }
 

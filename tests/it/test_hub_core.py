@@ -321,9 +321,9 @@ def test_device_with_its_certificate(hub, tmp_path):
                                 capture_output=True, text=True, check=True).stdout.split("=")[1].strip()
     identity = ["--cert", tmp_path / "c.pem", "--key", tmp_path / "k.pem"]
     assert curl(hub, *identity, hub.url + "/v2/")[0] == 401, "nobody knows this certificate yet"
-    done = hub.cli("hub", "device", "put", "cam-9", "--thumbprint", thumbprint)
+    done = hub.cli("device", "create", "cam-9", "--auth", "x509-thumbprint", "--thumbprint", thumbprint)
     assert done.returncode == 0, done.stderr
-    done = hub.cli("hub", "device", "allow", "cam-9", "defects")
+    done = hub.cli("device", "allow", "cam-9", "defects")
     assert done.returncode == 0, done.stderr
     status, body = curl(hub, *identity, hub.url + "/api/v1/whoami")
     assert status == 200 and json.loads(body)["name"] == "cam-9"
