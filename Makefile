@@ -59,7 +59,7 @@ docs: all ## rewrite docs/commands.md from the command table
 	@tools/check-docs.py --update
 
 clean: ## remove what was compiled, keep downloads
-	@find $(BUILD) -mindepth 1 -maxdepth 1 ! -name venv ! -name lib ! -name '.deps-*' -exec rm -rf {} + 2>/dev/null || true
+	@find $(BUILD) -mindepth 1 -maxdepth 1 ! -name venv ! -name lib ! -name node ! -name '.deps-*' -exec rm -rf {} + 2>/dev/null || true
 
 distclean: ## remove everything that was made
 	@rm -rf $(BUILD)

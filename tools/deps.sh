@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Installs what the build needs and is missing: Debian packages, and PyPI packages in build/venv.
+# Installs what the build needs and is missing: Debian packages, PyPI packages in build/venv, and for the tests npm packages
+# in build/node.
 #
 #   tools/deps.sh run     for `make` and `make demo`
 #   tools/deps.sh test    also for `make test`, `make bench`, `make fuzz` and `make lint`
 #
 # The second time it does nothing: a stamp holds the hash of all lists and of this script. Debian packages are
 # installed as root or with sudo, and only when one is missing. PyPI packages are pinned by version and hash,
-# binary only, and the lists are complete, so pip resolves nothing. The ONNX Runtime library inside its wheel is
-# checked once more and linked to build/lib/libonnxruntime.so.1, the path that is compiled into build/skerry.
+# binary only but for requirements-source.txt, and the lists are complete, so pip resolves nothing. npm packages are
+# pinned by tests/it/node/package-lock.json, and none of their scripts runs. The ONNX Runtime library inside its wheel
+# is checked once more and linked to build/lib/libonnxruntime.so.1, the path that is compiled into build/skerry.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,6 +27,7 @@ lists=(tools/deps.sh tools/onnxruntime.sha256 tools/ort-header.sh)
 for g in "${groups[@]}"; do
     lists+=("tools/packages-$g.txt" "tools/requirements-$g.txt")
 done
+[ "$group" = run ] || lists+=(tools/requirements-source.txt tests/it/node/package-lock.json)
 stamp=build/.deps-$group
 want=$(cat "${lists[@]}" | sha256sum)
 if [ -e "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && [ -x build/venv/bin/python ]; then
@@ -42,7 +45,9 @@ packages() {
     done
 }
 
+# npm may have come with a Node.js that is not Debian's.
 is_installed() {
+    [ "$1" = npm ] && command -v npm >/dev/null && return
     [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
@@ -88,6 +93,19 @@ install_python_packages() {
         build/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
             --only-binary :all: --ignore-requires-python -r "tools/requirements-$g.txt"
     done
+    [ "$group" = run ] || build/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+        --no-build-isolation --use-pep517 -r tools/requirements-source.txt
+}
+
+install_node_packages() {
+    say "npm packages of tests/it/node/package-lock.json"
+    mkdir -p build/node
+    cp tests/it/node/package.json tests/it/node/package-lock.json build/node/
+    npm ci --prefix build/node --ignore-scripts --no-audit --no-fund --loglevel=error >build/deps-npm.log 2>&1 || {
+        tail -n 20 build/deps-npm.log >&2
+        say "npm ci failed; full log: build/deps-npm.log"
+        exit 1
+    }
 }
 
 link_onnxruntime() {
@@ -106,6 +124,7 @@ mkdir -p build
 install_debian_packages
 install_python_packages
 link_onnxruntime
+[ "$group" = run ] || install_node_packages
 if [ "$group" = test ] && command -v apt-get >/dev/null; then
     tools/ort-header.sh
 fi

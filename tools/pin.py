@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Rewrites the hashes in tools/requirements-*.txt.
 
-    build/venv/bin/python tools/pin.py tools/requirements-run.txt tools/requirements-test.txt
+    build/venv/bin/python tools/pin.py tools/requirements-run.txt tools/requirements-test.txt tools/requirements-source.txt
 
 To change a version, edit its `name==version` line and run this. The lists are complete (deps.sh installs
 them with --no-deps), so that nothing is chosen at install time. Hashes cover CPython 3.11 (Debian 12) and
-3.13 (Debian 13) on x86_64 and aarch64; a platform for which a package has no wheel is reported.
+3.13 (Debian 13) on x86_64 and aarch64; a platform for which a package has no wheel is reported. Those of
+requirements-source.txt are of the source archives.
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -37,6 +39,25 @@ def wheel_hashes(requirement, python, machine):
     return {item["download_info"]["archive_info"]["hashes"]["sha256"] for item in report["install"]}
 
 
+def source_hashes(requirement):
+    """The hash of the source archive."""
+    done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--no-deps",
+                           "--no-build-isolation", "--no-binary", ":all:", "--report", "-", requirement],
+                          capture_output=True, text=True)
+    report = json.loads(done.stdout or '{"install": []}')
+    return {item["download_info"]["archive_info"]["hashes"]["sha256"] for item in report["install"]}
+
+
+def hashes_of(path, requirement):
+    if os.path.basename(path) == "requirements-source.txt":
+        return source_hashes(requirement)
+    hashes = set()
+    for python in PYTHONS:
+        for machine in MACHINES:
+            hashes |= wheel_hashes(requirement, python, machine)
+    return hashes
+
+
 def pin(path):
     with open(path) as f:
         lines = f.read().splitlines()
@@ -48,12 +69,9 @@ def pin(path):
         if not requirement or requirement.startswith("#"):
             out.append(line)
             continue
-        hashes = set()
-        for python in PYTHONS:
-            for machine in MACHINES:
-                hashes |= wheel_hashes(requirement, python, machine)
+        hashes = hashes_of(path, requirement)
         if not hashes:
-            sys.exit(f"pin: {requirement}: no wheel at all")
+            sys.exit(f"pin: {requirement}: nothing to install")
         out.append(" \\\n".join([requirement] + [f"    --hash=sha256:{h}" for h in sorted(hashes)]))
         print(requirement)
     with open(path, "w") as f:
