@@ -14,7 +14,8 @@ import pytest
 
 from harness import program
 from harness.hub import Hub
-from harness.hub import Hub
+from harness.iot import IotHub, has_port_443
+from harness.mqtt import RawDevice
 
 sys.path.insert(0, os.path.join(program.ROOT, "tools"))
 import draw_pages  # noqa: E402
@@ -101,6 +102,33 @@ def start_hub(tmp_path):
     for running in hubs:
         if running.process.returncode is None:
             running.stop()
+
+
+@pytest.fixture(scope="module")
+def iot(tmp_path_factory):
+    """A hub for devices that the tests of one file share (harness/iot.py)."""
+    with IotHub(tmp_path_factory.mktemp("iot")) as running:
+        yield running
+
+
+@pytest.fixture
+def own_iot(tmp_path):
+    """One of a test's own, to kill and restart."""
+    with IotHub(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def device(iot, request):
+    """A new device of that hub, with the test's name, for raw connections (harness/mqtt.py)."""
+    return RawDevice(iot, "".join(c if c.isalnum() else "-" for c in request.node.name)[:100])
+
+
+@pytest.fixture(scope="session")
+def port_443():
+    """Skips where nobody may listen there: WebSockets of the SDKs know no other port."""
+    if not has_port_443():
+        pytest.skip("kernel: port 443 is root's")
 
 
 def photograph(name):
