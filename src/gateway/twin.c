@@ -4,6 +4,10 @@
  * A reported patch is answered, and acknowledged, when it is committed. Errors are answers with a
  * status: 400 (malformed), 403 (too large, as IoT Hub words it), 429 (too much waits), 5xx. A
  * client that does not wait for its answers holds no more than a few of the places that all share.
+ *
+ * Answered is who has subscribed to answers; a GET also of who has subscribed to desired patches.
+ * Python's SDK sends one after each reconnect, to learn what it has missed, but subscribes to
+ * answers only when the application itself asks for the twin.
  */
 #include "gateway/gateway_priv.h"
 
@@ -13,6 +17,8 @@
 #include <string.h>
 
 enum {
+    OF_REPORT = SK_SUB_TWIN_RESPONSES,
+    OF_GET = SK_SUB_TWIN_RESPONSES | SK_SUB_TWIN_DESIRED,
     RID_MAX = 128,
     TOPIC_MAX = 512,
     TOO_BIG = 403100 /* DeviceModelMaxPropertiesExceeded */
@@ -43,17 +49,20 @@ static int status_of(const struct sk_err *err)
     }
 }
 
-static void answer(struct sk_mqtt_conn *c, int status, struct sk_view rid, int64_t version,
-                   struct sk_view body)
+/* To who has one of these subscriptions. */
+static void answer(struct sk_mqtt_conn *c, unsigned subs, int status, struct sk_view rid,
+                   int64_t version, struct sk_view body)
 {
     SK_AUTO(sk_buf_done) struct sk_buf topic = SK_BUF_INIT(TOPIC_MAX);
-    if (!sk_session_wants(sk_mqtt_user(c), SK_SUB_TWIN_RESPONSES))
+    const struct sk_session *s = sk_mqtt_user(c);
+    if (!s || (s->subs & subs) == 0)
         return;
     sk_iot_topic_twin_response(&topic, status, rid, version);
     sk_gateway_send(c, &topic, body);
 }
 
-static void answer_error(struct sk_mqtt_conn *c, struct sk_view rid, const struct sk_err *err)
+static void answer_error(struct sk_mqtt_conn *c, unsigned subs, struct sk_view rid,
+                         const struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf body = SK_BUF_INIT(4096);
     int status = status_of(err);
@@ -61,7 +70,7 @@ static void answer_error(struct sk_mqtt_conn *c, struct sk_view rid, const struc
     sk_buf_json_str(&body, err->text);
     sk_buf_fmt(&body, ",\"errorCode\":%d,\"trackingId\":\"\",\"details\":null}",
                err->code == SK_TOO_LARGE ? TOO_BIG : status * 1000);
-    answer(c, status, rid, -1, (struct sk_view){ body.data, body.len });
+    answer(c, subs, status, rid, -1, (struct sk_view){ body.data, body.len });
 }
 
 void sk_gateway_twin_get(struct sk_mqtt_conn *c, struct sk_session *s,
@@ -76,9 +85,9 @@ void sk_gateway_twin_get(struct sk_mqtt_conn *c, struct sk_session *s,
     }
     atomic_fetch_add_explicit(&s->gateway->twin_gets, 1, memory_order_relaxed);
     if (sk_twin_device_get(s->gateway->opts.devices, s->identity, &body, &err) < 0)
-        answer_error(c, topic->rid, &err);
+        answer_error(c, OF_GET, topic->rid, &err);
     else
-        answer(c, 200, topic->rid, -1, (struct sk_view){ body.data, body.len });
+        answer(c, OF_GET, 200, topic->rid, -1, (struct sk_view){ body.data, body.len });
 }
 
 static void finish_report(struct sk_mqtt_conn *c, struct sk_mqtt_post *post)
@@ -88,9 +97,9 @@ static void finish_report(struct sk_mqtt_conn *c, struct sk_mqtt_post *post)
         ((struct sk_session *)sk_mqtt_user(c))->reports--;
     struct sk_view rid = { r->rid, r->rid_len };
     if (c && r->err.code == SK_OK)
-        answer(c, 204, rid, r->version, (struct sk_view){ "", 0 });
+        answer(c, OF_REPORT, 204, rid, r->version, (struct sk_view){ "", 0 });
     else if (c)
-        answer_error(c, rid, &r->err);
+        answer_error(c, OF_REPORT, rid, &r->err);
     if (c && r->id != 0)
         sk_mqtt_puback(c, r->id);
     free(r);

@@ -57,6 +57,20 @@ static void requests(void **state)
     client_free(c);
 }
 
+/* Python's SDK asks so after a reconnect, to learn which changes it has missed. */
+static void got_with_desired_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct packet p;
+    (void)make_device(f, "d1");
+    struct client *c = client_in(f, "d1", "", true, NULL);
+    assert_int_equal(client_subscribe(c, 0, DESIRED), 0);
+    client_say(c, 0, 0, GET "1", "");
+    client_want(c, PUBLISH, &p);
+    assert_string_equal(p.topic, ANSWER "200/?$rid=1");
+    client_free(c);
+}
+
 static void long_ids(void **state)
 {
     static const char *const topics[] = { GET RID_128 "x", REPORT RID_128 "x" };
@@ -157,7 +171,8 @@ static void desired(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(requests), ROW(long_ids), ROW(acknowledged), ROW(too_many), ROW(desired),
+        ROW(requests), ROW(got_with_desired_alone), ROW(long_ids), ROW(acknowledged), ROW(too_many),
+        ROW(desired),
     };
     return cmocka_run_group_tests_name("gateway/twin", tests, NULL, NULL);
 }
