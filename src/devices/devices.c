@@ -196,8 +196,10 @@ int sk_devices_new(const struct sk_devices_options *opts, struct sk_devices **ou
                                                  .committed = on_committed,
                                                  .taken_back = on_taken_back,
                                                  .ctx = d };
-    if (sk_db_writer_new(&writer, &d->writer, err) < 0 ||
-        sk_devices_write(d, forget_connections, NULL, err) < 0)
+    if (sk_db_writer_new(&writer, &d->writer, err) < 0)
+        return -1;
+    /* A disk without even the room for this is no reason to stay away: the next start does it. */
+    if (sk_devices_shrink(d, forget_connections, NULL, err) < 0 && err->code != SK_FULL)
         return -1;
     *out = SK_TAKE(d);
     return 0;

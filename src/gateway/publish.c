@@ -89,6 +89,8 @@ static void take_event(struct sk_mqtt_conn *c, struct sk_session *s, const struc
     struct sk_gateway *g = s->gateway;
     struct sk_err err = SK_ERR_INIT;
     SK_AUTO(sk_iot_bag_done) struct sk_iot_bag bag = { 0 };
+    if (s->is_ending)
+        return; /* one before it was refused: stored, it would be there out of order, and twice */
     if (!sk_view_eq(t->device, s->device) || !sk_view_eq(t->module, s->module)) {
         sk_mqtt_close(c, "a publish to another identity's topic");
         return;

@@ -81,6 +81,23 @@ static int no_room(void *ctx, enum sk_db_mode mode, struct sk_err *err)
     return mode == SK_DB_SHRINK ? 0 : sk_fail(err, SK_FULL, "no room");
 }
 
+static int no_room_at_all(void *ctx, enum sk_db_mode mode, struct sk_err *err)
+{
+    (void)ctx;
+    (void)mode;
+    return sk_fail(err, SK_FULL, "no room");
+}
+
+/* A hub starts on it. */
+static void start_again(struct fixture *f)
+{
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_devices *again = NULL;
+    const struct sk_devices_options opts = { .store = f->store, .accounts = f->accounts };
+    DONE(sk_devices_new(&opts, &again, &err));
+    sk_devices_free(again);
+}
+
 /* What removes works all the same. */
 static void full_disk(void **state)
 {
@@ -113,6 +130,9 @@ static void full_disk(void **state)
     assert_int_equal(removed, 1);
     DONE(sk_identity_delete(f->d, NULL, "d", NULL, NULL, &err));
     assert_int_equal(number(f, "SELECT count(*) FROM identity"), 0);
+    start_again(f);
+    sk_db_ask_room(sk_devices_db(f->d), no_room_at_all, NULL);
+    start_again(f);
     sk_db_ask_room(sk_devices_db(f->d), NULL, NULL);
     assert_string_equal(told(f), "deleted d\n");
 }

@@ -208,6 +208,26 @@ static void full_disk(void **state)
     assert_null(strstr(messages_of(f->telemetry), "lost"));
 }
 
+/* Space that returns within the second is not for what stands behind a refused message. */
+static void order(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c = NULL;
+    struct packet p;
+    (void)make_device(f, "d1");
+    c = client_in(f, "d1", "", true, NULL);
+    settle(f);
+    disk_is_full(true);
+    client_say(c, 1, 1, EVENTS, "refused");
+    (void)usleep(300000);
+    disk_is_full(false);
+    client_say(c, 1, 2, EVENTS, "behind");
+    client_say(c, 0, 0, EVENTS, "behind");
+    client_want(c, 0, &p);
+    client_free(c);
+    assert_null(strstr(messages_of(f->telemetry), "behind"));
+}
+
 /* A second that is granted for a message is none for the token. */
 static void full_disk_and_token(void **state)
 {
@@ -240,6 +260,7 @@ int main(void)
         ROW(many),
         ROW(faster_than_the_disk),
         ROW(full_disk),
+        ROW(order),
         ROW(full_disk_and_token),
     };
     return cmocka_run_group_tests_name("gateway/publish", tests, NULL, NULL);
