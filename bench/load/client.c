@@ -343,6 +343,13 @@ void clients_drop(void)
         client_close(&clients[i], "dropped");
 }
 
+void clients_again(void)
+{
+    for (unsigned i = 0; i < client_count; i++)
+        if (clients[i].state == STATE_REFUSED)
+            clients[i].state = STATE_DOWN;
+}
+
 const char *client_name(unsigned which)
 {
     return clients[which].name;

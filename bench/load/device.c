@@ -137,8 +137,9 @@ static void call(struct client *c, enum kind kind, uint64_t at_ns, bool is_first
                              .desired = c->desired };
     if (kind == KIND_REPORT) {
         t->number = ++c->reports;
-        (void)snprintf(body, sizeof body, "{\"n\":%llu,\"temperature\":%llu.5}",
-                       (unsigned long long)t->number, (unsigned long long)(t->number % 40));
+        (void)snprintf(body, sizeof body, "{\"run\":%llu,\"n\":%llu,\"temperature\":%llu.5}",
+                       (unsigned long long)load.run, (unsigned long long)t->number,
+                       (unsigned long long)(t->number % 40));
     }
     (void)snprintf(topic, sizeof topic, "$iothub/twin/%s/?$rid=%u",
                    kind == KIND_GET ? "GET" : "PATCH/properties/reported",

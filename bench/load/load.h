@@ -176,6 +176,7 @@ void client_get(unsigned which, uint64_t at_ns);
 void client_report(unsigned which, uint64_t at_ns);
 const char *client_name(unsigned which);
 void clients_drop(void);
+void clients_again(void);
 uint64_t clients_waiting(void); /* messages without an acknowledgement */
 /* device sent acked reports-sent reports-acked reported-version desired-version */
 int clients_ledger(const char *path, struct sk_err *err) SK_CHECK;

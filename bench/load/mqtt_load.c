@@ -14,6 +14,7 @@
  *     backlog N        N messages for each device, due now
  *     ledger           writes the ledger (--ledger)
  *     drop             cuts all connections
+ *     again            lets those try again that were refused
  *     stop             waits for acknowledgements (--drain), prints the last window, ends
  */
 #include "load.h"
@@ -303,6 +304,8 @@ static void obey(char *line)
         write_ledger();
     } else if (strcmp(word, "drop") == 0) {
         clients_drop();
+    } else if (strcmp(word, "again") == 0) {
+        clients_again();
     } else if (strcmp(word, "stop") == 0) {
         is_stopping = true;
     } else {
