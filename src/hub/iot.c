@@ -231,9 +231,10 @@ static int open_parts(struct sk_hub *h, struct sk_err *err)
         .event = on_device_event,
         .ctx = h,
     };
-    if (open_journal(h, "telemetry", h->opts.telemetry_bytes, h->opts.telemetry_age_ms,
+    if (open_journal(h, SK_STORE_TELEMETRY, h->opts.telemetry_bytes, h->opts.telemetry_age_ms,
                      &iot->telemetry, err) < 0 ||
-        open_journal(h, "events", EVENTS_BYTES, h->opts.telemetry_age_ms, &iot->events, err) < 0 ||
+        open_journal(h, SK_STORE_EVENTS, EVENTS_BYTES, h->opts.telemetry_age_ms, &iot->events,
+                     err) < 0 ||
         sk_devices_new(&devices, &iot->devices, err) < 0)
         return -1;
     const struct sk_gateway_options gateway = {

@@ -3,8 +3,11 @@
  *
  *     skerry-hub/format                     "1\n"; first
  *     skerry-hub/registry.db                a copy made in one read transaction
- *     skerry-hub/blobs/sha256/ab/abcd...    (sha512 likewise) every blob that the copy has a row
- * for skerry-hub/files/tls/...              the small files beside them: keys, certificates
+ *     skerry-hub/blobs/sha256/ab/abcd...    (sha512 likewise) every blob that it has a row for
+ *     skerry-hub/files/tls/...              the small files beside them: keys, certificates
+ *
+ * The journals of messages and events are not in it: they keep what they have for a time of their
+ * own, may be larger than all the rest, and change while they are read.
  *
  * gc is held off meanwhile, and nobody else removes blobs, so what the copy names stays there. Each
  * blob is hashed while it is written: a spoiled one must not be found when the backup is needed.
@@ -129,9 +132,12 @@ static int find_total(struct backup *b, struct sk_db *copy, struct sk_err *err)
 
 /* ---- the small files ---- */
 
-static bool is_ours(const char *name)
+/* What the backup has in another form, or not at all. */
+static bool is_left_out(const char *name)
 {
-    static const char *const names[] = { "blobs", "uploads", "trash", SK_STORE_RESERVE };
+    static const char *const names[] = {
+        "blobs", "uploads", "trash", SK_STORE_RESERVE, SK_STORE_TELEMETRY, SK_STORE_EVENTS,
+    };
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0)
@@ -154,7 +160,7 @@ static int add_files(struct backup *b, const char *path, const char *name, int d
         struct stat st;
         if (!file || !inside)
             return sk_nomem(err);
-        if ((depth == 0 && is_ours(dir.names[i])) || lstat(file, &st) < 0)
+        if ((depth == 0 && is_left_out(dir.names[i])) || lstat(file, &st) < 0)
             continue;
         int rc = 0;
         if (S_ISDIR(st.st_mode))

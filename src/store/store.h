@@ -8,6 +8,7 @@
  *     trash/                         what gc is about to unlink
  *     reserve                        room for deletions on a full disk
  *     tls/, owner.token              made by hub
+ *     telemetry/, events/            journals of the hub, which no backup has
  *
  * Invariant: a row of `blob` stands for a whole, synced file of that digest and size. A blob's file
  * is linked into place, its folder synced, then its row is committed, all under the database's
@@ -33,6 +34,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* Folders of journals. */
+#define SK_STORE_TELEMETRY "telemetry"
+#define SK_STORE_EVENTS    "events"
 
 enum {
     SK_UPLOAD_ID_TEXT = 33 /* 32 hex + NUL */

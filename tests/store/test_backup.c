@@ -51,6 +51,33 @@ static void test_contents(void **state)
     assert_string_equal(names.data, expected);
 }
 
+/* Messages and events are kept elsewhere, and change while they would be read. */
+static void test_journals(void **state)
+{
+    static const char *const folders[] = { SK_STORE_TELEMETRY, SK_STORE_EVENTS };
+    struct place *p = *state;
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_store_report report;
+    SK_OWN(free) char *file = backup_path(p);
+    SK_OWN(sk_tar_reader_free) struct sk_tar_reader *tar = NULL;
+    struct sk_tar_entry e;
+
+    for (size_t i = 0; i < COUNT(folders); i++) {
+        SK_OWN(free) char *folder = sk_path_join(p->dir, folders[i]);
+        SK_OWN(free) char *segment = sk_path_join(folder, "00000000000000000001.seg");
+        DONE(sk_mkdirs(folder, 0700, &err));
+        spit(segment, "a record");
+    }
+    DONE(sk_store_backup(p->store, file, NULL, NULL, &report, &err));
+    SK_AUTO(sk_close) int fd = open(file, O_RDONLY | O_CLOEXEC);
+    DONE(sk_tar_reader_new(fd, NULL, &tar, &err));
+    int more = 0;
+    while ((more = sk_tar_next(tar, &e, &err)) > 0)
+        if (strstr(e.name, ".seg"))
+            fail_msg("%s", e.name);
+    DONE(more);
+}
+
 /* What cannot be in a backup stops it, and leaves no file and not the old one spoiled. */
 static void test_spoiled(void **state)
 {
@@ -198,6 +225,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_contents, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_journals, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_spoiled, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_leftovers, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_stop, place_set_up, place_tear_down),
