@@ -1,11 +1,12 @@
 /*
  * pass.c - looking at many units, in small changes that go through the devices' writer.
  *
- *     plan and units are read  ->  batches of 10 units  ->  at most 4 wait for the writer
+ *     plan and units are read  ->  batches of 10 units  ->  at most 2 wait for the writer
  *
  * A batch is one job of the writer, about a millisecond, so the changes of others stand behind a
  * few of them at most. Each looks first whether its plan is still the newest, and a pass for
- * deploy_work notes in the same change how far it is. What it wrote by an older plan is written
+ * deploy_work notes in the same change how far it is, until a batch fails: those behind it may have
+ * gone through, and what it left must be found again. What it wrote by an older plan is written
  * again by the pass that follows, which looks at all.
  *
  * Invariant: composed contents live until all batches that name them are done.
@@ -45,6 +46,7 @@ struct pass {
     struct sk_plan plan;
     struct sk_units units;
     struct batch batches[SK_DEPLOY_WINDOW];
+    bool has_gap; /* of the writer's thread: a batch has failed */
 
     struct {
         uint32_t set;
@@ -63,9 +65,8 @@ static int is_newest(struct sk_tx *tx, int64_t generation, struct sk_err *err)
     return sk_stmt_int(s, 0) == generation;
 }
 
-static int run_batch(struct sk_change *c, void *ctx, struct sk_err *err)
+static int write_batch(struct sk_change *c, struct batch *b, struct sk_err *err)
 {
-    struct batch *b = ctx;
     struct sk_tx *tx = sk_change_tx(c);
     const struct sk_plan *plan = &b->pass->plan;
     sk_buf_clear(&b->told);
@@ -79,15 +80,24 @@ static int run_batch(struct sk_change *c, void *ctx, struct sk_err *err)
     if (b->is_last)
         return sk_tx_run(tx, err, "UPDATE deploy_work SET done = ?1, is_full = 0 WHERE id = 1", "i",
                          SK_DEPLOY_DONE);
-    if (b->done == 0)
+    if (b->done == 0 || b->pass->has_gap)
         return 0;
     return sk_tx_run(tx, err, "UPDATE deploy_work SET done = ?1 WHERE id = 1", "i", b->done);
+}
+
+static int run_batch(struct sk_change *c, void *ctx, struct sk_err *err)
+{
+    struct batch *b = ctx;
+    int failed = write_batch(c, b, err);
+    b->pass->has_gap |= failed < 0;
+    return failed;
 }
 
 static void end_batch(void *ctx, const struct sk_err *failed)
 {
     struct batch *b = ctx;
     struct sk_deploy *d = b->pass->d;
+    b->pass->has_gap |= failed != NULL;
     SK_LOCK(&d->mutex);
     b->has_failed = failed != NULL;
     if (failed)
