@@ -234,6 +234,8 @@ int sk_session_change(struct sk_devices *d, int64_t identity, unsigned add, unsi
 void sk_session_forget(struct sk_devices *d, int64_t identity);
 /* Written soon, and lost by a kill: the start calls all of them disconnected. */
 void sk_identity_seen(struct sk_devices *d, int64_t identity, bool is_connected, int64_t at_ms);
+/* Writes what could not be written (a full disk, say). The hub calls it every few seconds. */
+void sk_identity_seen_again(struct sk_devices *d);
 
 /* ---- messages down ---- */
 struct sk_down {

@@ -10,6 +10,7 @@ enum {
     SK_DEVICES_NAME_MAX = 2 * SK_IOT_ID_MAX + 2, /* "device/module" with its NUL */
     SK_DEVICES_TEXT_MAX = 1 << 20,               /* of a patch or a section before it is merged */
     SK_DEVICES_SEEN_MAX = 100000,                /* connections that wait to be written */
+    SK_DEVICES_SEEN_SLICE = 250,                 /* of them in one change, some ms */
     SK_FEEDBACK_MAX = 10000,
     SK_FEEDBACK_BATCH = 64,
     SK_FEEDBACK_LOCK_MS = 60000,
@@ -50,6 +51,7 @@ struct sk_devices {
     pthread_mutex_t mutex; /* guards all below */
     bool has_mutex;
     bool is_seen_pushed; /* a job will look at `seen` */
+    bool is_seen_left;   /* `writing` has what the last job could not write */
     bool is_losing;      /* `seen` is full, which was logged */
     struct seen_list seen;
 };

@@ -1,8 +1,9 @@
 /*
  * session.c - what clients have subscribed to, and who is connected.
  *
- * Connections that come and go are gathered: one job writes all that are known when it runs. Those
- * that a failed write leaves are written with the next ones.
+ * Connections that come and go are gathered: one job writes those that are known when it runs, so
+ * many of them at most that others need not wait long, and the next job the rest. What a failed
+ * write leaves is written by a later one.
  */
 #include "devices/devices_priv.h"
 
@@ -111,18 +112,13 @@ static bool add_seen(struct seen_list *l, const struct seen *item)
     return true;
 }
 
-/* Moves what is known to the writer's side, behind what a failed write left there. */
+/* Moves what comes next to the writer's side, behind what a failed write left there. */
 static void gather(struct sk_devices *d)
 {
     SK_LOCK(&d->mutex);
-    if (d->writing.count == 0) {
-        struct seen_list empty = d->writing;
-        d->writing = d->seen;
-        d->seen = empty;
-        return;
-    }
     size_t moved = 0;
-    while (moved < d->seen.count && add_seen(&d->writing, &d->seen.items[moved]))
+    while (moved < d->seen.count && d->writing.count < SK_DEVICES_SEEN_SLICE &&
+           add_seen(&d->writing, &d->seen.items[moved]))
         moved++;
     d->seen.count -= moved;
     if (moved > 0 && d->seen.count > 0)
@@ -156,6 +152,7 @@ static void end_seen(void *ctx, const struct sk_err *failed)
     {
         SK_LOCK(&d->mutex);
         d->is_seen_pushed = false;
+        d->is_seen_left = failed != NULL;
         is_more = !failed && d->seen.count > 0;
     }
     if (is_more)
@@ -190,5 +187,16 @@ void sk_identity_seen(struct sk_devices *d, int64_t identity, bool is_connected,
     }
     if (is_first_lost)
         sk_log(SK_WARN, "connection_states_lost", "identity=%lld", (long long)identity);
+    push_seen(d);
+}
+
+void sk_identity_seen_again(struct sk_devices *d)
+{
+    {
+        SK_LOCK(&d->mutex);
+        if (!d->is_seen_left && d->seen.count == 0)
+            return;
+    }
+
     push_seen(d);
 }

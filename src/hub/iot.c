@@ -166,7 +166,7 @@ static int has_image(void *ctx, const char *repository, const char *reference)
     return rc == 0 || err.code != SK_NOT_FOUND;
 }
 
-/* ---- care: what has expired ---- */
+/* ---- care: what has expired, and what a full disk has left undone ---- */
 
 static void *care(void *arg)
 {
@@ -180,6 +180,7 @@ static void *care(void *arg)
             continue;
         (void)pthread_mutex_unlock(&iot->lock);
         sk_live_wake_all(&iot->readers); /* for their heartbeats */
+        sk_identity_seen_again(iot->devices);
         if (sk_down_expire(iot->devices, &err) < 0)
             sk_log(SK_WARN, "messages_kept", "error=\"%s\" next_ms=%d", err.text, CARE_MS);
         (void)pthread_mutex_lock(&iot->lock);

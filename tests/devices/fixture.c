@@ -131,11 +131,19 @@ static int do_nothing(struct sk_change *c, void *ctx, struct sk_err *err)
 }
 
 /* Twice: what a first job's end has pushed is done as well. */
+static bool is_seen_pushed(struct fixture *f)
+{
+    SK_LOCK(&f->d->mutex);
+    return f->d->is_seen_pushed;
+}
+
 void settle(struct fixture *f)
 {
     struct sk_err err = SK_ERR_INIT;
-    DONE(sk_devices_write(f->d, do_nothing, NULL, &err));
-    DONE(sk_devices_write(f->d, do_nothing, NULL, &err));
+    do {
+        DONE(sk_devices_shrink(f->d, do_nothing, NULL, &err));
+        DONE(sk_devices_shrink(f->d, do_nothing, NULL, &err));
+    } while (is_seen_pushed(f));
 }
 
 const char *text_of(struct fixture *f, const char *sql)

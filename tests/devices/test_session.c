@@ -1,6 +1,9 @@
 /* test_session.c - subscriptions last; connections are written together, and end with the hub. */
 #include "fixture.h"
 
+#include <semaphore.h>
+#include <stdatomic.h>
+
 static void note_end(void *ctx, const struct sk_err *failed)
 {
     *(enum sk_code *)ctx = failed ? failed->code : SK_OK;
@@ -91,6 +94,79 @@ static void connections(void **state)
     assert_true(i.connection_ms > 1000);
 }
 
+/* Jobs of the writer stand still until it is posted. */
+static int hold(struct sk_change *c, void *ctx, struct sk_err *err)
+{
+    (void)c;
+    (void)err;
+    (void)sem_wait(ctx);
+    return 0;
+}
+
+struct look {
+    struct fixture *f;
+    size_t left;
+};
+
+static int count_left(struct sk_change *c, void *ctx, struct sk_err *err)
+{
+    struct look *look = ctx;
+    (void)c;
+    (void)err;
+    SK_LOCK(&look->f->d->mutex);
+    look->left = look->f->d->seen.count;
+    return 0;
+}
+
+/* However many there are, others wait for a few only. */
+static void in_slices(void **state)
+{
+    struct fixture *f = *state;
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_identity i = make_device(f, "d");
+    struct look look = { f, 0 };
+    sem_t go;
+    (void)sem_init(&go, 0, 0);
+    DONE(sk_devices_push(f->d, hold, NULL, &go, &err));
+    for (int n = 0; n < 4 * SK_DEVICES_SEEN_SLICE; n++)
+        sk_identity_seen(f->d, i.id, n % 2 == 0, n);
+    DONE(sk_devices_push(f->d, count_left, NULL, &look, &err));
+    (void)sem_post(&go);
+    settle(f);
+    assert_int_equal(look.left, 3 * SK_DEVICES_SEEN_SLICE);
+    assert_int_equal(number(f, "SELECT activity_ms FROM identity"), 4 * SK_DEVICES_SEEN_SLICE - 1);
+    (void)sem_destroy(&go);
+}
+
+static int no_room(void *ctx, enum sk_db_mode mode, struct sk_err *err)
+{
+    if (mode != SK_DB_WRITE || !atomic_load((atomic_bool *)ctx))
+        return 0;
+    return sk_fail(err, SK_FULL, "disk is full");
+}
+
+/* What a full disk refuses is written when there is room, though nobody comes or goes. */
+static void again(void **state)
+{
+    struct fixture *f = *state;
+    struct sk_identity i = make_device(f, "d");
+    static atomic_bool is_full;
+    sk_db_ask_room(f->d->db, no_room, &is_full);
+    atomic_store(&is_full, true);
+    sk_identity_seen(f->d, i.id, true, 1234567);
+    settle(f);
+    assert_int_equal(number(f, "SELECT activity_ms FROM identity"), 0);
+    sk_identity_seen_again(f->d);
+    settle(f);
+    assert_int_equal(number(f, "SELECT activity_ms FROM identity"), 0);
+    atomic_store(&is_full, false);
+    sk_identity_seen_again(f->d);
+    settle(f);
+    assert_int_equal(number(f, "SELECT activity_ms FROM identity"), 1234567);
+    sk_identity_seen_again(f->d); /* nothing is left */
+    assert_false(f->d->is_seen_pushed);
+}
+
 /* Beyond the limit the states are lost, and nothing else. */
 static void too_many(void **state)
 {
@@ -120,6 +196,7 @@ static void too_many(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { ROW(subscriptions), ROW(connections), ROW(too_many) };
+    const struct CMUnitTest tests[] = { ROW(subscriptions), ROW(connections), ROW(too_many),
+                                        ROW(in_slices), ROW(again) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
