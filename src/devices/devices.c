@@ -169,6 +169,7 @@ int sk_devices_push_shrink(struct sk_devices *d,
 
 /* ---- beginning and end ---- */
 
+/* On a full disk too: else the hub could not start, and nobody could make room. */
 static int forget_connections(struct sk_change *c, void *ctx, struct sk_err *err)
 {
     (void)ctx;

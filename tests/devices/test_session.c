@@ -194,9 +194,24 @@ static void too_many(void **state)
     assert_int_equal(number(f, "SELECT activity_ms FROM identity"), 7777777);
 }
 
+/* A hub on a full disk starts, so that somebody can make room. */
+static void start_on_a_full_disk(void **state)
+{
+    struct fixture *f = *state;
+    struct sk_identity i = make_device(f, "d");
+    static atomic_bool is_full;
+    sk_identity_seen(f->d, i.id, true, 1234567);
+    settle(f);
+    sk_db_ask_room(f->d->db, no_room, &is_full);
+    atomic_store(&is_full, true);
+    fixture_reopen(f);
+    assert_int_equal(number(f, "SELECT is_connected FROM identity"), 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { ROW(subscriptions), ROW(connections), ROW(too_many),
-                                        ROW(in_slices), ROW(again) };
+    const struct CMUnitTest tests[] = { ROW(subscriptions), ROW(connections),
+                                        ROW(too_many),      ROW(in_slices),
+                                        ROW(again),         ROW(start_on_a_full_disk) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
