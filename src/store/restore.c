@@ -209,11 +209,23 @@ static int check_blobs(struct restore *r, struct sk_db *db, struct sk_err *err)
     return more;
 }
 
-static int check_all(struct restore *r, struct sk_err *err)
+/* Journals are not in a backup. Their numbers begin with 1 again, and so do those who read them. */
+static int begin_groups(struct sk_db *db, struct sk_err *err)
+{
+    SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+
+    if (sk_db_begin(db, SK_DB_WRITE, &tx, err) < 0 ||
+        sk_tx_run(tx, err, "UPDATE consumer_group SET next = 1", "") < 0)
+        return -1;
+    return sk_tx_commit(&tx, err);
+}
+
+static int finish_database(struct restore *r, struct sk_err *err)
 {
     SK_OWN(sk_db_close) struct sk_db *db = NULL;
 
-    if (sk_store_open_db(r->dir, false, &db, err) < 0 || sk_db_check(db, err) < 0)
+    if (sk_store_open_db(r->dir, false, &db, err) < 0 || sk_db_check(db, err) < 0 ||
+        begin_groups(db, err) < 0)
         return -1;
     return check_blobs(r, db, err);
 }
@@ -247,7 +259,7 @@ static int fill(struct restore *r, struct sk_err *err)
         r->total = (uint64_t)st.st_size;
     int rc = take_all(r, err);
     sk_tar_reader_free(SK_TAKE(r->tar));
-    if (rc < 0 || check_all(r, err) < 0)
+    if (rc < 0 || finish_database(r, err) < 0)
         return -1;
     return sync_tree(AT_FDCWD, r->dir, err);
 }
