@@ -99,8 +99,8 @@ const struct sk_cmd sk_cli_set_modules = {
         "The manifest is checked first. Errors, and without --force warnings too, end the command "
         "before anything is sent. Then the modules of the device are listed.\n"
         "--login takes what the IoT extension of the Azure CLI takes. The hub's certificate must "
-        "lead to SKERRY_CA_FILE, SSL_CERT_FILE or REQUESTS_CA_BUNDLE, to the CA of a context of "
-        "that host, or to the system's.",
+        "lead to SKERRY_CA_FILE, else to the CA of a context of that host, else to "
+        "REQUESTS_CA_BUNDLE or SSL_CERT_FILE, else to the system's certificates.",
     .examples = "skerry set-modules --device-id cell-7 --content deployment.json\n"
                 "skerry set-modules -d cell-7 -k deployment.json -l \"$(skerry hub policy show "
                 "iothubowner)\"\n",

@@ -78,12 +78,13 @@ static int find_by_port(const char *host, struct sk_context *out, struct sk_err 
     return sk_context_set_url(out, host, err);
 }
 
-/* What other programs are told to believe goes before what is stored. */
+/* SKERRY_CA_FILE goes before what is stored, and that before what all programs of this machine are
+ * told to believe. */
 static int set_ca(struct sk_context *c, struct sk_err *err)
 {
-    static const char *const names[] = { "SKERRY_CA_FILE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE" };
+    static const char *const names[] = { "SKERRY_CA_FILE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE" };
 
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && (i == 0 || !c->ca_file); i++) {
         const char *file = getenv(names[i]);
         if (!file || !*file)
             continue;
@@ -92,7 +93,6 @@ static int set_ca(struct sk_context *c, struct sk_err *err)
             return sk_nomem(err);
         free(c->ca_file);
         c->ca_file = given;
-        return 0;
     }
     return 0;
 }

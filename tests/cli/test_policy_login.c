@@ -72,24 +72,39 @@ static void hubs(void **state)
     sk_test_dir_free(dir);
 }
 
-/* What other programs are told to believe goes before a context's CA. */
+/* The order of those who say whom to believe. */
 static void trust(void **state)
 {
-    static const char *const names[] = { "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SKERRY_CA_FILE" };
+    static const struct {
+        const char *host, *ours, *requests, *ssl, *ca;
+    } table[] = {
+        { "near", "", "", "", "contexts/near/ca.pem" },
+        { "near", "ours", "requests", "ssl", "ours" },
+        { "near", "", "requests", "ssl", "contexts/near/ca.pem" },
+        { "far", "ours", "requests", "ssl", "ours" },
+        { "far", "", "requests", "ssl", "requests" },
+        { "far", "", "", "ssl", "ssl" },
+        { "far", "", "", "", NULL },
+    };
+
     char *dir = sk_test_dir();
+    char login[256];
     (void)state;
     assert_int_equal(setenv("SKERRY_CONFIG_DIR", dir, 1), 0);
     store("near", "https://near:8443");
-    for (size_t i = 0; i < COUNT(names); i++) {
+    for (size_t i = 0; i < COUNT(table); i++) {
         struct sk_err err = SK_ERR_INIT;
         SK_OWN(sk_remote_free) struct sk_remote *r = NULL;
         SK_AUTO(sk_buf_done) struct sk_buf header = SK_BUF_INIT(4096);
-        assert_int_equal(setenv(names[i], names[i], 1), 0);
-        assert_int_equal(sk_cli_policy_login("HostName=near" POLICY, &r, &header, &err), 0);
-        assert_string_equal(sk_remote_context(r)->ca_file, names[i]);
+        assert_int_equal(setenv("SKERRY_CA_FILE", table[i].ours, 1), 0);
+        assert_int_equal(setenv("REQUESTS_CA_BUNDLE", table[i].requests, 1), 0);
+        assert_int_equal(setenv("SSL_CERT_FILE", table[i].ssl, 1), 0);
+        (void)snprintf(login, sizeof login, "HostName=%s" POLICY, table[i].host);
+        assert_int_equal(sk_cli_policy_login(login, &r, &header, &err), 0);
+        const char *ca = sk_remote_context(r)->ca_file;
+        if (!ca != !table[i].ca || (ca && !strstr(ca, table[i].ca)))
+            fail_msg("row %zu: %s", i, ca);
     }
-    for (size_t i = 0; i < COUNT(names); i++)
-        (void)unsetenv(names[i]);
     sk_test_dir_free(dir);
 }
 
