@@ -163,6 +163,7 @@ static bool take(struct sk_deploy *d, uint64_t due_ms, struct round *out)
 {
     SK_LOCK(&d->mutex);
     d->in_hand = 0;
+    d->is_counted = false;
     while (!d->is_stopping && !is_wanted(d) && sk_now_ms() < due_ms)
         (void)sk_cond_wait_until(&d->changed, &d->mutex, due_ms * 1000000);
     out->work = d->wants_work;
@@ -193,6 +194,7 @@ static void pause_after(struct sk_deploy *d, const struct sk_err *why)
     sk_log(SK_ERROR, "deployments_delayed", "error=\"%s\" retry_ms=%d", why->text, RETRY_MS);
     SK_LOCK(&d->mutex);
     d->in_hand = 1;
+    d->is_counted = false;
     while (!d->is_stopping && sk_now_ns() < until_ns)
         (void)sk_cond_wait_until(&d->changed, &d->mutex, until_ns);
     d->wants_work = d->wants_all = true;

@@ -17,7 +17,7 @@ enum {
     SK_DEPLOY_SAYS_MAX = 256 << 10, /* bytes of errors or warnings */
     SK_DEPLOY_MARKED_MAX = 1000,    /* devices to be looked at; with more all are */
     SK_DEPLOY_BATCH = 10,           /* units of one change */
-    SK_DEPLOY_WINDOW = 2,           /* changes that wait for the writer at a time */
+    SK_DEPLOY_WINDOW = 4,           /* changes that wait for the writer at a time */
     SK_DEPLOY_COMPOSED_MAX = 64,    /* sets of configurations that are kept composed */
     SK_DEPLOY_ETAG_TEXT = 32
 };
@@ -259,6 +259,7 @@ struct sk_deploy {
     bool is_losing;       /* reports that nobody is told of, which was logged */
     struct sk_ids marked; /* to be looked at */
     struct sk_ids agents; /* $edgeAgents that reported a status */
+    bool is_counted;      /* in_hand is what is left, not only that there is something */
     size_t in_hand;       /* units of the pass that runs, and one more for the pass itself */
 };
 

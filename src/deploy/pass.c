@@ -337,6 +337,7 @@ int sk_pass_run(struct sk_deploy *d, enum sk_pass_kind kind, const int64_t *iden
     {
         SK_LOCK(&d->mutex);
         d->in_hand = p->units.count + 1;
+        d->is_counted = true;
     }
     if (run_units(p, err) < 0)
         return -1;

@@ -76,16 +76,17 @@ int sk_deploy_status(struct sk_deploy *d, const char *device, struct sk_buf *out
 }
 
 /* Row ids grow, so what is above `done` is what is left. */
-static int count_left(struct sk_deploy *d, int64_t *generation, int64_t *left, struct sk_err *err)
+static int read_work(struct sk_deploy *d, bool counts, int64_t *generation, int64_t *left,
+                     struct sk_err *err)
 {
     SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
     SK_OWN(sk_stmt_end) struct sk_stmt *s = NULL;
     if (sk_db_begin(d->db, SK_DB_READ, &tx, err) < 0 ||
         sk_tx_query(tx, &s, err,
-                    "SELECT generation, CASE WHEN done = ?1 THEN 0 ELSE max(1, (SELECT count(*) "
-                    "FROM identity i WHERE i.module = '' AND i.id > w.done)) END "
-                    "FROM deploy_work w WHERE w.id = 1",
-                    "i", SK_DEPLOY_DONE) < 0 ||
+                    "SELECT generation, CASE WHEN done = ?1 THEN 0 WHEN ?2 = 0 THEN 1 ELSE "
+                    "max(1, (SELECT count(*) FROM identity i WHERE i.module = '' AND "
+                    "i.id > w.done)) END FROM deploy_work w WHERE w.id = 1",
+                    "ii", SK_DEPLOY_DONE, (int64_t)counts) < 0 ||
         sk_stmt_next(s, err) < 0)
         return -1;
     *generation = sk_stmt_int(s, 0);
@@ -93,21 +94,24 @@ static int count_left(struct sk_deploy *d, int64_t *generation, int64_t *left, s
     return 0;
 }
 
+/* A pass that runs knows its number; before that all devices are counted. */
 int sk_deploy_pending(struct sk_deploy *d, struct sk_buf *out, struct sk_err *err)
 {
-    int64_t generation, left;
-    size_t more;
-    if (count_left(d, &generation, &left, err) < 0)
-        return -1;
+    int64_t generation, left, known;
+    bool is_counted, is_wanted;
     {
         SK_LOCK(&d->mutex);
-        more = d->marked.count + d->agents.count;
-        if (left == 0)
-            more += d->in_hand;
-        if (left == 0 && more == 0 && (d->wants_work || d->wants_all))
-            more = 1;
+        is_counted = d->is_counted;
+        is_wanted = d->wants_work || d->wants_all;
+        known = (int64_t)(d->in_hand + d->marked.count + d->agents.count);
     }
-    sk_buf_fmt(out, "{\"pending\":%lld,\"generation\":%lld}", (long long)left + (long long)more,
+    if (read_work(d, !is_counted, &generation, &left, err) < 0)
+        return -1;
+    /* Each at least 1 when there is something at all. */
+    int64_t pending = is_counted || left == 0 ? known : left;
+    if (pending == 0)
+        pending = left > 0 || is_wanted;
+    sk_buf_fmt(out, "{\"pending\":%lld,\"generation\":%lld}", (long long)pending,
                (long long)generation);
     return sk_buf_ok(out) ? 0 : sk_buf_fail(out, err);
 }

@@ -222,7 +222,7 @@ void settle(struct fixture *f)
             return;
         if (sk_now_ms() > until)
             fail_msg("after two minutes: %s", b.data);
-        (void)usleep(2000);
+        (void)usleep(3000);
     }
 }
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* SKERRY_DEPLOY_DEVICES=100000 measures; the default is small. */
@@ -17,9 +18,12 @@ static int64_t fleet(void)
 
 static void measure(struct fixture *f, const char *what, uint64_t begun_ms)
 {
+    static clock_t before;
     settle(f);
-    print_message("# %s: %lld devices in %llu ms\n", what, (long long)fleet(),
-                  (unsigned long long)(sk_now_ms() - begun_ms));
+    print_message("# %s: %lld devices in %llu ms; %.0f ms of cores since the last\n", what,
+                  (long long)fleet(), (unsigned long long)(sk_now_ms() - begun_ms),
+                  (double)(clock() - before) * 1000 / CLOCKS_PER_SEC);
+    before = clock();
 }
 
 /* ---- how long the changes of others wait ---- */
