@@ -52,12 +52,14 @@ void sk_deploy_stop(struct sk_deploy *d);
 void sk_deploy_free(struct sk_deploy *d); /* stops first */
 SK_DEFINE_OWN(struct sk_deploy, sk_deploy_free);
 
-/* An event of devices: wakes the evaluation when it may concern it. Does not wait. */
+/* An event of devices: wakes the evaluation when it may concern it. Does not wait. d may be NULL.
+ */
 void sk_deploy_event(struct sk_deploy *d, const struct sk_device_event *e);
 
 /* applyConfigurationContent. warnings (may be NULL): a JSON array of {"place","text"}; they are
  * kept for the device too. SK_EXISTS: a configuration targets the device. Also what the device may
- * pull is set: the repositories of this hub that the content and the one before it name. */
+ * pull is set: the repositories of this hub that the content, the one before it, and the device's
+ * report of what it runs name. */
 int sk_deploy_apply(struct sk_deploy *d, const struct sk_who *who, const char *device,
                     const struct sk_json *content, struct sk_buf *warnings,
                     struct sk_err *err) SK_CHECK;
