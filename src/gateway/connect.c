@@ -207,12 +207,11 @@ static void tell_connection(const struct sk_session *s, const char *what)
 
 static uint64_t end_of(const struct sk_device_pass *pass)
 {
-    int64_t now_s = (int64_t)(sk_wall_ms() / 1000);
-    int64_t left_s = pass->expires_s > now_s ? pass->expires_s - now_s
-                                             : pass->expires_s + SKEW_S - now_s;
-    if (left_s < 1)
-        left_s = 1;
-    return sk_now_ms() + (uint64_t)left_s * 1000;
+    const int64_t now_ms = (int64_t)sk_wall_ms(), end_ms = pass->expires_s * 1000;
+    int64_t left_ms = end_ms > now_ms ? end_ms - now_ms : end_ms + SKEW_S * 1000 - now_ms;
+    if (left_ms < 1)
+        left_ms = 1;
+    return sk_now_ms() + (uint64_t)left_ms;
 }
 
 /* What the identity had subscribed to, or nothing for a clean session. */

@@ -123,7 +123,7 @@ static void not_online(void **state)
     call(f, "x", "", 300, &late);
     const uint64_t begin = sk_now_ms();
     await(&late);
-    assert_in_range(sk_now_ms() - begin, 200, 3000);
+    assert_in_range(sk_now_ms() - begin, 200, 10000);
     assert_int_equal(late.code, SK_NOT_FOUND);
     client_quiet(c);
     client_free(c);
@@ -141,7 +141,7 @@ static void timeout(void **state)
     (void)snprintf(rid, sizeof rid, "%s", want_call(c, "x", ""));
     const uint64_t begin = sk_now_ms();
     await(&r);
-    assert_in_range(sk_now_ms() - begin, RESPONSE_MS - 500, RESPONSE_MS + 3000);
+    assert_in_range(sk_now_ms() - begin, RESPONSE_MS - 500, RESPONSE_MS + 10000);
     assert_int_equal(r.code, SK_TIMEOUT);
     assert_string_equal(r.text, "GatewayTimeout: the device did not answer in 5 s");
     answer(c, "200", rid, "{}"); /* too late: ignored */
