@@ -173,8 +173,11 @@ static void newest_wins(void **state)
     client_want(first, PUBACK, &p);
     await_connections(f, 1);
     assert_true(identity_of(f, "d1").is_connected);
-    assert_int_equal(count_of(messages_of(f->events), "deviceDisconnected"), 0);
+    const uint64_t end = sk_now_ms() + PATIENCE_MS;
+    while (count_of(messages_of(f->events), "deviceConnected") < 5 && sk_now_ms() < end)
+        (void)usleep(2000);
     assert_int_equal(count_of(messages_of(f->events), "deviceConnected"), 5);
+    assert_int_equal(count_of(messages_of(f->events), "deviceDisconnected"), 0);
     client_free(first);
     await_connections(f, 0);
     assert_false(identity_of(f, "d1").is_connected);
@@ -194,7 +197,7 @@ static void a_token_ends(void **state)
     client_want(c, CONNACK, &p);
     assert_int_equal(p.code, 0);
     client_want(c, 0, &p);
-    assert_in_range(sk_wall_ms(), end_ms, end_ms + 5000);
+    assert_in_range(sk_wall_ms(), end_ms - 20, end_ms + 5000);
     client_free(c);
 }
 
