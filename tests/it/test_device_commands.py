@@ -1,4 +1,5 @@
-"""The commands of the device hub against a real one: `skerry device`, `twin`, `method`, `message`, `set-modules`, `deployment`, `monitor`."""
+"""The commands of the device hub against a real one: `skerry device`, `twin`, `method`, `message`, `set-modules`, `deployment`, `monitor`
+([devcli-...] in docs/spec/device-commands.md)."""
 
 import json
 import os
@@ -160,6 +161,7 @@ def device(hub):
 # ---- identities ----
 
 def test_create_prints_the_secret_alone(hub):
+    """[devcli-1], [devcli-2]"""
     done = hub.cli("device", "create", "alone")
     assert re.fullmatch(r"HostName=\S+;DeviceId=alone;SharedAccessKey=\S{44}\n", done.stdout)
     assert parts(done.stdout)["HostName"] == hub.get("/api/v1/whoami").json()["hub"]
@@ -170,6 +172,7 @@ def test_create_prints_the_secret_alone(hub):
 
 
 def test_a_renewed_key_and_a_disabled_device(hub):
+    """[devcli-3]"""
     old = Device(hub, ok(hub, "device", "create", "renewed"))
     old.send(BODY)
     new = Device(hub, ok(hub, "device", "key", "renewed", "--renew", "primary").splitlines()[0])
@@ -208,6 +211,7 @@ def test_roles(hub):
 # ---- speaking to devices ----
 
 def test_method(hub, device):
+    """[devcli-10]"""
     device.answers = {"fine": (200, {"a": [1, None]}), "failed": (500, "x"), "nothing": (204, None)}
     with device:
         assert json.loads(ok(hub, "method", "invoke", "line-3", "fine", "--payload", '{"b": 1}')) == {"status": 200, "payload": {"a": [1, None]}}
@@ -266,7 +270,7 @@ def manifest(path, **modules):
 
 
 def test_set_modules_as_az_does(hub, tmp_path):
-    """With a policy's connection string and a CA of the environment, and no context."""
+    """[devcli-21] With a policy's connection string and a CA of the environment, and no context."""
     ok(hub, "device", "create", "cell-7", "--edge-enabled")
     content = manifest(tmp_path / "m.json", vision="r/vision:3")
     policy = ok(hub, "hub", "policy", "show", "iothubowner").strip()
@@ -312,7 +316,7 @@ def test_deployments(hub, tmp_path):
 # ---- what devices send ----
 
 def test_monitor_follows(hub, device):
-    """Only what comes from now on, of this device, at once; Ctrl-C ends it without an error."""
+    """[devcli-31], [devcli-32] Only what comes from now on, of this device, at once; Ctrl-C ends it without an error."""
     other = Device(hub, ok(hub, "device", "create", "another"))
     device.send({"n": -1})
     with Running(hub, "monitor", "--follow", "--device", "line-3", "--json") as run:
@@ -327,7 +331,7 @@ def test_monitor_follows(hub, device):
 
 
 def test_monitor_goes_on_after_a_break(tmp_path):
-    """Nothing is missed and nothing is told twice when the hub ends, is killed, or comes back before the first message."""
+    """[devcli-31] Nothing is missed and nothing is told twice when the hub ends, is killed, or comes back before the first message."""
     with Hub(tmp_path) as hub:
         device = Device(hub, ok(hub, "device", "create", "d"))
         device.send({"n": -1})
@@ -355,7 +359,7 @@ def test_monitor_without_a_hub(hub):
 
 
 def test_monitor_as_a_group(hub, device):
-    """Two runs after another see each message once; one that follows gets what comes."""
+    """[devcli-33] Two runs after another see each message once; one that follows gets what comes."""
     ok(hub, "monitor", "--group", "once", "--json")
     for n in range(3):
         device.send({"n": n})
@@ -382,7 +386,7 @@ def test_monitor_on_a_terminal(hub, device):
 
 
 def test_monitor_summary(hub, device):
-    """Drawn anew on a terminal; in a pipe once, when it ends."""
+    """[devcli-35] Drawn anew on a terminal; in a pipe once, when it ends."""
     with Running(hub, "monitor", "--summary", "--follow", "--json") as pipe, \
          Running(hub, "monitor", "--summary", "--follow", terminal=True) as screen:
         time.sleep(1)
