@@ -79,10 +79,15 @@ static int print_summary(struct monitor *m, struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(SK_CLI_OUTPUT_BYTES);
     const int64_t since = m->a->follow ? sk_summary_first(m->summary) : 0;
+    const bool is_drawn = m->is_terminal && !m->a->json;
 
+    /* Over the one before; a row that is too long is cut there, so that a line stays one. */
     if (m->lines > 0)
         sk_buf_fmt(&out, "\033[%uA\033[J", m->lines);
-    m->lines = sk_summary_print(m->summary, hub_now(m), since, m->a->json, &out);
+    sk_buf_str(&out, is_drawn ? "\033[?7l" : "");
+    unsigned lines = sk_summary_print(m->summary, hub_now(m), since, m->a->json, &out);
+    sk_buf_str(&out, is_drawn ? "\033[?7h" : "");
+    m->lines = is_drawn ? lines : 0;
     m->drawn_ms = sk_now_ms();
     return print(&out, err);
 }

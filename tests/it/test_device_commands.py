@@ -393,7 +393,7 @@ def test_monitor_summary(hub, device):
         for latency in (10, 20, 30, 40):
             device.send({**BODY, "inferenceLatencyMs": latency})
         until("it was drawn with all four", lambda: "4         " in screen.read())
-        until("it was drawn over", lambda: "\033[" in screen.read())
+        until("it was drawn over", lambda: "A\033[J" in screen.read())
         assert pipe.read() == ""
         screen.end()
         row = json.loads(pipe.end())
