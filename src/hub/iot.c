@@ -7,7 +7,9 @@
  *                    \-> events (kept)                       journals --> readers that wait
  *
  * Start: journals, devices, deploy and gateway are there before any socket answers. Stop: no new
- * clients, then the gateway ends its connections, then deploy, devices, journals.
+ * clients, then the gateway ends its connections, then the threads of deploy, devices and journals
+ * end, in this order: each tells its last to those behind it, and all of them to the gateway, which
+ * is freed when none is left.
  */
 #include "hub/iot_priv.h"
 
@@ -320,10 +322,10 @@ void sk_hub_iot_close(struct sk_hub *h)
     stop_care(iot);
     sk_deploy_stop(iot->deploy);
     sk_devices_free(iot->devices); /* its last events still find the others */
-    sk_gateway_free(iot->gateway);
-    sk_deploy_free(iot->deploy);
     sk_telemetry_close(iot->telemetry);
     sk_telemetry_close(iot->events);
+    sk_gateway_free(iot->gateway); /* nobody has anything for its connections any more */
+    sk_deploy_free(iot->deploy);
     sk_live_readers_done(&iot->readers);
     (void)pthread_cond_destroy(&iot->wake);
     (void)pthread_mutex_destroy(&iot->lock);
