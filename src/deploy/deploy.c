@@ -247,10 +247,14 @@ int sk_deploy_new(const struct sk_deploy_options *opts, struct sk_deploy **out, 
     if (copy_names(d, opts->hub_names, err) < 0 || sk_cond_init(&d->changed, err) < 0)
         return -1;
     d->has_cond = true;
-    if (sk_thread_start(&d->thread, "sk-deploy", work, d, err) < 0)
+    /* Set before the thread runs: events of what it changes come back to *out at once. */
+    *out = d;
+    if (sk_thread_start(&d->thread, "sk-deploy", work, d, err) < 0) {
+        *out = NULL;
         return -1;
+    }
     d->has_thread = true;
-    *out = SK_TAKE(d);
+    (void)SK_TAKE(d);
     return 0;
 }
 

@@ -45,6 +45,8 @@ struct sk_deploy_options {
     uint64_t interval_ms; /* 0: 5 minutes */
 };
 
+/* *out is set before the thread begins, which changes devices at once: their events may be given to
+ * *out. NULL on failure. */
 int sk_deploy_new(const struct sk_deploy_options *opts, struct sk_deploy **out,
                   struct sk_err *err) SK_CHECK;
 /* Ends its thread; events are taken and forgotten from then on. */
