@@ -40,13 +40,20 @@ static void end_active(struct sk_journal *j)
     sk_index_free(SK_TAKE(s->index));
 }
 
-/* Removes the newest segment when it has no record. */
+/* The newest segment, when it has no record. */
+static struct sk_segment *find_empty(struct sk_journal *j)
+{
+    SK_LOCK(&j->mutex);
+    struct sk_segment *s = j->count ? j->segments[j->count - 1] : NULL;
+    return s && s->first == j->next ? s : NULL;
+}
+
 static int drop_empty(struct sk_journal *j, struct sk_err *err)
 {
     char name[SK_SEGMENT_NAME];
-    struct sk_segment *s = j->count ? j->segments[j->count - 1] : NULL;
+    struct sk_segment *s = find_empty(j);
 
-    if (!s || s->first != j->next)
+    if (!s)
         return 0;
     sk_segment_name(s->first, ".seg", name);
     sk_close(&j->fd);

@@ -1,7 +1,8 @@
 /*
  * trim.c - removal of whole segments, the oldest first.
  *
- * It needs no space: files are unlinked, nothing is written. The newest segment stays. A cursor
+ * It needs no space: files are unlinked, nothing is written. The newest segment that has a record
+ * stays: it says where the numbers go on, also while an empty one behind it is begun anew. A cursor
  * that reads a segment keeps it open; one that comes too late goes on with the oldest there is.
  */
 #include "journal/journal_priv.h"
@@ -39,11 +40,11 @@ static int remove_files(struct sk_journal *j, uint64_t first, struct sk_err *err
     return 0;
 }
 
-/* The oldest, unless it is the newest too; its last number and the bytes of all. */
+/* The oldest, unless it is the newest with a record; its last number and the bytes of all. */
 static struct sk_segment *oldest(struct sk_journal *j, uint64_t *last, uint64_t *bytes)
 {
     SK_LOCK(&j->mutex);
-    if (j->count < 2)
+    if (j->count < 2 || j->segments[1]->first == j->next)
         return NULL;
     *last = sk_journal_last(j, 0);
     *bytes = j->bytes;

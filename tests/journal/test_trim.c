@@ -94,11 +94,36 @@ static void test_under_cursor(void **state)
     assert_int_equal(item.seq, 31);
 }
 
+/* What a kill left before the first record of a segment, then no room to begin it anew, then a kill
+ * again: numbers still go on, so the last segment with a record must be there all the time. */
+static void test_numbers_go_on(void **state)
+{
+    struct place *p = *state;
+
+    fill(p, 6, 1);
+    place_close(p);
+    FILE *empty = fopen(path_of(p, 7, ".seg"), "w");
+    assert_non_null(empty);
+    (void)fclose(empty);
+    p->opts.max_bytes = 1;
+    place_open(p);
+    faulty_arm(FAULTY_ALLOCATE, 1, ENOSPC, true);
+    put_fails(p, "k", "no room", SK_FULL);
+    place_close(p);
+    (void)faulty_disarm();
+    place_open(p);
+    assert_int_equal(put(p, "k", "room"), 7);
+    assert_int_equal(put_large(p, "k", SK_SEGMENT_LEAST, 1), 8);
+    assert_int_equal(put_large(p, "k", SK_SEGMENT_LEAST, 1), 9); /* now the old one may go */
+    assert_int_equal(state_of(p).first, 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_bytes, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_age, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_numbers_go_on, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_under_cursor, place_set_up, place_tear_down),
     };
 
