@@ -170,6 +170,14 @@ static int has_image(void *ctx, const char *repository, const char *reference)
 
 /* ---- care: what has expired, and what a full disk has left undone ---- */
 
+static void trim(struct sk_telemetry *t, const char *name)
+{
+    struct sk_err err = SK_ERR_INIT;
+    if (sk_telemetry_trim(t, &err) < 0)
+        sk_log(SK_WARN, "journal_kept", "journal=%s error=\"%s\" next_ms=%d", name, err.text,
+               CARE_MS);
+}
+
 static void *care(void *arg)
 {
     struct sk_hub *h = arg;
@@ -185,6 +193,8 @@ static void *care(void *arg)
         sk_identity_seen_again(iot->devices);
         if (sk_down_expire(iot->devices, &err) < 0)
             sk_log(SK_WARN, "messages_kept", "error=\"%s\" next_ms=%d", err.text, CARE_MS);
+        trim(iot->telemetry, SK_STORE_TELEMETRY);
+        trim(iot->events, SK_STORE_EVENTS);
         (void)pthread_mutex_lock(&iot->lock);
     }
     (void)pthread_mutex_unlock(&iot->lock);

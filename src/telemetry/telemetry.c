@@ -41,6 +41,11 @@ void sk_telemetry_state(struct sk_telemetry *t, struct sk_journal_state *out)
     sk_journal_state(t->journal, out);
 }
 
+int sk_telemetry_trim(struct sk_telemetry *t, struct sk_err *err)
+{
+    return sk_journal_trim(t->journal, err);
+}
+
 int sk_telemetry_add(struct sk_telemetry *t, const struct sk_message *m,
                      void (*done)(void *ctx, uint64_t seq, const struct sk_err *failed), void *ctx,
                      struct sk_err *err)

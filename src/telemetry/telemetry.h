@@ -45,6 +45,8 @@ int sk_telemetry_open(const struct sk_telemetry_options *opts, struct sk_telemet
 void sk_telemetry_close(struct sk_telemetry *t);
 SK_DEFINE_OWN(struct sk_telemetry, sk_telemetry_close);
 void sk_telemetry_state(struct sk_telemetry *t, struct sk_journal_state *out);
+/* Removes what is too old though nothing new comes. The hub calls it every few seconds. */
+int sk_telemetry_trim(struct sk_telemetry *t, struct sk_err *err) SK_CHECK;
 
 /* One message; everything is copied. */
 struct sk_message {

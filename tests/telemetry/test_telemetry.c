@@ -94,6 +94,44 @@ static void they_stay(void **state)
     assert_int_equal(err.code, SK_BUSY);
 }
 
+/* [telemetry-4] What is too old goes though nothing new comes, but for the newest segment. */
+static void they_go(void **state)
+{
+    enum {
+        COUNT_OF = 50 /* more than a segment */
+    };
+
+    struct fixture *f = *state;
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_journal_state at;
+    SK_OWN(free) char *body = calloc(1, SK_IOT_MESSAGE_MAX);
+    struct sk_message m = { .device = "d",
+                            .module = "",
+                            .source = "",
+                            .generation = "",
+                            .auth_method = "",
+                            .enqueued_ms = TIME_MS,
+                            .body = { body, SK_IOT_MESSAGE_MAX } };
+    char dir[600];
+    assert_non_null(body);
+    for (int i = 0; i < COUNT_OF; i++)
+        (void)add_message(f, &m);
+    DONE(sk_telemetry_trim(f->t, &err)); /* no bound */
+    sk_telemetry_state(f->t, &at);
+    assert_int_equal(at.first, 1);
+    sk_telemetry_close(f->t);
+    f->t = NULL;
+    (void)snprintf(dir, sizeof dir, "%s/telemetry", f->dir);
+    const struct sk_telemetry_options opts = { .dir = dir,
+                                               .name = "telemetry",
+                                               .max_age_ms = 1000 };
+    DONE(sk_telemetry_open(&opts, &f->t, &err));
+    DONE(sk_telemetry_trim(f->t, &err));
+    sk_telemetry_state(f->t, &at);
+    assert_int_equal(at.segments, 1);
+    assert_int_equal(at.next, COUNT_OF + 1);
+}
+
 static int add_one(void *ctx, struct sk_err *err)
 {
     struct fixture *f = ctx;
@@ -119,10 +157,7 @@ static void memory_runs_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(largest),
-        ROW(long_names),
-        ROW(they_stay),
-        ROW(memory_runs_out),
+        ROW(largest), ROW(long_names), ROW(they_stay), ROW(they_go), ROW(memory_runs_out),
     };
     return cmocka_run_group_tests_name("telemetry/telemetry", tests, NULL, NULL);
 }
