@@ -132,6 +132,12 @@ static int check_role(const struct sk_hub_call *call, struct sk_err *err)
     return sk_who_need(&call->who, route->role, err);
 }
 
+int sk_hub_recheck(const struct sk_hub_call *call, struct sk_err *err)
+{
+    struct sk_hub_call again = *call;
+    return check_who(&again, err) < 0 ? -1 : check_role(&again, err);
+}
+
 /* ---- patterns ---- */
 
 static bool row_fits(const struct sk_hub_row *row, const struct sk_hub_row *first, const char *rest,

@@ -2,7 +2,8 @@
  * feed.c - answers that come over time: live streams, exports, and waiting for the next message.
  *
  * Each is a reader of a journal and a pull that http calls on its event loop: it writes what there
- * is, and waits for the journal's next commit when there is nothing.
+ * is, and waits for the journal's next commit when there is nothing. Who is revoked meanwhile, or
+ * whose token ends, gets no more: each second what was shown is looked at again.
  *
  *     id: 17                                  a stream (HTML standard, server-sent events):
  *     data: {"sequence":17,...}               Last-Event-ID goes on where a client stopped
@@ -20,6 +21,7 @@
 
 enum {
     BEAT_MS = 15000,
+    CHECK_MS = 900, /* a little less than the care thread's second, which wakes those that wait */
     FULL_BYTES = 16 << 10,   /* enough to hand over */
     MESSAGE_BYTES = 4 << 20, /* of one message as JSON */
     PENDING_BYTES = 20 << 20,
@@ -35,6 +37,8 @@ enum kind {
 
 struct feed {
     enum kind kind;
+    const struct sk_hub_call *call; /* lives as long as its answer */
+    uint64_t checked_ms;
     struct sk_telemetry_reader *reader;
     struct sk_live_readers *readers;
     struct sk_live_reader *live; /* NULL: an export, which does not wait */
@@ -139,10 +143,23 @@ static bool is_over(const struct feed *f)
     return f->kind == WAIT ? f->is_begun : f->kind != STREAM;
 }
 
+static bool may_go_on(struct feed *f, struct sk_err *err)
+{
+    const uint64_t now = sk_now_ms();
+    if (now - f->checked_ms < CHECK_MS)
+        return true;
+    f->checked_ms = now;
+    return sk_hub_recheck(f->call, err) == 0;
+}
+
 static int pull(void *ctx, struct sk_buf *out, size_t max)
 {
     struct feed *f = ctx;
     struct sk_err err = SK_ERR_INIT;
+    if (!may_go_on(f, &err)) {
+        sk_log(SK_INFO, "feed_ended", "who=\"%s\" why=\"%s\"", f->call->who.name, err.text);
+        return f->kind == STREAM ? SK_HTTP_SOURCE_END : SK_HTTP_SOURCE_FAIL;
+    }
     if (f->given == f->pending.len) {
         sk_buf_clear(&f->pending);
         f->given = 0;
@@ -175,6 +192,8 @@ static struct feed *feed_new(struct sk_hub_call *call, enum kind kind, struct sk
         return NULL;
     }
     f->kind = kind;
+    f->call = call;
+    f->checked_ms = sk_now_ms();
     f->pending.ceiling = PENDING_BYTES;
     f->readers = &call->hub->iot->readers;
     return f;

@@ -120,6 +120,9 @@ struct sk_hub {
 int sk_hub_dispatch_init(struct sk_hub *h, struct sk_err *err) SK_CHECK;
 /* A struct sk_http_options.admit; ctx is the hub. */
 int sk_hub_admit(struct sk_http_req *req, void *ctx);
+/* Whether who asked still may, for an answer that goes on for long: what was shown is looked at
+ * again. On the request's event loop. -1: it must end. */
+int sk_hub_recheck(const struct sk_hub_call *call, struct sk_err *err) SK_CHECK;
 void sk_hub_finished(struct sk_http_req *req, int status, uint64_t total_ns, void *ctx);
 
 /* ---- pattern.c ---- */

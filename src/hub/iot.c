@@ -29,7 +29,7 @@
 
 enum {
     BACKLOG = 4096, /* a storm of devices that reconnect */
-    CARE_MS = 2000
+    CARE_MS = 1000
 };
 
 #define EVENTS_BYTES (256ull << 20)
@@ -189,7 +189,7 @@ static void *care(void *arg)
             ETIMEDOUT)
             continue;
         (void)pthread_mutex_unlock(&iot->lock);
-        sk_live_wake_all(&iot->readers); /* for their heartbeats */
+        sk_live_wake_all(&iot->readers); /* for their heartbeats, and whether they still may */
         sk_identity_seen_again(iot->devices);
         if (sk_down_expire(iot->devices, &err) < 0)
             sk_log(SK_WARN, "messages_kept", "error=\"%s\" next_ms=%d", err.text, CARE_MS);
