@@ -31,6 +31,22 @@ static void on_stored(void *ctx, uint64_t seq, const struct sk_err *failed)
         sk_hub_reply(call, 204);
 }
 
+/* A policy may speak as any device, but not as one that is disabled. */
+static int find(const struct sk_hub_call *call, struct sk_identity *out, struct sk_err *err)
+{
+    struct sk_devices *d = call->hub->iot->devices;
+    const char *module = sk_hub_iot_module(call);
+    if (sk_identity_get(d, call->parts[0], "", out, err) < 0)
+        return -1;
+    bool is_enabled = out->is_enabled;
+    if (*module && sk_identity_get(d, call->parts[0], module, out, err) < 0)
+        return -1;
+    is_enabled &= out->is_enabled;
+    return is_enabled ? 0
+                      : sk_fail(err, SK_DENIED, "'%s%s%s' or its device is disabled", out->device,
+                                *module ? "/" : "", out->module);
+}
+
 static int store(struct sk_hub_call *call, struct sk_hub_iot_headers *h, struct sk_iot_bag *bag,
                  struct sk_err *err)
 {
@@ -38,9 +54,7 @@ static int store(struct sk_hub_call *call, struct sk_hub_iot_headers *h, struct 
     SK_AUTO(sk_buf_done) struct sk_buf text = SK_BUF_INIT(SK_IOT_BAG_MAX);
     struct sk_identity i;
     char auth_method[128];
-    if (sk_hub_iot_headers_read(call->req, h, err) < 0 ||
-        sk_identity_get(call->hub->iot->devices, call->parts[0], sk_hub_iot_module(call), &i, err) <
-            0)
+    if (sk_hub_iot_headers_read(call->req, h, err) < 0 || find(call, &i, err) < 0)
         return -1;
     if (h->content_type && strncmp(h->content_type, batch, sizeof batch - 1) == 0)
         return sk_fail(err, SK_UNSUPPORTED_MEDIA,

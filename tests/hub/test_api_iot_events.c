@@ -67,10 +67,33 @@ static void refused(void **state)
     assert_int_equal(a.status, 204);
 }
 
+/* [iothub-28] Neither by its own credentials nor by those that speak for it. */
+static void disabled(void **state)
+{
+    static const char *const paths[] = { "/devices/d/messages/events",
+                                         "/devices/d/modules/m/messages/events" };
+    struct hub_fixture *f = *state;
+    struct answer a;
+    char policy[512];
+    hub_identity(f, "d", ",\"status\":\"disabled\"");
+    hub_identity(f, "d/m", "");
+    hub_identity(f, "on", "");
+    hub_identity(f, "on/m", ",\"status\":\"disabled\"");
+    hub_sas_policy(f, "device", policy);
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        post(f, paths[i], policy, "", "x", 1, &a);
+        hub_expect(&a, 401, "disabled");
+    }
+    post(f, "/devices/on/modules/m/messages/events", policy, "", "x", 1, &a);
+    hub_expect(&a, 401, "disabled");
+    post(f, "/devices/on/messages/events", policy, "", "x", 1, &a);
+    assert_int_equal(a.status, 204);
+}
+
 #define ROW(test) cmocka_unit_test_setup_teardown(test, hub_running, hub_gone)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { ROW(stored), ROW(refused) };
+    const struct CMUnitTest tests[] = { ROW(stored), ROW(refused), ROW(disabled) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
