@@ -14,7 +14,8 @@
 
 enum {
     QUERY_LIMIT_MS = 10000,
-    DEFAULT_PAGE = 100
+    DEFAULT_PAGE = 100,
+    PAGE_BYTES = 4 << 20 /* with so much a page ends early: a thousand twins may have 900 MB */
 };
 
 struct page {
@@ -82,7 +83,7 @@ static int add_rows(struct page *p, struct sk_stmt *s, struct sk_err *err)
     int more;
     while ((more = sk_stmt_next(s, err)) == 1) {
         int64_t id = sk_stmt_int(s, 0);
-        if (id != 0 && p->rows == p->max)
+        if (id != 0 && p->rows > 0 && (p->rows == p->max || p->out->len >= PAGE_BYTES))
             return 1;
         if (p->rows++ > 0)
             sk_buf_chr(p->out, ',');

@@ -48,6 +48,28 @@ static void projections(void **state)
     }
 }
 
+/* Beyond 4 MiB a page ends, so that a thousand large twins are not one answer. */
+static void pages_of_large_twins(void **state)
+{
+    struct fixture *f = *state;
+    struct sk_err err = SK_ERR_INIT;
+    char next[32] = "";
+    make_some(f);
+    run_sql(f, "UPDATE twin SET tags = json_object('x', hex(zeroblob(1200000)))");
+    static const char *const queries[] = { "SELECT * FROM devices", "SELECT tags FROM devices" };
+    for (size_t i = 0; i < COUNT(queries); i++) {
+        SK_AUTO(sk_buf_done) struct sk_buf b = SK_BUF_INIT(64 << 20);
+        const char *type = NULL;
+        DONE(sk_devices_query(f->d, queries[i], NULL, 100, &b, next, &type, &err));
+        assert_true(b.len > 4 << 20 && b.len < 7 << 20);
+        assert_string_not_equal(next, "");
+        sk_buf_clear(&b);
+        DONE(sk_devices_query(f->d, queries[i], next, 100, &b, next, &type, &err));
+        assert_true(b.len > 2 << 20 && b.len < 4 << 20);
+        assert_string_equal(next, "");
+    }
+}
+
 /* The device ids of all pages, with '|' behind each page. */
 static void pages(void **state)
 {
@@ -111,6 +133,7 @@ static void counts_and_refusals(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { ROW(projections), ROW(pages), ROW(counts_and_refusals) };
+    const struct CMUnitTest tests[] = { ROW(projections), ROW(pages), ROW(pages_of_large_twins),
+                                        ROW(counts_and_refusals) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
