@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <time.h>
 
 enum {
@@ -31,7 +32,9 @@ enum {
     DAY_MS = 24 * HOUR_MS,
     UPLOAD_IDLE_MS = 24 * HOUR_MS,
     DEVICES_MAX = 20000,
-    DEVICES_MS = 1000 /* for their ends, when the hub stops */
+    FILES_OF_REQUEST = 4, /* its client, the pair behind TLS, and one that it reads */
+    FILES = 1024,         /* of the database, the journals, the store; clients in handshakes */
+    DEVICES_MS = 1000     /* for their ends, when the hub stops */
 };
 
 #define BLOB_BYTES (1ull << 40)
@@ -134,6 +137,22 @@ static void stop_care(struct sk_hub *h)
 
 /* ---- start ---- */
 
+/* Each client is a descriptor, and the database needs some too: what the shell or the service
+ * manager gives at first (1,024, say) is a bound for programs that call select(). */
+static void raise_files(const struct sk_hub_options *o)
+{
+    const rlim_t wanted = (rlim_t)o->max_devices + FILES_OF_REQUEST * o->max_connections + FILES;
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= wanted)
+        return;
+    files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;
+    if (setrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur < wanted)
+        sk_log(SK_WARN, "few_files",
+               "limit=%llu wanted=%llu next=\"give the hub more (LimitNOFILE, "
+               "ulimit -n), or --max-devices fewer\"",
+               (unsigned long long)files.rlim_cur, (unsigned long long)wanted);
+}
+
 static int set_options(struct sk_hub *h, const struct sk_hub_options *opts, struct sk_err *err)
 {
     struct sk_hub_options *o = &h->opts;
@@ -150,6 +169,7 @@ static int set_options(struct sk_hub *h, const struct sk_hub_options *opts, stru
     o->max_upload_idle_ms = o->max_upload_idle_ms ? o->max_upload_idle_ms : UPLOAD_IDLE_MS;
     o->gc_grace_ms = o->gc_grace_ms ? o->gc_grace_ms : HOUR_MS;
     o->max_devices = o->max_devices ? o->max_devices : DEVICES_MAX;
+    raise_files(o);
     bool is_loopback = sk_starts_with(o->host, "127.") || strcmp(o->host, "::1") == 0 ||
                        strcmp(o->host, "localhost") == 0;
     if (o->plain_http && !is_loopback)

@@ -5,6 +5,7 @@
 #include "base/file.h"
 
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static int start(const char *dir, const char *host, bool plain, struct sk_hub **out,
@@ -26,6 +27,23 @@ static void no_hub_there(void **state)
     assert_non_null(strstr(err.text, "hub init"));
     assert_false(sk_is_dir(f->dir));
     sk_hub_stop(NULL);
+}
+
+/* What a shell gives is no bound for clients. */
+static void takes_the_files_it_needs(void **state)
+{
+    struct hub_fixture *f = *state;
+    struct rlimit all, few, now;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+    hub_stop(f);
+    few = all;
+    few.rlim_cur = 128;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    hub_start(f, 1);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &now), 0);
+    assert_true(now.rlim_cur == all.rlim_max || now.rlim_cur >= 20000);
+    hub_stop(f);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
 }
 
 static void plain_stays_on_loopback(void **state)
@@ -153,6 +171,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(no_hub_there, hub_folder, hub_gone),
+        cmocka_unit_test_setup_teardown(takes_the_files_it_needs, hub_running, hub_gone),
         cmocka_unit_test_setup_teardown(plain_stays_on_loopback, hub_running, hub_gone),
         cmocka_unit_test_setup_teardown(a_port_in_use, hub_running, hub_gone),
         cmocka_unit_test_setup_teardown(drains, hub_running, hub_gone),
