@@ -2,7 +2,8 @@
  * session.c - what packets mean, and what a handler does with a connection.
  *
  * A connection is held, that is, not read, while its CONNECT waits for an answer, while
- * max_inflight_in publishes and subscriptions do, and while max_out_bytes wait for the client.
+ * max_inflight_in publishes and subscriptions do, and while max_out_bytes wait for the client (far
+ * fewer before its CONNECT).
  *
  * Acknowledgements leave in the order of the publishes (4.6.0-2), so those that come early wait in
  * `inbound`. A client that sends a publish again while the first waits (4.3.2-1 asks it to, after
@@ -22,12 +23,20 @@ static bool is_live(const struct sk_mqtt_conn *c)
     return c->state < SK_CONN_FLUSHING;
 }
 
+/* Before its CONNECT there is nothing to send a client but pongs. */
+static size_t most_waiting(const struct sk_mqtt_conn *c)
+{
+    const size_t most = options_of(c)->max_out_bytes;
+
+    return c->state < SK_CONN_ASKED && most > SK_MQTT_FIRST_BYTES ? SK_MQTT_FIRST_BYTES : most;
+}
+
 bool sk_conn_is_held(const struct sk_mqtt_conn *c)
 {
     const struct sk_mqtt_options *o = options_of(c);
 
     return c->state == SK_CONN_ASKED || c->inbound_count + c->subs >= o->max_inflight_in ||
-           sk_conn_waiting(c) > o->max_out_bytes;
+           sk_conn_waiting(c) > most_waiting(c);
 }
 
 /* A packet of size bytes follows: one frame each. */

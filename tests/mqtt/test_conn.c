@@ -163,6 +163,39 @@ static void test_websocket_ends(void **state)
     }
 }
 
+/* One that has said nothing of MQTT, pings without end and reads no pong costs no memory. */
+static void test_pings_before_connect(void **state)
+{
+    static const unsigned char ping[6 + SK_WS_CONTROL_BYTES] = { 0x89, 128 | SK_WS_CONTROL_BYTES };
+    const struct sk_mqtt_options opts = { .connect_ms = 1000 };
+    struct rig r;
+    size_t taken = 0;
+
+    (void)state;
+    rig_init(&r, &opts);
+    int fd = rig_client(&r, true);
+    assert_int_equal(send(fd, request, sizeof request - 1, 0), (ssize_t)sizeof request - 1);
+    rig_rounds(&r);
+    const struct sk_mqtt_conn *c = r.loop->slots[0];
+    for (int i = 0; i < 20000; i++) {
+        ssize_t n = send(fd, ping, sizeof ping, MSG_DONTWAIT);
+        if (n == (ssize_t)sizeof ping)
+            taken++;
+        else if (n >= 0)
+            break; /* a part, and no more will be taken */
+        rig_rounds(&r);
+    }
+    assert_true(taken > 100);
+    assert_non_null(c);
+    assert_true(sk_conn_waiting(c) > 0);
+    assert_true(c->out.cap <= 4 * SK_MQTT_FIRST_BYTES);
+    rig_pass(&r, 1000);
+    rig_pass(&r, SK_MQTT_LINGER_MS);
+    assert_int_equal(sk_mqtt_server_connections(r.server), 0);
+    (void)close(fd);
+    rig_done(&r);
+}
+
 static void test_refused_request(void **state)
 {
     static char got[1000];
@@ -483,11 +516,17 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces),         cmocka_unit_test(test_websocket),
-        cmocka_unit_test(test_websocket_ends), cmocka_unit_test(test_refused_request),
-        cmocka_unit_test(test_flood),          cmocka_unit_test(test_budget),
-        cmocka_unit_test(test_slow_reader),    cmocka_unit_test(test_stuck_reader),
-        cmocka_unit_test(test_buffered),       cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_websocket),
+        cmocka_unit_test(test_websocket_ends),
+        cmocka_unit_test(test_refused_request),
+        cmocka_unit_test(test_pings_before_connect),
+        cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_stuck_reader),
+        cmocka_unit_test(test_buffered),
+        cmocka_unit_test(test_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
