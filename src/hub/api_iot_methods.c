@@ -12,10 +12,20 @@
 
 #include "base/log.h"
 
+#include <string.h>
+
 enum {
     RESPONSE_S = 30,
     RESPONSE_S_MIN = 5
 };
+
+/* A byte order mark is let in at the begin of a text, and nowhere else. */
+static void add_json(struct sk_buf *out, struct sk_view json)
+{
+    static const char mark[] = "\xEF\xBB\xBF";
+    const size_t skip = json.len >= 3 && memcmp(json.ptr, mark, 3) == 0 ? 3 : 0;
+    sk_buf_add(out, json.ptr + skip, json.len - skip);
+}
 
 /* On any thread; the device's answer is not trusted to be JSON. */
 static void on_answer(void *ctx, int status, struct sk_view payload, const struct sk_err *failed)
@@ -32,7 +42,7 @@ static void on_answer(void *ctx, int status, struct sk_view payload, const struc
     if (payload.len == 0)
         sk_buf_str(out, "null");
     else if (sk_json_parse(payload.ptr, payload.len, NULL, &doc, &err) == 0)
-        sk_buf_add(out, payload.ptr, payload.len);
+        add_json(out, payload);
     else
         sk_buf_json(out, payload.ptr, payload.len);
     sk_buf_chr(out, '}');

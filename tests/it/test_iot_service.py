@@ -233,7 +233,8 @@ def call(name, payload=None, response_s=30, connect_s=0):
                                connect_timeout_in_seconds=connect_s)
 
 
-@pytest.mark.parametrize("body, payload", [(b'{"a":[1,null]}', {"a": [1, None]}), (b"7", 7), (b"", None), (b"not json", "not json")])
+@pytest.mark.parametrize("body, payload", [(b'{"a":[1,null]}', {"a": [1, None]}), (b"7", 7), (b"", None), (b"not json", "not json"),
+                                           (b"\xef\xbb\xbf[1]", [1])])
 def test_method(hub, registry, body, payload):
     """[iothub-18]"""
     name = "method-" + base64.b16encode(body).decode()
