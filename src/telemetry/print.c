@@ -112,6 +112,14 @@ static void on_one_line(struct sk_view json, struct sk_buf *out)
         sk_buf_commit(out, json.len);
 }
 
+/* A byte order mark is let in at the begin of a text, and nowhere else. */
+static struct sk_view without_mark(struct sk_view json)
+{
+    static const char mark[] = "\xEF\xBB\xBF";
+    const size_t skip = json.len >= 3 && memcmp(json.ptr, mark, 3) == 0 ? 3 : 0;
+    return (struct sk_view){ json.ptr + skip, json.len - skip };
+}
+
 static int put_body(const struct sk_stored *r, struct sk_buf *out, struct sk_err *err)
 {
     int json = says_json(r) ? is_json(r->body, err) : 0;
@@ -119,7 +127,7 @@ static int put_body(const struct sk_stored *r, struct sk_buf *out, struct sk_err
         return -1;
     if (json) {
         sk_buf_str(out, ",\"body\":");
-        on_one_line(r->body, out);
+        on_one_line(without_mark(r->body), out);
     } else if (sk_stored_is_text(r->body)) {
         member(out, "bodyText", r->body);
     } else {
