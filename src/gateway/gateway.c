@@ -9,6 +9,7 @@
 #include "base/clock.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     OF_A_DEVICE_MAX = 64 /* connections: itself and its modules */
@@ -44,6 +45,7 @@ void sk_gateway_linger(struct sk_mqtt_conn *c)
 
 struct cut {
     struct sk_mqtt_post post;
+    const char *of; /* what its stamp must contain */
     const char *why;
 };
 
@@ -55,13 +57,20 @@ static void close_it(struct sk_mqtt_conn *c, struct sk_mqtt_post *post)
     free(post);
 }
 
-void sk_gateway_cut(struct sk_gateway *g, struct sk_mqtt_ref ref, const char *why)
+static void post_cut(struct sk_gateway *g, struct sk_mqtt_ref ref,
+                     void (*run)(struct sk_mqtt_conn *c, struct sk_mqtt_post *post), const char *of,
+                     const char *why)
 {
     struct cut *cut = malloc(sizeof *cut);
     while (!cut) /* a revoked client must not stay */
         cut = malloc(sizeof *cut);
-    *cut = (struct cut){ .post = { .to = ref, .run = close_it }, .why = why };
+    *cut = (struct cut){ .post = { .to = ref, .run = run }, .of = of, .why = why };
     sk_mqtt_post(g->mqtt, &cut->post);
+}
+
+void sk_gateway_cut(struct sk_gateway *g, struct sk_mqtt_ref ref, const char *why)
+{
+    post_cut(g, ref, close_it, NULL, why);
 }
 
 /* ---- events of devices ---- */
@@ -79,6 +88,31 @@ static void cut_identity(struct sk_gateway *g, const struct sk_device_event *e, 
     size_t count = sk_live_of_device(&g->live, e->device, refs, OF_A_DEVICE_MAX);
     for (size_t i = 0; i < count; i++)
         sk_gateway_cut(g, refs[i], why);
+}
+
+/* The stamp says by what it came in: see sk_accounts_check_device. */
+static void end_login(struct sk_mqtt_conn *c, struct sk_mqtt_post *post)
+{
+    const struct cut *cut = (const struct cut *)post;
+    const struct sk_session *s = c ? sk_mqtt_user(c) : NULL;
+    if (s && strstr(s->auth_method, cut->of))
+        sk_mqtt_close(c, cut->why);
+    free(post);
+}
+
+void sk_gateway_logins_changed(struct sk_gateway *g, enum sk_gateway_login by)
+{
+    const char *of = by == SK_GATEWAY_BY_POLICY ? "\"scope\":\"hub\"" : "\"type\":\"x509\"";
+    const char *why = by == SK_GATEWAY_BY_POLICY ? "the keys of policies were changed"
+                                                 : "the CAs of devices were changed";
+    SK_OWN(free) struct sk_mqtt_ref *refs = NULL;
+    struct sk_err err = SK_ERR_INIT;
+    size_t count = 0;
+    atomic_fetch_add(&g->changes, 1);
+    while (sk_live_all(&g->live, &refs, &count, &err) < 0) /* a revoked client must not stay */
+        continue;
+    for (size_t i = 0; i < count; i++)
+        post_cut(g, refs[i], end_login, of, why);
 }
 
 static void look_for_messages(struct sk_mqtt_conn *c, struct sk_mqtt_post *post)

@@ -65,6 +65,16 @@ int sk_gateway_add(struct sk_gateway *g, struct sk_stream *stream, const char *a
 /* What devices tells; on its writer's thread. */
 void sk_gateway_event(struct sk_gateway *g, const struct sk_device_event *e);
 
+/* By what a client may have logged in, beside the keys and thumbprints of its identity. */
+enum sk_gateway_login {
+    SK_GATEWAY_BY_POLICY,
+    SK_GATEWAY_BY_CERT
+};
+
+/* After a policy has a new key, or devices have other CAs: ends the connections that came in by
+ * such a means. Who still may comes back at once. */
+void sk_gateway_logins_changed(struct sk_gateway *g, enum sk_gateway_login by);
+
 /* ---- direct methods ---- */
 struct sk_method_call {
     const char *device, *module; /* module "": the device */

@@ -83,6 +83,9 @@ bool sk_live_remove(struct sk_live *l, int64_t identity, struct sk_mqtt_ref ref)
  * more); at most max of them. */
 size_t sk_live_of_device(struct sk_live *l, const char *device, struct sk_mqtt_ref *out,
                          size_t max);
+/* free them. */
+int sk_live_all(struct sk_live *l, struct sk_mqtt_ref **out, size_t *count,
+                struct sk_err *err) SK_CHECK;
 size_t sk_live_count(struct sk_live *l);
 
 /* ---- methods.c ---- */

@@ -126,6 +126,20 @@ size_t sk_live_of_device(struct sk_live *l, const char *device, struct sk_mqtt_r
     return found;
 }
 
+int sk_live_all(struct sk_live *l, struct sk_mqtt_ref **out, size_t *count, struct sk_err *err)
+{
+    SK_LOCK(&l->lock);
+    struct sk_mqtt_ref *refs = calloc(l->count ? l->count : 1, sizeof *refs);
+    if (!refs)
+        return sk_nomem(err);
+    *count = 0;
+    for (size_t i = 0; i < l->size; i++)
+        if (l->table[i].identity != 0)
+            refs[(*count)++] = l->table[i].ref;
+    *out = refs;
+    return 0;
+}
+
 size_t sk_live_count(struct sk_live *l)
 {
     SK_LOCK(&l->lock);

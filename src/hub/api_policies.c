@@ -101,6 +101,7 @@ static void post_policy(struct sk_hub_call *call)
         sk_hub_fail(call, &err);
         return;
     }
+    sk_gateway_logins_changed(call->hub->iot->gateway, SK_GATEWAY_BY_POLICY);
     add_policy(call->hub, &p, sk_http_out(call->req));
     sk_http_set_header(call->req, "Cache-Control", "no-store");
     sk_hub_reply_json(call, sk_http_out(call->req));

@@ -90,10 +90,12 @@ static int put(struct sk_hub *h, const struct sk_who *who, struct sk_view pem, s
 static void put_ca(struct sk_hub_call *call)
 {
     struct sk_err err = SK_ERR_INIT;
-    if (put(call->hub, &call->who, sk_http_body(call->req), &err) < 0)
+    if (put(call->hub, &call->who, sk_http_body(call->req), &err) < 0) {
         sk_hub_fail(call, &err);
-    else
-        sk_hub_reply(call, 204);
+        return;
+    }
+    sk_gateway_logins_changed(call->hub->iot->gateway, SK_GATEWAY_BY_CERT);
+    sk_hub_reply(call, 204);
 }
 
 const struct sk_hub_route sk_hub_routes_device_ca[] = {

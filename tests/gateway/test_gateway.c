@@ -37,6 +37,65 @@ static void counts_and_stop(void **state)
     (void)send_down(f, "d0", "", "", "x");
 }
 
+struct wanted {
+    const char *name;
+    char key[64];
+};
+
+static int take_key(void *ctx, const struct sk_policy *p, struct sk_err *err)
+{
+    struct wanted *w = ctx;
+    (void)err;
+    if (strcmp(p->name, w->name) == 0)
+        (void)snprintf(w->key, sizeof w->key, "%s", p->primary_key);
+    return 0;
+}
+
+static struct client *by_policy(struct fixture *f, const char *device, const char *policy)
+{
+    struct wanted w = { .name = policy };
+    struct sk_err err = SK_ERR_INIT;
+    struct sk_who who;
+    struct packet p;
+    char user[64];
+    SK_AUTO(sk_buf_done) struct sk_buf token = SK_BUF_INIT(1024);
+    sk_who_local(&who);
+    DONE(sk_policy_init(f->accounts, &err));
+    DONE(sk_policy_list(f->accounts, &who, take_key, &w, &err));
+    DONE(sk_iot_sas_make(HOST, w.key, policy, (int64_t)(sk_wall_ms() / 1000) + 3600, &token, &err));
+    (void)snprintf(user, sizeof user, HOST "/%s/?api-version=2021-04-12", device);
+    const struct login l = {
+        .client_id = device, .username = user, .password = token.data, .is_clean = true
+    };
+    struct client *c = client_new(f, "127.0.0.1:1");
+    client_connect(c, &l);
+    client_want(c, CONNACK, &p);
+    assert_int_equal(p.code, 0);
+    return c;
+}
+
+/* A new key of a policy ends who came in by a policy, and nobody else. */
+static void policies_renewed(void **state)
+{
+    struct fixture *f = *state;
+    struct packet p;
+    (void)make_device(f, "a");
+    (void)make_device(f, "b");
+    (void)make_device(f, "c");
+    struct client *own = client_in(f, "a", "", true, NULL);
+    struct client *other[] = { by_policy(f, "b", "device"), by_policy(f, "c", "iothubowner") };
+    sk_gateway_logins_changed(f->g, SK_GATEWAY_BY_CERT);
+    client_quiet(other[0]);
+    sk_gateway_logins_changed(f->g, SK_GATEWAY_BY_POLICY);
+    for (size_t i = 0; i < COUNT(other); i++) {
+        client_want(other[i], 0, &p);
+        client_free(other[i]);
+    }
+    client_quiet(own);
+    client_free(own);
+    client_free(by_policy(f, "b", "device"));
+}
+
 static int make_one(void *ctx, struct sk_err *err)
 {
     static const char *const hosts[] = { HOST, NULL };
@@ -180,6 +239,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ROW(counts_and_stop),
+        ROW(policies_renewed),
         ROW(memory_runs_out),
         ROW(a_storm),
     };
