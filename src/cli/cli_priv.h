@@ -63,6 +63,7 @@ extern const struct sk_cmd sk_cli_deployment_create;
 extern const struct sk_cmd sk_cli_deployment_list;
 extern const struct sk_cmd sk_cli_deployment_show;
 extern const struct sk_cmd sk_cli_deployment_metrics;
+extern const struct sk_cmd sk_cli_deployment_status;
 extern const struct sk_cmd sk_cli_deployment_update;
 extern const struct sk_cmd sk_cli_deployment_delete;
 extern const struct sk_cmd sk_cli_hub_policy_list;

@@ -67,6 +67,7 @@ const struct sk_cmd *const sk_commands[] = {
     &sk_cli_deployment_list,
     &sk_cli_deployment_show,
     &sk_cli_deployment_metrics,
+    &sk_cli_deployment_status,
     &sk_cli_deployment_update,
     &sk_cli_deployment_delete,
     &sk_cli_hub_init,

@@ -284,12 +284,16 @@ static int follow(struct reading *r, const char *since, struct sk_err *err)
 
 /* ---- a consumer group ---- */
 
+/* What was told is done with, also when Ctrl-C came meanwhile: it is not told twice for that. */
 static int commit(struct reading *r, const char *path, uint64_t next, struct sk_err *err)
 {
     char body[48];
 
     (void)snprintf(body, sizeof body, "{\"next\":%llu}", (unsigned long long)next);
-    return sk_remote_call(r->remote, "POST", path, body, NULL, err);
+    sk_remote_ask(r->remote, NULL, NULL);
+    int rc = sk_remote_call(r->remote, "POST", path, body, NULL, err);
+    sk_remote_ask(r->remote, go_on, r);
+    return rc;
 }
 
 /* 1: messages were told, 0: there are none at present. */
