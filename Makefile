@@ -32,9 +32,9 @@ demo: all ## the chain on made pictures: train, serve, ask by curl, latency
 test: deps-test ## every check and test; the last line counts them
 	@$(PYTHON) tools/run-tests.py --jobs $(JOBS) $(ARGS)
 
-bench: all deps-test ## the figures of the README, beside their peers; ONLY=serve, train, hub or kill for one part
+bench: all deps-test ## the figures of the README, beside their peers; ONLY=serve, train, hub, iot or kill for one part
 	@ninja -C $(BUILD) -j $(JOBS) $(QUIET)
-	@status=0; for part in $(or $(ONLY),serve train hub kill); do $(PYTHON) bench/$$part.py $(ARGS) || status=1; done; exit $$status
+	@status=0; for part in $(or $(ONLY),serve train hub iot kill); do $(PYTHON) bench/$$part.py $(ARGS) || status=1; done; exit $$status
 
 interop: all deps-test ## the OCI conformance suite, and the real cosign, built here (5 minutes, Go)
 	@tools/interop.sh
@@ -43,7 +43,8 @@ interop: all deps-test ## the OCI conformance suite, and the real cosign, built 
 fuzz: deps-test ## each fuzzer from the stored corpus, SECONDS each (600)
 	@SECONDS_EACH=$(or $(SECONDS),600) tools/fuzz.sh $(ARGS)
 
-soak: all deps-test ## serve under changing load for SECONDS (600), watch memory and errors
+soak: all deps-test ## serve under changing load for SECONDS (600); ARGS="--faults all" breaks things under devices
+	@ninja -C $(BUILD) -j $(JOBS) $(QUIET)
 	@SKERRY=$(CURDIR)/$(BUILD)/skerry $(PYTHON) tools/soak.py --seconds $(or $(SECONDS),600) $(ARGS)
 
 install: deps ## release build into PREFIX (/usr/local), with ONNX Runtime beside it

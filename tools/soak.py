@@ -1,17 +1,23 @@
 #!/usr/bin/env python3
-"""Serves under changing load for a while and watches what must not change.
+"""Serves under changing load for a while and watches what must not change; or breaks things under devices, again and again.
 
     tools/soak.py [--seconds 600] [--model BUNDLE]
+    tools/soak.py --faults all                   # about two hours; bench/results/iot-F7.json and so on
+    tools/soak.py --faults F7,F19 [--seeds 20] [--seed 1000]
 
 Callers come and go (1 to 16 at a time, new count every few seconds); one in ten requests is broken on purpose, one in
 twenty leaves before the answer. Every good picture must get the same answer as at the start, every bad one a 4xx,
 and the server's memory after the first fifth must not have grown by more than 10 % + 8 MB at the end. Ends with
 SIGTERM, which must give exit status 0.
+
+The faults are those of tests/it/harness/faults.py, with as many seeds and devices as FULL says. A seed that fails is kept with what it
+said, and the others still run.
 """
 
 import argparse
 import http.client
 import os
+import pathlib
 import random
 import sys
 import tempfile
@@ -23,7 +29,61 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "it"))
 
 import draw_pages  # noqa: E402
 import real_models  # noqa: E402
+from harness import faults  # noqa: E402
 from harness.program import Server  # noqa: E402
+
+
+RESULTS = os.path.join(ROOT, "bench", "results")
+
+# fault: seeds, and what differs from the short form
+FULL = {
+    "F7": (500, {}),
+    "F9": (50, {}),
+    "F10-slow": (50, {}),
+    "F10-failing": (50, {}),
+    "F18": (50, {"devices": 50}),
+    "F19": (10, {"devices": 10000, "opening": 10000}),
+    "F22": (50, {}),
+    "F24": (20, {"devices": 1000, "quiet": 100, "quiet_s": 5}),
+    "F25": (50, {"devices": 100, "patches": 400}),
+}
+AT_ONCE = 25  # seeds on one hub and disk
+
+
+def run_fault(name, first, count):
+    """All seeds, also behind one that fails; what each gave."""
+    seeds, how = FULL[name]
+    todo, results = list(range(first, first + (count or seeds))), []
+    while todo:
+        part = todo[:AT_ONCE]
+        with tempfile.TemporaryDirectory(dir=os.path.join(ROOT, "build"), ignore_cleanup_errors=True) as home:
+            try:
+                for result in faults.FAULTS[name](pathlib.Path(home), part, **how):
+                    results.append(result)
+                    todo.pop(0)
+                    print(f"{name}  {result}", flush=True)
+            except faults.Unavailable as e:
+                print(f"{name}: skipped, {e}")
+                return results
+            except AssertionError as e:
+                results.append({"seed": todo.pop(0), "failed": str(e)})
+                print(f"{name}  FAILED {e}", flush=True)
+    return results
+
+
+def soak_faults(args):
+    names = list(FULL) if args.faults == "all" else args.faults.split(",")
+    failed = 0
+    os.makedirs(RESULTS, exist_ok=True)
+    for name in names:
+        results = run_fault(name, args.seed, args.seeds)
+        bad = sum("failed" in r for r in results)
+        failed += bad
+        about = {"cores": os.cpu_count(), "load_average": os.getloadavg()[1], "how": FULL[name][1]}
+        faults.write(os.path.join(RESULTS, f"iot-{name}.json"), name, results, about)
+        acked = sum(r.get("acked", 0) for r in results)
+        print(f"{name}: {len(results)} seeds, {bad} failed, {acked} messages acknowledged")
+    return 1 if failed else 0
 
 
 class Load:
@@ -75,7 +135,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--model")
+    parser.add_argument("--faults", metavar="NAMES", help=f"all, or some of {','.join(FULL)}")
+    parser.add_argument("--seeds", type=int, help="for each fault, instead of its own number")
+    parser.add_argument("--seed", type=int, default=1, help="the first one")
     args = parser.parse_args()
+    if args.faults:
+        return soak_faults(args)
     with tempfile.TemporaryDirectory() as home:
         model = args.model or real_models.make_bundles(os.path.join(home, "models"))["page-orientation"]
         draw_pages.main(os.path.join(home, "pages"))

@@ -178,14 +178,16 @@ static void number(struct sk_buf *out, const char *name, uint64_t value)
     sk_buf_fmt(out, ",\"%s\":%llu", name, (unsigned long long)value);
 }
 
-static void end_window(void)
+/* next: the window that follows. */
+static void end_window(const char *next)
 {
     const struct window *w = &load.now;
     SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(1 << 20);
     uint64_t switches = 0, cpu = own_cpu_us(&switches) - w->cpu_us;
     double seconds = (double)(sk_now_ns() - w->start_ns) / 1e9;
     uint64_t hub = hub_cpu_us();
-    sk_buf_fmt(&out, "{\"event\":\"window\",\"name\":\"%s\",\"seconds\":%.3f", w->name, seconds);
+    sk_buf_fmt(&out, "{\"event\":\"window\",\"name\":\"%s\",\"next\":\"%s\",\"seconds\":%.3f",
+               w->name, next, seconds);
     sk_buf_fmt(&out, ",\"own_cores\":%.3f,\"hub_cores\":%.3f", (double)cpu / 1e6 / seconds,
                hub > w->hub_cpu_us ? (double)(hub - w->hub_cpu_us) / 1e6 / seconds : 0);
     for (unsigned i = 0; i < KIND_COUNT; i++) {
@@ -292,7 +294,7 @@ static void obey(char *line)
     double value = 0;
     int words = sscanf(line, "%15s %63s %lf", word, what, &value);
     if (strcmp(word, "mark") == 0 && words >= 2) {
-        end_window();
+        end_window(what);
         begin_window(what);
     } else if (strcmp(word, "rate") == 0 && words == 3) {
         for (unsigned i = 0; i < KIND_COUNT; i++)
@@ -418,7 +420,7 @@ static void run(int epoll)
     begin_window("connect");
     backlog(args.backlog);
     run_until(epoll, UINT64_MAX, is_everybody);
-    end_window();
+    end_window("main");
     for (unsigned i = 0; i < KIND_COUNT; i++)
         set_rate((enum kind)i, args.rate[i]);
     if (args.warmup_ms > 0 && !is_stopping) {
@@ -429,7 +431,7 @@ static void run(int epoll)
     run_until(epoll, in_ms(args.seconds_ms), is_told);
     is_stopping = true;
     run_until(epoll, sk_now_ns() + args.drain_ms * 1000000, is_acked);
-    end_window();
+    end_window("");
     write_ledger();
 }
 

@@ -45,7 +45,7 @@ class Fleet:
     def __init__(self, hub, keys, devices, *args, folder, seed=1, run=None, first=0, port=None):
         self.ledger_path = os.path.join(str(folder), f"ledger-{os.getpid()}-{time.monotonic_ns()}")
         self.run = run if run is not None else time.monotonic_ns() // 1000
-        self.devices, self.events, self.changed = devices, [], threading.Condition()
+        self.devices, self.marks, self.events, self.changed = devices, 0, [], threading.Condition()
         words = [tool("mqtt_load"), "--port", port or hub.mqtt_port, "--keys", keys, "--ca", hub.ca, "--devices", devices, "--first", first,
                  "--seed", seed, "--run", self.run, "--ledger", self.ledger_path, "--seconds", 0, "--warmup", 0, "--hub-pid", hub.process.pid,
                  *args]
@@ -88,9 +88,9 @@ class Fleet:
 
     def mark(self, name):
         """Ends the window that runs and begins one of this name; the ended one."""
-        seen = self.count()
-        self.tell("mark", name)
-        return self.wait("window", seen)
+        self.marks += 1
+        self.tell("mark", f"{name}-{self.marks}")
+        return self.wait("window", next=f"{name}-{self.marks}")
 
     def measure(self, seconds):
         """A window of this length."""
@@ -109,9 +109,8 @@ class Fleet:
 
     def stop(self, timeout_s=WAIT_S):
         """The last window."""
-        seen = self.count()
         self.tell("stop")
-        last = self.wait("window", seen, timeout_s)
+        last = self.wait("window", 0, timeout_s, next="")
         self.process.wait(timeout_s)
         self.reader.join()
         return last
