@@ -48,6 +48,7 @@ extern const struct sk_cmd sk_cli_device_list;
 extern const struct sk_cmd sk_cli_device_show;
 extern const struct sk_cmd sk_cli_device_modules;
 extern const struct sk_cmd sk_cli_device_key;
+extern const struct sk_cmd sk_cli_device_sas;
 extern const struct sk_cmd sk_cli_device_enable;
 extern const struct sk_cmd sk_cli_device_disable;
 extern const struct sk_cmd sk_cli_device_delete;

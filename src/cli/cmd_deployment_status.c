@@ -2,8 +2,9 @@
  * cmd_deployment_status.c - `skerry deployment status`: how far an edge device is with what it
  * shall run.
  *
- * All of it is in the twin of its $edgeAgent: the deployments that target it, the version that is
- * desired and the one that was reported, and what each module does.
+ * Most of it is in the twin of its $edgeAgent: the deployments that target it, the version that is
+ * desired and the one that was reported, and what each module does. What the hub found odd about
+ * the content, and took all the same, comes from the hub's own interface.
  */
 #include "cli/cli_priv.h"
 #include "cli/device_priv.h"
@@ -99,18 +100,45 @@ static void add_modules(const struct sk_json *desired, const struct sk_json *rep
             add_module(sk_json_key(it), NULL, sk_json_value(it), out);
 }
 
+static void add_warnings(const struct sk_json *list, struct sk_buf *out)
+{
+    for (size_t i = 0; i < sk_json_count(list); i++) {
+        const struct sk_json *w = sk_json_at(list, i);
+
+        sk_buf_str(out, i == 0 ? "\nwarnings\n" : "");
+        sk_buf_fmt(out, "  %s: %s\n", sk_json_get_text(w, "place", ""),
+                   sk_json_get_text(w, "text", ""));
+    }
+}
+
+static int ask(struct sk_remote *r, const char *device, struct sk_json **twin,
+               struct sk_json **status, struct sk_err *err)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(SK_DEVICE_PATH_BYTES);
+    SK_AUTO(sk_buf_done) struct sk_buf own = SK_BUF_INIT(SK_DEVICE_PATH_BYTES);
+
+    if (sk_device_path("/twins/", device, "$edgeAgent", NULL, &path, err) < 0)
+        return -1;
+    sk_buf_str(&own, "/api/v1/deployments/devices/");
+    sk_url_escape(&own, device);
+    if (!sk_buf_ok(&own))
+        return sk_buf_fail(&own, err);
+    return sk_remote_call(r, "GET", own.data, NULL, status, err) < 0 ||
+                   sk_remote_call(r, "GET", path.data, NULL, twin, err) < 0
+               ? -1
+               : 0;
+}
+
 static int run(const void *args, char **operands, unsigned count, struct sk_err *err)
 {
     const struct args *a = args;
     SK_OWN(sk_remote_free) struct sk_remote *r = NULL;
     SK_OWN(sk_json_free) struct sk_json *twin = NULL;
-    SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(SK_DEVICE_PATH_BYTES);
+    SK_OWN(sk_json_free) struct sk_json *status = NULL;
     SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(SK_CLI_OUTPUT_BYTES);
 
     (void)count;
-    if (sk_device_path("/twins/", operands[0], "$edgeAgent", NULL, &path, err) < 0 ||
-        sk_cli_remote(a->hub, &r, err) < 0 ||
-        sk_remote_call(r, "GET", path.data, NULL, &twin, err) < 0)
+    if (sk_cli_remote(a->hub, &r, err) < 0 || ask(r, operands[0], &twin, &status, err) < 0)
         return -1;
     if (a->json)
         return sk_cli_print_json(twin, err);
@@ -124,6 +152,7 @@ static int run(const void *args, char **operands, unsigned count, struct sk_err 
                      "                                     DESCRIPTION\n");
     add_modules(desired, reported, "systemModules", &out);
     add_modules(desired, reported, "modules", &out);
+    add_warnings(sk_json_get(status, "warnings"), &out);
     return sk_cli_print(&out, err);
 }
 

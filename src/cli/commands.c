@@ -52,6 +52,7 @@ const struct sk_cmd *const sk_commands[] = {
     &sk_cli_device_show,
     &sk_cli_device_modules,
     &sk_cli_device_key,
+    &sk_cli_device_sas,
     &sk_cli_device_enable,
     &sk_cli_device_disable,
     &sk_cli_device_delete,

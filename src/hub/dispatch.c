@@ -30,9 +30,9 @@ struct sk_hub_row {
 };
 
 static const struct sk_hub_route *const tables[] = {
-    sk_hub_routes_core,   sk_hub_routes_native,    sk_hub_routes_oci,
-    sk_hub_routes_mlflow, sk_hub_routes_device_ca, sk_hub_routes_telemetry,
-    sk_hub_routes_iot,    sk_hub_routes_policies,  sk_hub_routes_metrics,
+    sk_hub_routes_core,      sk_hub_routes_native,      sk_hub_routes_oci, sk_hub_routes_mlflow,
+    sk_hub_routes_device_ca, sk_hub_routes_telemetry,   sk_hub_routes_iot, sk_hub_routes_policies,
+    sk_hub_routes_metrics,   sk_hub_routes_deployments,
 };
 
 enum {

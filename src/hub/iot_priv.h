@@ -68,10 +68,11 @@ int sk_hub_device_ca_load(struct sk_hub *h, struct sk_err *err) SK_CHECK;
 
 /* Tables of routes; see dispatch.c. */
 extern const struct sk_hub_route sk_hub_routes_device_ca[];
-extern const struct sk_hub_route sk_hub_routes_telemetry[]; /* api_telemetry.c */
-extern const struct sk_hub_route sk_hub_routes_metrics[];   /* api_metrics.c */
-extern const struct sk_hub_route sk_hub_routes_policies[];  /* api_policies.c */
-extern const struct sk_hub_route sk_hub_routes_iot[];       /* api_iot.c: IoT Hub's REST */
+extern const struct sk_hub_route sk_hub_routes_deployments[]; /* api_deployments.c */
+extern const struct sk_hub_route sk_hub_routes_telemetry[];   /* api_telemetry.c */
+extern const struct sk_hub_route sk_hub_routes_metrics[];     /* api_metrics.c */
+extern const struct sk_hub_route sk_hub_routes_policies[];    /* api_policies.c */
+extern const struct sk_hub_route sk_hub_routes_iot[];         /* api_iot.c: IoT Hub's REST */
 
 /* ---- answers as IoT Hub gives them ---- */
 /* err's text may begin with IoT Hub's name of the error ("DeviceNotFound: ..."); else one follows

@@ -18,6 +18,8 @@ static void rows(void **state)
         { "skerry set-modules -d e -k %s/good.json", 0, "", "" },
         { "skerry deployment status e", 0, "filter                    -             r/f:1\n", "" },
         { "skerry deployment status e --json", 0, "\"moduleId\":\"$edgeAgent\"", "" },
+        { "skerry set-modules -d e -k %s/odd.json --force", 0, "", "" },
+        { "skerry deployment status e", 0, "\nwarnings\n  ", "" },
         { "skerry deployment status a", 1, "", "a" },
         { "skerry deployment status", 2, "", "DEVICE" },
     };
@@ -26,6 +28,7 @@ static void rows(void **state)
     (void)state;
     hub_test_start(&t);
     device_test_manifest(t.dir, "good.json", MANIFEST_GOOD);
+    device_test_manifest(t.dir, "odd.json", MANIFEST_WARNING);
     hub_test_rows(&t, table, COUNT(table));
     hub_test_stop(&t);
 }
