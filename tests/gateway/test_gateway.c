@@ -74,7 +74,7 @@ static struct client *by_policy(struct fixture *f, const char *device, const cha
     return c;
 }
 
-/* A new key of a policy ends who came in by a policy, and nobody else. */
+/* [hub-api-10] A new key of a policy ends who came in by a policy, and nobody else. */
 static void policies_renewed(void **state)
 {
     struct fixture *f = *state;

@@ -34,7 +34,7 @@ static void open_stream(struct hub_fixture *f, const char *path, const char *aut
     assert_memory_equal(bytes, "HTTP/1.1 200", 12);
 }
 
-/* [telemetry] A revoked token reads nothing more, a good one reads on. */
+/* A revoked token reads nothing more, a good one reads on. */
 static void ends_with_its_token(void **state)
 {
     static const char *const paths[] = { "/api/v1/telemetry/stream", "/api/v1/events/stream" };
@@ -57,6 +57,7 @@ static void ends_with_its_token(void **state)
     }
 }
 
+/* [hub-api-10] */
 static void ends_with_its_policy(void **state)
 {
     struct hub_fixture *f = *state;

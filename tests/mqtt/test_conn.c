@@ -163,7 +163,8 @@ static void test_websocket_ends(void **state)
     }
 }
 
-/* One that has said nothing of MQTT, pings without end and reads no pong costs no memory. */
+/* [mqtt-24] One that has said nothing of MQTT, pings without end and reads no pong costs no memory.
+ */
 static void test_pings_before_connect(void **state)
 {
     static const unsigned char ping[6 + SK_WS_CONTROL_BYTES] = { 0x89, 128 | SK_WS_CONTROL_BYTES };
