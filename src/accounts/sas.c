@@ -25,14 +25,6 @@ bool sk_sas_is(const char *text)
     return strncasecmp(text, scheme, len) == 0 && (text[len] == ' ' || text[len] == '\t');
 }
 
-static int hex_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* False: malformed, a NUL, or too long for cap. */
 static bool decode(struct sk_view v, char *out, size_t cap)
 {
@@ -40,8 +32,8 @@ static bool decode(struct sk_view v, char *out, size_t cap)
     for (size_t i = 0; i < v.len; i++) {
         char c = v.ptr[i];
         if (c == '%') {
-            int high = i + 2 < v.len ? hex_of(v.ptr[i + 1]) : -1;
-            int low = i + 2 < v.len ? hex_of(v.ptr[i + 2]) : -1;
+            int high = i + 2 < v.len ? sk_hex_digit(v.ptr[i + 1]) : -1;
+            int low = i + 2 < v.len ? sk_hex_digit(v.ptr[i + 2]) : -1;
             if (high < 0 || low < 0)
                 return false;
             c = (char)(high << 4 | low);

@@ -174,6 +174,24 @@ void sk_buf_json_str(struct sk_buf *b, const char *text)
     sk_buf_json(b, text, strlen(text));
 }
 
+void sk_buf_percent(struct sk_buf *b, const char *text, size_t len, const char *plain)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    static const char
+        unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    size_t start = 0; /* of the run that is copied as it is */
+
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c != '\0' && (strchr(unreserved, c) || strchr(plain, c)))
+            continue;
+        sk_buf_add(b, text + start, i - start);
+        sk_buf_add(b, (char[]){ '%', hex[c >> 4], hex[c & 15] }, 3);
+        start = i + 1;
+    }
+    sk_buf_add(b, text + start, len - start);
+}
+
 /* Writes value right-aligned before end; returns the first character. */
 static char *digits_of(uint64_t value, char *end)
 {

@@ -45,6 +45,8 @@ void sk_buf_fmt(struct sk_buf *b, const char *fmt, ...) SK_PRINTF(2, 3);
 void sk_buf_json(struct sk_buf *b, const char *text, size_t len);
 /* The same of a C string. */
 void sk_buf_json_str(struct sk_buf *b, const char *text);
+/* Percent-encoded (RFC 3986, section 2.1): all but letters, digits, "-._~" and what `plain` has. */
+void sk_buf_percent(struct sk_buf *b, const char *text, size_t len, const char *plain);
 /* The shortest of %.{9,17}g that is safe: a JSON number, `null` for NaN and infinity. digits is 9
  * for float32 and 17 for float64. */
 void sk_buf_num(struct sk_buf *b, double value, int digits);

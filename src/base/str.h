@@ -37,6 +37,8 @@ int sk_parse_size(const char *what, const char *text, uint64_t min, uint64_t max
 int sk_parse_ms(const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *out,
                 struct sk_err *err) SK_CHECK;
 
+/* Of a hexadecimal digit of either case; -1: it is none. */
+int sk_hex_digit(char c);
 /* True when the bytes are UTF-8 (no overlong forms, no surrogates). */
 bool sk_utf8_valid(const char *text, size_t len);
 /* Bytes of the UTF-8 character at the start of text, 1 to 4; 0 when there is none. */

@@ -40,17 +40,6 @@ static void add_head(const struct sk_bench_target *t, const char *path, const ch
         sk_buf_fmt(out, "Authorization: Bearer %s\r\n", t->api_key);
 }
 
-/* RFC 3986: what is not unreserved is percent-encoded. */
-static void add_encoded(struct sk_buf *out, const char *text)
-{
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     strchr("-._~", c);
-        sk_buf_fmt(out, plain ? "%c" : "%%%02X", c);
-    }
-}
-
 int sk_bench_predict_request(const struct sk_bench_target *t, const char *model,
                              const void *picture, size_t len, struct sk_buf *out,
                              struct sk_err *err)
@@ -69,7 +58,7 @@ int sk_bench_predict_request(const struct sk_bench_target *t, const char *model,
     sk_buf_str(&path, "/predict");
     if (model) {
         sk_buf_str(&path, "?model=");
-        add_encoded(&path, model);
+        sk_buf_percent(&path, model, strlen(model), "");
     }
     if (!sk_buf_ok(&body) || !sk_buf_ok(&path))
         return sk_buf_fail(sk_buf_ok(&body) ? &path : &body, err);
@@ -175,7 +164,8 @@ int sk_bench_infer_request(const struct sk_bench_target *t, const char *model, s
     if (!model && first_model(t, &found, err) < 0)
         return -1;
     sk_buf_str(&path, "/v2/models/");
-    add_encoded(&path, model ? model : found);
+    const char *name = model ? model : found;
+    sk_buf_percent(&path, name, strlen(name), "");
     if (!sk_buf_ok(&path))
         return sk_buf_fail(&path, err);
     if (sk_bench_get(t, "GET", path.data, &answer, err) < 0)

@@ -21,19 +21,12 @@ enum {
 char *sk_hf_url(const struct sk_hf_env *env, const char *repo, const char *revision,
                 const char *file)
 {
-    static const char
-        plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
     SK_AUTO(sk_buf_done) struct sk_buf url = SK_BUF_INIT(SIZE_MAX - 1);
 
     sk_buf_fmt(&url, "%s/%s/resolve/", env->endpoint, repo);
-    for (int part = 0; part < 2; part++) {
-        for (const char *c = part == 0 ? revision : file; *c; c++) {
-            bool is_plain = strchr(plain, *c) && (part == 1 || *c != '/');
-            sk_buf_fmt(&url, is_plain ? "%c" : "%%%02X", (unsigned char)*c);
-        }
-        if (part == 0)
-            sk_buf_chr(&url, '/');
-    }
+    sk_buf_percent(&url, revision, strlen(revision), "");
+    sk_buf_chr(&url, '/');
+    sk_buf_percent(&url, file, strlen(file), "/");
     return sk_buf_take(&url);
 }
 

@@ -27,14 +27,6 @@ struct seen {
 
 /* ---- target ---- */
 
-static int hex_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Percent-decoding; NULL when malformed, when it yields NUL, or without memory. */
 static const char *decode(struct sk_arena *arena, const char *text, size_t len, bool plus_is_space)
 {
@@ -43,8 +35,8 @@ static const char *decode(struct sk_arena *arena, const char *text, size_t len, 
     for (size_t i = 0; out && i < len; i++) {
         char c = text[i];
         if (c == '%') {
-            int hi = len - i > 2 ? hex_of(text[i + 1]) : -1;
-            int lo = hi >= 0 ? hex_of(text[i + 2]) : -1;
+            int hi = len - i > 2 ? sk_hex_digit(text[i + 1]) : -1;
+            int lo = hi >= 0 ? sk_hex_digit(text[i + 2]) : -1;
             if (lo < 0 || (hi | lo) == 0)
                 return NULL;
             c = (char)(hi << 4 | lo);

@@ -31,14 +31,6 @@ static int keep(struct sk_arena *arena, const char *text, size_t len, const char
 
 /* ---- paths ---- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)tolower((unsigned char)c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* %XX once, in place. True when something changed. */
 static bool decode(char *text)
 {
@@ -46,8 +38,8 @@ static bool decode(char *text)
     bool changed = false;
 
     for (const char *from = text; *from; from++, to++) {
-        int high = from[0] == '%' ? hex_digit(from[1]) : -1;
-        int low = high >= 0 ? hex_digit(from[2]) : -1;
+        int high = from[0] == '%' ? sk_hex_digit(from[1]) : -1;
+        int low = high >= 0 ? sk_hex_digit(from[2]) : -1;
 
         *to = *from;
         if (low < 0)

@@ -100,12 +100,5 @@ bool sk_oci_content_range(const char *text, uint64_t *first, uint64_t *last)
 
 void sk_oci_add_value(struct sk_buf *out, const char *value)
 {
-    static const char
-        PLAIN[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/:";
-
-    for (; *value; value++)
-        if (strchr(PLAIN, *value))
-            sk_buf_chr(out, *value);
-        else
-            sk_buf_fmt(out, "%%%02X", (unsigned)(unsigned char)*value);
+    sk_buf_percent(out, value, strlen(value), "/:");
 }

@@ -89,11 +89,11 @@ void sk_iot_bag_add(struct sk_buf *out, bool *is_first, const char *name, const 
     if (!*is_first)
         sk_buf_chr(out, '&');
     *is_first = false;
-    sk_iot_escape(out, name, strlen(name));
+    sk_buf_percent(out, name, strlen(name), "");
     if (!value)
         return;
     sk_buf_chr(out, '=');
-    sk_iot_escape(out, value, strlen(value));
+    sk_buf_percent(out, value, strlen(value), "");
 }
 
 size_t sk_iot_message_size(size_t body, const struct sk_iot_bag *bag)

@@ -12,8 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Everything but letters, digits, '-', '.', '_' and '~' as %XX, upper case. */
-void sk_iot_escape(struct sk_buf *out, const char *text, size_t len);
 /* Decodes %XX of either case; '+' stays. out may be v.ptr's memory and gets at most v.len bytes.
  * False: a broken escape, a NUL, or no UTF-8. */
 bool sk_iot_unescape(struct sk_view v, char *out, size_t *out_len);

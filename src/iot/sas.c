@@ -41,7 +41,7 @@ int sk_iot_sas_make(const char *resource, const char *key, const char *policy, i
         return sk_fail(err, SK_INVALID, "a token is for a resource of 1 to %d bytes", RESOURCE_MAX);
     if (expires_s < 0)
         return sk_fail(err, SK_INVALID, "a token cannot end before 1970");
-    sk_iot_escape(&text, resource, strlen(resource));
+    sk_buf_percent(&text, resource, strlen(resource), "");
     size_t sr_len = text.len;
     sk_buf_chr(&text, '\n');
     sk_buf_i64(&text, expires_s);
@@ -52,12 +52,12 @@ int sk_iot_sas_make(const char *resource, const char *key, const char *policy, i
     sk_buf_str(out, "SharedAccessSignature sr=");
     sk_buf_add(out, text.data, sr_len);
     sk_buf_str(out, "&sig=");
-    sk_iot_escape(out, mac.data, mac.len);
+    sk_buf_percent(out, mac.data, mac.len, "");
     sk_buf_str(out, "&se=");
     sk_buf_i64(out, expires_s);
     if (policy && policy[0]) {
         sk_buf_str(out, "&skn=");
-        sk_iot_escape(out, policy, strlen(policy));
+        sk_buf_percent(out, policy, strlen(policy), "");
     }
     return sk_buf_ok(out) ? 0 : sk_buf_fail(out, err);
 }

@@ -147,9 +147,9 @@ enum sk_iot_sub sk_iot_filter_parse(struct sk_view filter, const char *device, c
 void sk_iot_topic_method(struct sk_buf *out, const char *method, const char *rid)
 {
     sk_buf_str(out, "$iothub/methods/POST/");
-    sk_iot_escape(out, method, strlen(method));
+    sk_buf_percent(out, method, strlen(method), "");
     sk_buf_str(out, "/?$rid=");
-    sk_iot_escape(out, rid, strlen(rid));
+    sk_buf_percent(out, rid, strlen(rid), "");
 }
 
 void sk_iot_topic_twin_response(struct sk_buf *out, int status, struct sk_view rid, int64_t version)
@@ -185,6 +185,6 @@ void sk_iot_topic_input(struct sk_buf *out, const char *device, const char *modu
     sk_buf_str(out, "/modules/");
     sk_buf_str(out, module);
     sk_buf_str(out, "/inputs/");
-    sk_iot_escape(out, input, strlen(input));
+    sk_buf_percent(out, input, strlen(input), "");
     sk_buf_chr(out, '/');
 }

@@ -115,14 +115,6 @@ static bool parse(struct sk_view text, struct request *r)
     }
 }
 
-static int hex_of(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* The query does not count; %24 is $. */
 static bool is_path(struct sk_view target, const char *path)
 {
@@ -131,8 +123,8 @@ static bool is_path(struct sk_view target, const char *path)
     while (v.len > 0 && *path) {
         char c = *v.ptr;
         size_t step = 1;
-        if (c == '%' && v.len > 2 && hex_of(v.ptr[1]) >= 0 && hex_of(v.ptr[2]) >= 0) {
-            c = (char)(hex_of(v.ptr[1]) << 4 | hex_of(v.ptr[2]));
+        if (c == '%' && v.len > 2 && sk_hex_digit(v.ptr[1]) >= 0 && sk_hex_digit(v.ptr[2]) >= 0) {
+            c = (char)(sk_hex_digit(v.ptr[1]) << 4 | sk_hex_digit(v.ptr[2]));
             step = 3;
         }
         if (c != *path++)

@@ -48,7 +48,6 @@ bool sk_oci_same_origin(const char *a, const char *b);
 bool sk_oci_is_loopback(const char *host);
 /* Appends "?name=value", or "&name=value" when the address has a query. */
 void sk_oci_add_query(struct sk_buf *url, const char *name, const char *value);
-void sk_oci_escape(struct sk_buf *b, const char *text);
 
 /* ---- challenge.c ---- */
 

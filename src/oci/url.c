@@ -87,19 +87,10 @@ bool sk_oci_is_loopback(const char *host)
     return sscanf(host, "127.%3u.%3u.%3u", &a, &b, &c) == 3 && a < 256 && b < 256 && c < 256;
 }
 
-void sk_oci_escape(struct sk_buf *b, const char *text)
-{
-    static const char
-        plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-
-    for (; *text; text++)
-        sk_buf_fmt(b, strchr(plain, *text) ? "%c" : "%%%02X", (unsigned char)*text);
-}
-
 void sk_oci_add_query(struct sk_buf *url, const char *name, const char *value)
 {
     sk_buf_chr(url, url->data && strchr(url->data, '?') ? '&' : '?');
     sk_buf_str(url, name);
     sk_buf_chr(url, '=');
-    sk_oci_escape(url, value);
+    sk_buf_percent(url, value, strlen(value), "");
 }

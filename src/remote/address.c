@@ -160,10 +160,5 @@ int sk_remote_peek_ca(const char *url, struct sk_buf *pem, char sha256[65], stru
 
 void sk_url_escape(struct sk_buf *b, const char *text)
 {
-    for (; *text; text++) {
-        if (isalnum((unsigned char)*text) || strchr("-._~", *text))
-            sk_buf_chr(b, *text);
-        else
-            sk_buf_fmt(b, "%%%02X", (unsigned)(unsigned char)*text);
-    }
+    sk_buf_percent(b, text, strlen(text), "");
 }

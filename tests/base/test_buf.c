@@ -97,6 +97,31 @@ static void test_json(void **state)
     }
 }
 
+static void test_percent(void **state)
+{
+    static const struct {
+        const char *in;
+        size_t len;
+        const char *plain, *out;
+    } rows[] = {
+        { "", 0, "", "" },
+        { "azAZ09-._~", 10, "", "azAZ09-._~" },
+        { "a b/c:d", 7, "", "a%20b%2Fc%3Ad" },
+        { "a b/c:d", 7, "/:", "a%20b/c:d" },
+        { "%\xc3\xa9+", 4, "", "%25%C3%A9%2B" },
+        { "a\0b", 3, "/", "a%00b" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        SK_AUTO(sk_buf_done) struct sk_buf b = SK_BUF_INIT(1000);
+        sk_buf_str(&b, "=");
+        sk_buf_percent(&b, rows[i].in, rows[i].len, rows[i].plain);
+        if (strcmp(b.data + 1, rows[i].out) != 0)
+            fail_msg("%s: %s", rows[i].in, b.data);
+    }
+}
+
 static const struct {
     double value;
     int digits;
@@ -197,11 +222,9 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_add),
-        cmocka_unit_test(test_ceiling),
-        cmocka_unit_test(test_json),
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_numbers_read_back),
+        cmocka_unit_test(test_add),       cmocka_unit_test(test_ceiling),
+        cmocka_unit_test(test_json),      cmocka_unit_test(test_percent),
+        cmocka_unit_test(test_numbers),   cmocka_unit_test(test_numbers_read_back),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests_name("buf", tests, NULL, NULL);

@@ -142,6 +142,20 @@ static void test_utf8(void **state)
     assert_true(sk_utf8_valid("a\0b", 3));
 }
 
+static void test_hex(void **state)
+{
+    static const char digits[] = "0123456789abcdef", large[] = "0123456789ABCDEF";
+    static const char others[] = "/:@G`g \xff";
+
+    (void)state;
+    for (int i = 0; i < 16; i++) {
+        assert_int_equal(sk_hex_digit(digits[i]), i);
+        assert_int_equal(sk_hex_digit(large[i]), i);
+    }
+    for (size_t i = 0; i < sizeof others; i++) /* NUL too */
+        assert_int_equal(sk_hex_digit(others[i]), -1);
+}
+
 static void test_secret(void **state)
 {
     (void)state;
@@ -205,7 +219,7 @@ int main(void)
         cmocka_unit_test(test_views),    cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_reals),    cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_secret),   cmocka_unit_test(test_overflow),
-        cmocka_unit_test(test_distance),
+        cmocka_unit_test(test_distance), cmocka_unit_test(test_hex),
     };
     return cmocka_run_group_tests_name("str", tests, NULL, NULL);
 }

@@ -42,7 +42,7 @@ static void test_escape(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(written); i++) {
         SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(1000);
-        sk_iot_escape(&out, written[i].plain, strlen(written[i].plain));
+        sk_buf_percent(&out, written[i].plain, strlen(written[i].plain), "");
         expect_text(written[i].plain, out.data, written[i].escaped);
     }
 }
