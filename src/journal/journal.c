@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum {
     SEGMENT_BYTES = 8 << 20,
@@ -164,6 +165,9 @@ static int open_dir(struct sk_journal *j, const char *dir, struct sk_err *err)
         return sk_fail_errno(err, "journal '%s'", dir);
     if (flock(j->dir, LOCK_EX | LOCK_NB) < 0)
         return sk_fail(err, SK_BUSY, "journal '%s': in use by another process", dir);
+    /* Else it would be found out by the first record. */
+    if (faccessat(j->dir, ".", W_OK | X_OK, AT_EACCESS) < 0)
+        return sk_fail_errno(err, "journal '%s': cannot be written to", dir);
     return 0;
 }
 

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static void test_numbers(void **state)
 {
@@ -110,6 +112,31 @@ static void count(void *ctx, uint64_t seq, const struct sk_err *failed)
         (void)fprintf(stderr, "out of order\n"), abort();
     if (!failed)
         atomic_store(&last_seq, seq);
+}
+
+/* A folder of somebody else is refused when it is opened, not by the first record. */
+static void test_foreign(void **state)
+{
+    enum {
+        NOBODY = 65534
+    };
+
+    struct place *p = *state;
+    struct sk_err err = SK_ERR_INIT;
+    int status = 0;
+
+    place_close(p);
+    assert_int_equal(chmod(p->parent, 0755) | chmod(p->dir, 0555), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (geteuid() == 0 && setuid(NOBODY) < 0)
+            _exit(2);
+        _exit(sk_journal_open(&p->opts, &p->j, &err) == -1 && err.code == SK_DENIED ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(chmod(p->dir, 0700), 0);
+    assert_int_equal(status, 0);
+    place_open(p);
 }
 
 static void test_busy(void **state)
@@ -343,9 +370,9 @@ int main(void)
 {
 #define ROW(test) cmocka_unit_test_setup_teardown(test, place_set_up, place_tear_down)
     const struct CMUnitTest tests[] = {
-        ROW(test_numbers), ROW(test_contents), ROW(test_limits),    ROW(test_options),
-        ROW(test_busy),    ROW(test_torn),     ROW(test_leftovers), ROW(test_later_version),
-        ROW(test_threads), ROW(test_memory),
+        ROW(test_foreign),       ROW(test_numbers), ROW(test_contents), ROW(test_limits),
+        ROW(test_options),       ROW(test_busy),    ROW(test_torn),     ROW(test_leftovers),
+        ROW(test_later_version), ROW(test_threads), ROW(test_memory),
     };
 
     faulty_install();
