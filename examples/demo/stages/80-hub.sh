@@ -4,7 +4,7 @@ hub_dir=$work/hub
 export SKERRY_CONFIG_DIR=$PWD/$work/config
 show "$skerry" hub init --data-dir "$hub_dir" --hostname localhost
 say "\$ skerry hub run --data-dir $hub_dir"
-"$skerry" hub run --data-dir "$hub_dir" --port 0 >"$work/hub.log" 2>&1 &
+"$skerry" hub run --data-dir "$hub_dir" --port 0 --second-port 0 --mqtt-port 0 >"$work/hub.log" 2>&1 &
 hub_pid=$!
 at_exit "kill $hub_pid 2>/dev/null && wait $hub_pid"
 hub=
