@@ -3,10 +3,10 @@
  * the order that loses nothing.
  *
  * Start: the store is open and the certificate good before the socket answers. Stop: HTTP drains
- * first (nothing new comes in), then the workers answer what they hold, then HTTP, accounts and
- * store end. One thread cares for the rest: it writes down when tokens were used (once a minute,
- * and at once when it was the first time), runs gc, and
- * looks after the certificate once a day.
+ * first (nothing new comes in), then devices' connections end, then the workers answer what they
+ * hold, then HTTP, the device half (iot.c), accounts and store end. One thread cares for the rest:
+ * it writes down when tokens were used (once a minute, and at once when it was the first time),
+ * runs gc, and looks after the certificate once a day.
  */
 #include "hub/hub_priv.h"
 #include "hub/iot_priv.h"

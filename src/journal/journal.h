@@ -2,8 +2,8 @@
  * journal.h - an append-only log of records that are on the disk before they are acknowledged.
  *
  *     <dir>/00000000000000000001.seg   named by the sequence number of its first record
- *     <dir>/00000000000000000001.idx   of a full segment: key -> where its records are; rebuilt
- * from the segment when it is missing or does not fit
+ *     <dir>/00000000000000000001.idx   of a full segment: key -> where its records are; made anew
+ *                                      from the segment when it is missing or does not fit
  *
  * Records are numbered 1, 2, 3, ... without a gap as they are written. Each has a key (whose record
  * it is), a time, and bytes. Writers append from any thread into a group; one thread writes the

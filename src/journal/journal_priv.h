@@ -1,12 +1,12 @@
 /*
  * journal_priv.h - what the files of the journal share.
  *
- *     io.c      system calls, replaceable by tests       format.c  records and headers as bytes
- *     scan.c    records in the bytes of a segment         index.c   key -> records, in memory
- *     idx.c     the same as a file                        segment.c one file of records
- *     roll.c    the segment to write to                   writer.c  the thread that writes and
- * syncs trim.c    removal cursor.c  reading                                   journal.c opening,
- * closing, appending
+ *     io.c       system calls, replaceable by tests    format.c   records and headers as bytes
+ *     scan.c     records in the bytes of a segment     index.c    key -> records, in memory
+ *     idx.c      the same as a file                    segment.c  one file of records
+ *     roll.c     the segment to write to               writer.c   the thread: writes, syncs, tells
+ *     trim.c     removal                               cursor.c   reading
+ *     journal.c  opening, closing, appending           crc32c.c   checksums
  *
  * Locks, in the order of taking: trim_mutex, a segment's lock, mutex.
  */

@@ -28,7 +28,6 @@ void fixture_open(struct fixture *f)
 {
     static const char *const names[] = { "hub.local", "::1", NULL };
     struct sk_err err = SK_ERR_INIT;
-    struct sk_deploy *d = NULL;
     const struct sk_devices_options devices = {
         .store = f->store, .accounts = f->accounts, .event = on_event, .ctx = f
     };
@@ -39,8 +38,7 @@ void fixture_open(struct fixture *f)
                                               .progress = on_progress,
                                               .ctx = f,
                                               .interval_ms = f->interval_ms };
-    DONE(sk_deploy_new(&deploy, &d, &err));
-    f->d = d;
+    DONE(sk_deploy_new(&deploy, &f->d, &err));
 }
 
 void fixture_close(struct fixture *f)
