@@ -88,6 +88,11 @@ void sk_db_ask_room(struct sk_db *db, sk_db_room *room, void *ctx)
     db->room_ctx = ctx;
 }
 
+int sk_db_need_room(struct sk_db *db, enum sk_db_mode mode, struct sk_err *err)
+{
+    return db->room ? db->room(db->room_ctx, mode, err) : 0;
+}
+
 unsigned sk_db_version(const struct sk_db *db)
 {
     return db->version;
@@ -195,7 +200,7 @@ int sk_db_begin(struct sk_db *db, enum sk_db_mode mode, struct sk_tx **out, stru
     bool is_write = mode != SK_DB_READ;
     struct conn *c = NULL;
 
-    if (is_write && db->room && db->room(db->room_ctx, mode, err) < 0)
+    if (is_write && sk_db_need_room(db, mode, err) < 0)
         return -1;
     if ((is_write ? borrow_writer : borrow_reader)(db, deadline_ns, &c, err) < 0)
         return -1;

@@ -60,6 +60,8 @@ enum sk_db_mode {
 /* Asked before each begin for writing; -1 refuses it. To be set before the first one. */
 typedef int sk_db_room(void *ctx, enum sk_db_mode mode, struct sk_err *err);
 void sk_db_ask_room(struct sk_db *db, sk_db_room *room, void *ctx);
+/* Asks it, for what is stored on the same disk beside the database. */
+int sk_db_need_room(struct sk_db *db, enum sk_db_mode mode, struct sk_err *err) SK_CHECK;
 
 int sk_db_begin(struct sk_db *db, enum sk_db_mode mode, struct sk_tx **out,
                 struct sk_err *err) SK_CHECK;

@@ -50,6 +50,10 @@ struct sk_journal_options {
      * its first and last record. May be NULL. */
     void (*committed)(void *ctx, uint64_t first, uint64_t last);
     void *ctx;
+    /* Asked on the journal's thread before a segment is allocated; -1 (SK_FULL) refuses it: for
+     * room that is kept for others on the same disk. May be NULL. */
+    int (*room)(void *ctx, struct sk_err *err);
+    void *room_ctx;
 };
 
 /* One process at a time: SK_BUSY. A segment of a later version: SK_UNSUPPORTED. */

@@ -141,7 +141,8 @@ static int begin(struct sk_journal *j, uint64_t bytes, struct sk_err *err)
     char name[SK_SEGMENT_NAME];
     uint32_t mark = sk_segment_new_mark();
 
-    if (drop_empty(j, err) < 0 || sk_segment_new(j->next, bytes, &s, err) < 0)
+    if ((j->opts.room && j->opts.room(j->opts.room_ctx, err) < 0) || drop_empty(j, err) < 0 ||
+        sk_segment_new(j->next, bytes, &s, err) < 0)
         return -1;
     s->index = sk_index_new(err);
     if (!s->index)

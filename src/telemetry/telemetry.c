@@ -6,6 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What is kept for deletions is not taken by messages, which come all the time. */
+static int ask_room(void *ctx, struct sk_err *err)
+{
+    return sk_db_need_room(ctx, SK_DB_WRITE, err);
+}
+
 int sk_telemetry_open(const struct sk_telemetry_options *opts, struct sk_telemetry **out,
                       struct sk_err *err)
 {
@@ -16,6 +22,8 @@ int sk_telemetry_open(const struct sk_telemetry_options *opts, struct sk_telemet
         .max_queue_bytes = 64u << 20,
         .committed = opts->committed,
         .ctx = opts->ctx,
+        .room = opts->db ? ask_room : NULL,
+        .room_ctx = opts->db,
     };
     SK_OWN(sk_telemetry_close) struct sk_telemetry *t = calloc(1, sizeof *t);
     if (!t)

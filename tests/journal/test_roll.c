@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 static void test_rolls(void **state)
 {
@@ -63,6 +64,37 @@ static void test_full(void **state)
     (void)faulty_disarm();
     assert_int_equal(put_large(p, "k", 10000, 1), ++last);
     check_all(p->j, 1, last);
+}
+
+static int refuse(void *ctx, struct sk_err *err)
+{
+    return *(bool *)ctx ? sk_fail(err, SK_FULL, "kept for others") : 0;
+}
+
+/* Room that is kept for others: a segment that is there goes on, no new one begins. */
+static void test_kept_room(void **state)
+{
+    struct place *p = *state;
+    bool is_kept = true;
+
+    p->opts.room = refuse;
+    p->opts.room_ctx = &is_kept;
+    place_reopen(p);
+    put_fails(p, "k", "the first", SK_FULL);
+    assert_int_equal(size_of(path_of(p, 1, ".seg")), 0);
+    is_kept = false;
+    assert_int_equal(put(p, "k", "the first"), 1);
+    is_kept = true;
+    assert_int_equal(put_large(p, "k", 30000, 1), 2);
+    assert_int_equal(put_large(p, "k", 30000, 1), 3);
+    char text[6000];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    put_fails(p, "k", text, SK_FULL);
+    assert_int_equal(put(p, "k", "fits"), 4);
+    is_kept = false;
+    assert_int_equal(put(p, "k", text), 5);
+    check_all(p->j, 1, 5);
 }
 
 /* At its bound a journal goes on without more space than it has. */
@@ -139,7 +171,7 @@ int main(void)
 {
 #define ROW(test) cmocka_unit_test_setup_teardown(test, place_set_up, place_tear_down)
     const struct CMUnitTest tests[] = {
-        ROW(test_rolls),       ROW(test_large), ROW(test_full),
+        ROW(test_rolls),       ROW(test_large), ROW(test_full),       ROW(test_kept_room),
         ROW(test_bound_first), ROW(test_mend),  ROW(test_stale_tail),
     };
 

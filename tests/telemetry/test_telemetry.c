@@ -1,6 +1,9 @@
 /* test_telemetry.c - adding messages: bounds, what is copied, the end. */
 #include "fixture.h"
 
+#include <stdatomic.h>
+#include <unistd.h>
+
 static void largest(void **state)
 {
     static const struct {
@@ -132,6 +135,36 @@ static void they_go(void **state)
     assert_int_equal(at.next, COUNT_OF + 1);
 }
 
+static int refuse(void *ctx, enum sk_db_mode mode, struct sk_err *err)
+{
+    return *(bool *)ctx && mode == SK_DB_WRITE ? sk_fail(err, SK_FULL, "disk is full") : 0;
+}
+
+static void note_code(void *ctx, uint64_t seq, const struct sk_err *failed)
+{
+    (void)seq;
+    atomic_store((atomic_int *)ctx, failed ? (int)failed->code : (int)SK_OK);
+}
+
+/* [store-9] The room that is kept for deletions is not taken by messages. */
+static void room_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct sk_err err = SK_ERR_INIT;
+    bool is_full = true;
+    atomic_int code = SK_BUG;
+    const struct sk_message m = {
+        .device = "d", .module = "", .source = "", .generation = "", .auth_method = ""
+    };
+    sk_db_ask_room(sk_store_db(f->store), refuse, &is_full);
+    DONE(sk_telemetry_add(f->t, &m, note_code, &code, &err));
+    while (atomic_load(&code) == SK_BUG)
+        (void)usleep(1000);
+    assert_int_equal(atomic_load(&code), SK_FULL);
+    is_full = false;
+    assert_int_equal(add_message(f, &m), 1);
+}
+
 static int add_one(void *ctx, struct sk_err *err)
 {
     struct fixture *f = ctx;
@@ -157,7 +190,8 @@ static void memory_runs_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(largest), ROW(long_names), ROW(they_stay), ROW(they_go), ROW(memory_runs_out),
+        ROW(largest),      ROW(long_names), ROW(they_stay),
+        ROW(room_is_kept), ROW(they_go),    ROW(memory_runs_out),
     };
     return cmocka_run_group_tests_name("telemetry/telemetry", tests, NULL, NULL);
 }
