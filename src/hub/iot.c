@@ -108,6 +108,15 @@ static void body_of(const struct sk_device_event *e, struct sk_buf *out)
     sk_buf_str(out, e->kind == SK_EVENT_TAGS ? "}" : "}}");
 }
 
+/* On the journal's thread. */
+static void end_event(void *ctx, uint64_t seq, const struct sk_err *failed)
+{
+    (void)ctx;
+    (void)seq;
+    if (failed)
+        sk_log(SK_WARN, "event_lost", "error=\"%s\"", failed->text);
+}
+
 static void keep_event(struct sk_hub *h, const char *device, const char *module,
                        const char *generation, const char *source, struct sk_view body)
 {
@@ -127,7 +136,7 @@ static void keep_event(struct sk_hub *h, const char *device, const char *module,
         .bag = &json,
         .body = body,
     };
-    if (sk_telemetry_add(h->iot->events, &m, NULL, NULL, &err) < 0)
+    if (sk_telemetry_add(h->iot->events, &m, end_event, NULL, &err) < 0)
         sk_log(SK_WARN, "event_lost", "device=\"%s\" source=%s error=\"%s\"", device, source,
                err.text);
 }

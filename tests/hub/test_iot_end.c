@@ -1,4 +1,5 @@
-/* test_iot_end.c - the device half of the hub ends in an order in which nothing outlives what it uses.
+/* test_iot_end.c - the device half of the hub ends in an order in which nothing outlives what it
+ * uses.
  */
 #include "hub/iot_priv.h"
 #include "hub_util.h"
