@@ -40,13 +40,14 @@ def make_devices(data_dir, count, to, first=0, edge=False):
 
 
 class Fleet:
-    """A running generator. Its events are in `events`, in their order."""
+    """A running generator. Its events are in `events`, in their order. nice: what `nice` adds, for devices that would elsewhere have
+    processors of their own and must not take those of the devices that are measured."""
 
-    def __init__(self, hub, keys, devices, *args, folder, seed=1, run=None, first=0, port=None):
+    def __init__(self, hub, keys, devices, *args, folder, seed=1, run=None, first=0, port=None, nice=0):
         self.ledger_path = os.path.join(str(folder), f"ledger-{os.getpid()}-{time.monotonic_ns()}")
         self.run = run if run is not None else time.monotonic_ns() // 1000
         self.devices, self.marks, self.events, self.changed = devices, 0, [], threading.Condition()
-        words = [tool("mqtt_load"), "--port", port or hub.mqtt_port, "--keys", keys, "--ca", hub.ca, "--devices", devices, "--first", first,
+        words = ["nice", "-n", nice, tool("mqtt_load"), "--port", port or hub.mqtt_port, "--keys", keys, "--ca", hub.ca, "--devices", devices, "--first", first,
                  "--seed", seed, "--run", self.run, "--ledger", self.ledger_path, "--seconds", 0, "--warmup", 0, "--hub-pid", hub.process.pid,
                  *args]
         self.process = subprocess.Popen([str(w) for w in words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
