@@ -88,6 +88,16 @@ static void log_ready(const struct sk_hub *h, const struct args *a, const char *
            (unsigned long long)((sk_now_ns() - start_ns) / 1000000));
 }
 
+static void reload(struct sk_hub *hub)
+{
+    struct sk_err err = SK_ERR_INIT;
+    if (sk_hub_reload_certs(hub, &err) < 0)
+        sk_log(SK_ERROR, "reload_failed",
+               "error=\"%s\" next=\"the certificate before stays in use\"", err.text);
+    else
+        sk_log(SK_INFO, "reloaded", "what=certificate");
+}
+
 static int serve(const struct args *a, const char *dir, struct sk_err *err)
 {
     const struct sk_hub_options opts = {
@@ -118,11 +128,13 @@ static int serve(const struct args *a, const char *dir, struct sk_err *err)
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGTERM);
     (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (sk_hub_start(&opts, &hub, err) < 0)
         return -1;
     log_ready(hub, a, dir, start_ns);
-    (void)sigwait(&signals, &signal);
+    while (sigwait(&signals, &signal) == 0 && signal == SIGHUP)
+        reload(hub);
     sk_log(SK_INFO, "draining", "signal=%s wait_ms=%llu", signal == SIGINT ? "INT" : "TERM",
            (unsigned long long)a->drain_ms);
     (void)pthread_sigmask(SIG_UNBLOCK, &signals, NULL); /* a second signal ends us at once */
@@ -161,6 +173,7 @@ const struct sk_cmd sk_cli_hub_run = {
         "at start and once a day when "
         "less than a "
         "third of its life is left.\n\n"
+        "SIGHUP reads the certificate and key in tls/server.pem again, for new connections. "
         "SIGTERM stops accepting and answers what was accepted.\n\n"
         "TIME is a number with ms, s, m or h; a bare number is seconds.",
     .examples = "skerry hub run --data-dir /srv/hub # on https://127.0.0.1:8443\n"

@@ -176,6 +176,7 @@ struct sk_tls_options {
     unsigned max_connections;
     unsigned handshake_ms; /* also: how long a client may leave a record of ours unread */
     bool asks_cert;        /* of the client; it need not have one */
+    int nice;          /* of the front's thread, 0 to 19: a storm of handshakes yields to others */
     size_t pair_bytes; /* what the server may believe sent and the client has not read; 0: 64 KiB */
     /* 0, or -1 when the plain server does not want it; then the front closes fd. */
     int (*accept)(int fd, const struct sk_tls_peer *peer, void *ctx);

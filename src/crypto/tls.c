@@ -30,6 +30,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 enum {
@@ -369,6 +370,8 @@ static void serve_round(struct sk_tls_front *f, int wait_ms)
 static void *front_main(void *arg)
 {
     struct sk_tls_front *f = arg;
+    if (f->opts.nice > 0) /* Linux: of this thread alone */
+        (void)setpriority(PRIO_PROCESS, 0, f->opts.nice);
     uint64_t next_ms = 0;
     bool is_quiet = false;
     while (!atomic_load(&f->stops)) {

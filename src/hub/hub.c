@@ -56,7 +56,18 @@ const struct sk_hub_options *sk_hub_opts(const struct sk_hub *h)
 
 /* ---- care ---- */
 
-/* The server reads the file when it starts. */
+int sk_hub_reload_certs(struct sk_hub *h, struct sk_err *err)
+{
+    if (h->opts.plain_http)
+        return 0;
+    return sk_http_reload_tls(h->http, err) < 0 ||
+                   (h->second && sk_http_reload_tls(h->second, err) < 0) ||
+                   sk_hub_iot_reload(h, err) < 0
+               ? -1
+               : 0;
+}
+
+/* New connections see the new one; those that are open go on. */
 static int prepare_certs(struct sk_hub *h, bool is_running, struct sk_err *err)
 {
     bool renewed = false;
@@ -65,11 +76,10 @@ static int prepare_certs(struct sk_hub *h, bool is_running, struct sk_err *err)
     const char *const *names = (const char *const *)h->config->hostnames;
     if (sk_hub_certs_renew(h->dir, names, time(NULL), &renewed, err) < 0)
         return -1;
-    if (renewed)
-        sk_log(is_running ? SK_WARN : SK_INFO, "certificate_renewed",
-               "file=\"%s/tls/server.pem\" next=\"%s\"", h->dir,
-               is_running ? "used from the next start on" : "in use");
-    return 0;
+    if (!renewed)
+        return 0;
+    sk_log(SK_INFO, "certificate_renewed", "file=\"%s/tls/server.pem\"", h->dir);
+    return is_running ? sk_hub_reload_certs(h, err) : 0;
 }
 
 static void collect(struct sk_hub *h)

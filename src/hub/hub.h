@@ -64,6 +64,10 @@ int sk_hub_start(const struct sk_hub_options *opts, struct sk_hub **out,
 uint16_t sk_hub_port(const struct sk_hub *h);
 uint16_t sk_hub_second_port(const struct sk_hub *h); /* 0: none */
 uint16_t sk_hub_mqtt_port(const struct sk_hub *h);   /* 0: none */
+/* Reads the server's certificate and key again, for new connections; those that are open go on.
+ * What cannot be read or does not fit changes nothing. The hub does so itself when it renews them.
+ */
+int sk_hub_reload_certs(struct sk_hub *h, struct sk_err *err) SK_CHECK;
 /* Stops accepting, ends what is under way within wait_ms; the number that was cut. */
 unsigned sk_hub_drain(struct sk_hub *h, uint64_t wait_ms);
 void sk_hub_stop(struct sk_hub *h);

@@ -28,7 +28,8 @@
 #include <sys/socket.h>
 
 enum {
-    BACKLOG = 4096, /* a storm of devices that reconnect */
+    BACKLOG = 4096,      /* a storm of devices that reconnect */
+    HANDSHAKE_NICE = 10, /* it must not slow those that are connected */
     CARE_MS = 1000
 };
 
@@ -313,9 +314,15 @@ int sk_hub_iot_listen(struct sk_hub *h, const char *pem, struct sk_err *err)
         .take_prefix = "",
         .take = take_mqtt,
         .alpn = "\x04mqtt",
+        .nice = HANDSHAKE_NICE,
         .ctx = h,
     };
     return sk_tls_start(&tls, &h->iot->front, err);
+}
+
+int sk_hub_iot_reload(struct sk_hub *h, struct sk_err *err)
+{
+    return h->iot->front ? sk_tls_reload(h->iot->front, err) : 0;
 }
 
 /* ---- stop ---- */

@@ -57,6 +57,8 @@ struct sk_hub_iot {
 int sk_hub_iot_open(struct sk_hub *h, struct sk_err *err) SK_CHECK;
 /* Opens 8883; pem: certificate and key. */
 int sk_hub_iot_listen(struct sk_hub *h, const char *pem, struct sk_err *err) SK_CHECK;
+/* Certificate and key once more. */
+int sk_hub_iot_reload(struct sk_hub *h, struct sk_err *err) SK_CHECK;
 /* A struct sk_http_options.take. */
 int sk_hub_take_websocket(struct sk_stream *stream, const struct sk_tls_peer *peer, void *ctx);
 /* No new clients; ends those there are. */

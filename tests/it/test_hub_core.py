@@ -6,6 +6,9 @@ import hmac
 import json
 import os
 import re
+import signal
+import socket
+import ssl
 import stat
 import subprocess
 import time
@@ -491,3 +494,44 @@ def test_idle_memory(start_hub):
     pss = hub.pss_bytes()
     print(f"idle: {pss / 2**20:.1f} MiB")
     assert pss < IDLE_BYTES
+
+
+def wait_log(hub, text):
+    deadline = time.monotonic() + 20
+    while text not in hub.log():
+        assert time.monotonic() < deadline, hub.log()
+        time.sleep(0.02)
+
+
+def served_certificate(hub, port):
+    """SHA-256 of what the port shows, and whether it still serves."""
+    pem = ssl.get_server_certificate((hub.address.split(":")[0], port))
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+
+
+def test_new_certificate_without_a_restart(start_hub):
+    """[hub-5] SIGHUP reads the files again; connections that are open go on, and what does not fit changes nothing."""
+    hub = start_hub()
+    tls = os.path.join(hub.data_dir, "tls")
+    port = int(hub.address.split(":")[1])
+    ports = [port, int(re.search(r"mqtt_port=(\d+)", hub.log())[1])]
+    before = [served_certificate(hub, p) for p in ports]
+    context = ssl.create_default_context(cafile=os.path.join(tls, "ca.pem"))
+    context.check_hostname = False
+    with socket.create_connection((hub.address.split(":")[0], port)) as plain, context.wrap_socket(plain) as kept:
+        subprocess.run("openssl ecparam -name prime256v1 -genkey -noout -out k.pem && "
+                       "openssl req -new -key k.pem -subj /CN=new -out r.pem && "
+                       "openssl x509 -req -in r.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -out c.pem && "
+                       "cp server.pem old.pem && cat c.pem ca.pem k.pem > server.pem && rm k.pem r.pem c.pem ca.srl",
+                       shell=True, check=True, cwd=tls, capture_output=True)
+        hub.process.send_signal(signal.SIGHUP)
+        wait_log(hub, "reloaded what=certificate")
+        after = [served_certificate(hub, p) for p in ports]
+        assert before[0] == before[1] and after[0] == after[1] != before[0]
+        kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200 OK" in kept.recv(4096)
+    with open(os.path.join(tls, "server.pem"), "w") as f:
+        f.write("no certificate")
+    hub.process.send_signal(signal.SIGHUP)
+    wait_log(hub, "reload_failed")
+    assert [served_certificate(hub, p) for p in ports] == after
