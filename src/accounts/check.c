@@ -22,7 +22,7 @@ int sk_accounts_refuse(struct sk_err *err)
 {
     return sk_fail(err, SK_UNAUTHENTICATED,
                    "the credentials are unknown, expired or revoked: ask an owner of the hub for a "
-                   "token");
+                   "token, or for the key of the device");
 }
 
 static int too_many(unsigned wait_s, struct sk_err *err)

@@ -251,7 +251,7 @@ void sk_log(enum sk_level level, const char *event, const char *fmt, ...)
                    level_names[level], event);
     else
         sk_buf_fmt(&line, "%s %-5s %s", now, level_names[level], event);
-    if (request_id) {
+    if (request_id && strncmp(fmt, "req=", 4) != 0) { /* else it says itself whose it is */
         struct sk_buf id = SK_BUF_INIT(PIECE_BYTES);
         sk_buf_str(&id, request_id);
         add_field(&line, json, "req", &id, true);

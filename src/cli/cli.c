@@ -11,7 +11,9 @@
 #include "cli/cli_priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdalign.h>
+#include <unistd.h>
 
 int sk_cli_print(const struct sk_buf *out, struct sk_err *err)
 {
@@ -157,11 +159,22 @@ static int run_words(int argc, char **argv, struct sk_err *err)
     return run_command(cmd, argc - used + 1, argv + used - 1, err);
 }
 
+/* A standard descriptor that is closed would become the first file or connection that is opened,
+ * and what is printed would go there. What takes its place fails as a closed one does: 0 is not
+ * for reading, 1 not for writing. */
+static void hold_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_WRONLY);
+}
+
 int sk_cli_main(int argc, char **argv)
 {
     struct sk_err err = SK_ERR_INIT;
     int rc = 0;
 
+    hold_standard_descriptors();
     if (argc < 2)
         rc = sk_fail(&err, SK_USAGE, "no command; 'skerry help' lists all");
     else

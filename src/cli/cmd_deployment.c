@@ -25,7 +25,7 @@ static const struct sk_opt create_options[] = {
     { "content", 'k', SK_OPT_TEXT, "FILE", "the deployment manifest; - is standard input", AT(content) },
     { "target-condition", 't', SK_OPT_TEXT, "CONDITION", "which devices: tags.site = 'north', deviceId = 'cell-7', * for all; none while it is empty", .def = "", AT(target) },
     { "priority", 'p', SK_OPT_TEXT, "N", "the highest one wins where several target a device; the newest among equals", .def = "0", AT(priority) },
-    { "label", 0, SK_OPT_LIST, "KEY=VALUE", "for people; may be given several times", AT(labels) },
+    { "label", 0, SK_OPT_LIST, "KEY=VALUE", "for people", AT(labels) },
     { "metrics", 'm', SK_OPT_TEXT, "FILE", "queries of your own as JSON: {\"queries\": {\"NAME\": \"SELECT ...\"}}", AT(metrics) },
     { "layered", 0, SK_OPT_FLAG, NULL, "a layer, which goes over a deployment and other layers", AT(is_layered) },
     { "force", 'f', SK_OPT_FLAG, NULL, "send it in spite of warnings", AT(force) },
@@ -37,7 +37,7 @@ static const struct sk_opt create_options[] = {
 static const struct sk_opt update_options[] = {
     { "target-condition", 't', SK_OPT_TEXT, "CONDITION", "which devices", AT(target) },
     { "priority", 'p', SK_OPT_TEXT, "N", "the highest one wins", AT(priority) },
-    { "label", 0, SK_OPT_LIST, "KEY=VALUE", "instead of those before; may be given several times", AT(labels) },
+    { "label", 0, SK_OPT_LIST, "KEY=VALUE", "instead of those before", AT(labels) },
     { "metrics", 'm', SK_OPT_TEXT, "FILE", "instead of those before", AT(metrics) },
     { "json", 0, SK_OPT_FLAG, NULL, "print JSON", AT(json) },
     SK_CLI_HUB_OPTION(struct args),
@@ -159,6 +159,11 @@ static int run_create(const void *args, char **operands, unsigned count, struct 
         sk_cli_remote(a->hub, &r, err) < 0 ||
         sk_remote_call(r, "PUT", path.data, body.data, &made, err) < 0)
         return -1;
+    if (!a->target || !*a->target)
+        (void)fprintf(stderr,
+                      "skerry: warning: without --target-condition no device gets it; "
+                      "'skerry deployment update %s' sets one\n",
+                      operands[0]);
     return finish(a, made, operands[0], "created", err);
 }
 

@@ -21,7 +21,7 @@ static const struct sk_opt options[] = {
     { "thumbprint", 0, SK_OPT_TEXT, "HEX", "SHA-256 of its certificate", AT(thumbprint) },
     { "secondary-thumbprint", 0, SK_OPT_TEXT, "HEX", "of the one that comes after it", AT(secondary_thumbprint) },
     { "module", 'm', SK_OPT_TEXT, "ID", "a module of the device, which is there, instead", AT(module) },
-    { "tag", 't', SK_OPT_LIST, "KEY=VALUE", "a tag of its twin; may be given several times", AT(tags) },
+    { "tag", 't', SK_OPT_LIST, "KEY=VALUE", "a tag of its twin", AT(tags) },
     { "disabled", 0, SK_OPT_FLAG, NULL, "it may not connect yet", AT(is_disabled) },
     { "json", 0, SK_OPT_FLAG, NULL, "print JSON", AT(json) },
     SK_CLI_HUB_OPTION(struct args),
@@ -87,7 +87,10 @@ static int set_tags(struct sk_remote *r, const struct args *a, const char *devic
         return sk_buf_fail(&body, err);
     if (sk_device_path("/twins/", device, NULL, NULL, &path, err) < 0 ||
         sk_remote_call(r, "PATCH", path.data, body.data, NULL, err) < 0)
-        return sk_wrap(err, "device %s is created, but has no tags", device);
+        return sk_wrap(err,
+                       "device %s is created, but has no tags (set them with 'skerry twin update'; "
+                       "'skerry device key' prints its connection string)",
+                       device);
     return 0;
 }
 

@@ -25,7 +25,7 @@ enum {
 static const struct sk_opt options[] = {
     SK_CLI_DATA_DIR_OPTION(struct args),
     { "hostname", 'n', SK_OPT_LIST, "NAME",
-      "name or address under which clients reach the hub; may be repeated, the first is its name; "
+      "name or address under which clients reach the hub; the first is its name; "
       "else this machine's name", AT(hostnames) },
     { "port", 'p', SK_OPT_U64, "N", "port of the address that is printed",
       .def = "8443", .min = 1, .max = 65535, AT(port) },

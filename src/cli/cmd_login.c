@@ -59,6 +59,22 @@ static void login_done(struct login *l)
 
 /* ---- whom to trust ---- */
 
+/* Certificates alone: what else is in the file, a key perhaps, is not for the context. */
+static void add_certificates(struct sk_buf *out, const char *pem)
+{
+    static const char begin[] = "-----BEGIN CERTIFICATE-----", end[] = "-----END CERTIFICATE-----";
+
+    for (const char *p = strstr(pem, begin); p; p = strstr(p, begin)) {
+        const char *stop = strstr(p, end);
+        if (!stop)
+            return;
+        stop += sizeof end - 1;
+        sk_buf_add(out, p, (size_t)(stop - p));
+        sk_buf_chr(out, '\n');
+        p = stop;
+    }
+}
+
 static int read_ca(struct login *l, const char *path, struct sk_err *err)
 {
     SK_OWN(free) char *pem = NULL;
@@ -69,7 +85,9 @@ static int read_ca(struct login *l, const char *path, struct sk_err *err)
         return -1;
     if (sk_cert_info(pem, len, &info, err) < 0)
         return sk_wrap(err, "%s", path);
-    sk_buf_add(&l->ca, pem, len);
+    add_certificates(&l->ca, pem);
+    if (l->ca.len == 0)
+        return sk_fail(err, SK_INVALID, "%s: there is no certificate in it", path);
     return sk_buf_ok(&l->ca) ? 0 : sk_buf_fail(&l->ca, err);
 }
 

@@ -27,7 +27,7 @@ static const struct sk_opt options[] = {
     { "body", 'b', SK_OPT_TEXT, "TEXT", "what it says", AT(body) },
     { "file", 'f', SK_OPT_TEXT, "FILE", "what it says, from a file; - is standard input", AT(file) },
     { "content-type", 0, SK_OPT_TEXT, "TYPE", "of the body; application/json when it is JSON, else text/plain or application/octet-stream", AT(type) },
-    { "property", 'p', SK_OPT_LIST, "KEY=VALUE", "a property beside the body; may be given several times", AT(properties) },
+    { "property", 'p', SK_OPT_LIST, "KEY=VALUE", "a property beside the body", AT(properties) },
     { "module", 'm', SK_OPT_TEXT, "ID", "to this module of it; with --input", AT(module) },
     { "input", 'i', SK_OPT_TEXT, "NAME", "of the module", AT(input) },
     { "ack", 0, SK_OPT_CHOICE, "KIND", "what is told about it afterwards, as feedback", .choices = "none|positive|negative|full", .def = "none", AT(ack) },

@@ -5,6 +5,8 @@
 #include "cli/monitor_priv.h"
 #include "cli/remote_priv.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -47,6 +49,7 @@ struct monitor {
     struct sk_summary *summary;
     bool is_headed;
     bool is_terminal;
+    bool is_pipe_broken;
     unsigned lines;     /* of the summary that stands on the terminal */
     uint64_t drawn_ms;  /* when */
     uint64_t newest_at; /* our clock when the newest message came */
@@ -58,11 +61,23 @@ static void monitor_done(struct monitor *m)
 }
 
 /* At once: whoever reads the other end of a pipe waits for it. */
-static int print(const struct sk_buf *out, struct sk_err *err)
+static int print(struct monitor *m, const struct sk_buf *out, struct sk_err *err)
 {
     if (sk_cli_print(out, err) < 0)
         return -1;
-    return fflush(stdout) == 0 ? 0 : sk_fail_errno(err, "standard output");
+    if (fflush(stdout) == 0)
+        return 0;
+    m->is_pipe_broken = errno == EPIPE;
+    return sk_fail_errno(err, "standard output");
+}
+
+/* The reader of a pipe is gone, as with `| head`. Fetch held SIGPIPE back when it came; we end by
+ * it now, as quietly as a command without a connection. */
+static int end(const struct monitor *m)
+{
+    if (m->is_pipe_broken)
+        (void)raise(SIGPIPE);
+    return -1;
 }
 
 /* The hub's clock, which need not be ours: the newest message, and the time since it came. */
@@ -89,7 +104,7 @@ static int print_summary(struct monitor *m, struct sk_err *err)
     sk_buf_str(&out, is_drawn ? "\033[?7h" : "");
     m->lines = is_drawn ? lines : 0;
     m->drawn_ms = sk_now_ms();
-    return print(&out, err);
+    return print(m, &out, err);
 }
 
 static void tick(void *ctx)
@@ -125,13 +140,13 @@ static int show(void *ctx, const struct sk_json *message, const char *text, stru
     if (m->a->json) {
         sk_buf_str(&out, text);
         sk_buf_chr(&out, '\n');
-        return print(&out, err);
+        return print(m, &out, err);
     }
     if (!m->is_headed)
         sk_monitor_heading(&m->look, &out);
     m->is_headed = true;
     sk_monitor_line(message, &m->look, &out);
-    return print(&out, err);
+    return print(m, &out, err);
 }
 
 static void look_around(struct monitor *m)
@@ -186,7 +201,9 @@ static int run(const void *args, char **operands, unsigned count_of, struct sk_e
         source.since = window;
     look_around(&m);
     if (sk_monitor_read(&source, err) < 0)
-        return -1;
+        return end(&m);
+    if (!a->summary && !a->json && !a->follow && !m.is_headed)
+        (void)fprintf(stderr, "skerry: there are no such %s\n", a->events ? "events" : "messages");
     return a->summary ? print_summary(&m, err) : 0;
 }
 

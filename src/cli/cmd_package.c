@@ -41,7 +41,7 @@ static const struct sk_opt options[] = {
     { "key-password-file", 0, SK_OPT_TEXT, "FILE", "password of the key; else COSIGN_PASSWORD", AT(key_password_file) },
     { "json", 0, SK_OPT_FLAG, NULL, "print JSON", AT(json) },
 
-    { "label", 'l', SK_OPT_LIST, "KEY=VALUE", "a further label; may be given several times", AT(labels), .group = "Labels" },
+    { "label", 'l', SK_OPT_LIST, "KEY=VALUE", "a further label", AT(labels), .group = "Labels" },
     { "version", 0, SK_OPT_TEXT, "TEXT", "the model's version; of a registered one it is known", AT(version), .group = "Labels" },
     { "title", 0, SK_OPT_TEXT, "TEXT", "the image's title; else the model's name", AT(title), .group = "Labels" },
     { "description", 0, SK_OPT_TEXT, "TEXT", "else the model's", AT(description), .group = "Labels" },

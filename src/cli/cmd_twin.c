@@ -96,12 +96,28 @@ static int add_section(const char *option, const char *text, struct sk_buf *out,
     return 0;
 }
 
+/* A file with neither would be taken and change nothing, or with --replace take all away. */
+static int check_file(const char *name, const struct sk_json *file, struct sk_err *err)
+{
+    const struct sk_json *desired = sk_json_get(sk_json_get(file, "properties"), "desired");
+
+    if (!sk_json_get(file, "desired") &&
+        (sk_json_type(sk_json_get(file, "tags")) == SK_JSON_OBJECT ||
+         sk_json_type(desired) == SK_JSON_OBJECT))
+        return 0;
+    return sk_fail(err, SK_INVALID,
+                   "%s: expected {\"tags\": {...}, \"properties\": {\"desired\": {...}}}, or one "
+                   "of the two",
+                   name);
+}
+
 static int add_change(const struct args *a, struct sk_buf *out, struct sk_err *err)
 {
     SK_OWN(sk_json_free) struct sk_json *file = NULL;
 
     if (a->file) {
-        if (sk_device_json("--file", NULL, a->file, &file, err) < 0)
+        if (sk_device_json("--file", NULL, a->file, &file, err) < 0 ||
+            check_file(a->file, file, err) < 0)
             return -1;
         sk_json_dump(file, out);
     } else {

@@ -241,8 +241,9 @@ static int serve_second(struct sk_hub *h, const char *pem, struct sk_err *err)
         return 0;
     if (!h->opts.second_port_may_fail)
         return -1;
-    sk_log(SK_WARN, "second_port_closed", "port=%u error=\"%s\" next=\"served on the first alone\"",
-           h->opts.second_port, err->text);
+    sk_log(SK_WARN, "second_port_closed",
+           "port=%u error=\"%s\" next=\"served on the first alone%s\"", h->opts.second_port,
+           err->text, err->code == SK_DENIED ? "; CAP_NET_BIND_SERVICE or root may bind it" : "");
     *err = (struct sk_err)SK_ERR_INIT;
     return 0;
 }

@@ -118,6 +118,20 @@ static enum sk_code code_of(int status, const struct sk_json *doc)
     }
 }
 
+/* A hub that was made anew has another CA than the one that is stored, or --ca-file is not its. */
+static int explain_trust(const struct sk_remote *r, struct sk_err *err)
+{
+    struct sk_err why = *err;
+
+    if (!strstr(why.text, "SSL certificate problem") || !r->context.ca_file)
+        return -1;
+    return sk_fail(
+        err, why.code,
+        "%s: its certificate is not from the CA that is trusted for it; 'skerry login %s "
+        "--ca-file FILE' trusts another one",
+        r->context.host, r->context.host);
+}
+
 /* What fetch said of a status becomes what the hub said. */
 static int explain(const struct sk_remote *r, const struct sk_fetch_answer *a, struct sk_err *err)
 {
@@ -125,7 +139,7 @@ static int explain(const struct sk_remote *r, const struct sk_fetch_answer *a, s
     struct sk_err why = SK_ERR_INIT;
 
     if (a->status < 400)
-        return -1;
+        return explain_trust(r, err);
     if (a->body.len > 0 && sk_json_parse(a->body.data, a->body.len, NULL, &doc, &why) < 0)
         doc = NULL;
     const char *words = words_of(doc);

@@ -66,6 +66,8 @@ static void test_text(void **state)
     sk_log_request("r-1");
     sk_log(SK_INFO, "done", "code=%d", 200);
     assert_string_equal(text_line(), "info  done req=\"r-1\" code=200\n");
+    sk_log(SK_INFO, "done", "req=%s code=%d", "r-1", 200);
+    assert_string_equal(text_line(), "info  done req=r-1 code=200\n");
 }
 
 static void test_conversions(void **state)

@@ -10,7 +10,7 @@ static void rows(void **state)
         { "skerry monitor", 0, "ok                0.910       12.4 ms     7\n", "" },
         { "skerry monitor --max 1", 0, "hello\n", "" },
         { "skerry monitor --device a --since 10m", 0, "scratch ", "" },
-        { "skerry monitor --device x", 0, "", "" },
+        { "skerry monitor --device x", 0, "", "there are no such messages" },
         { "skerry monitor --json --max 1", 0, "\"bodyText\":\"hello\"}\n", "" },
         { "skerry monitor --summary", 0,
           "a                 -               7         2         0.0      12.4     20.0     20.0  ",

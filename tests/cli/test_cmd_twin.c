@@ -21,6 +21,9 @@ static void rows(void **state)
         { "skerry twin update a --file %s/twin.json", 0,
           "tags.of                             file\n", "" },
         { "skerry twin update a --file %s/none.json", 1, "", "none.json" },
+        { "skerry twin update a --file %s/wrong.json", 1, "", "wrong.json: expected {\"tags\"" },
+        { "skerry twin update a --replace --file %s/reported.json", 1, "", ": expected {\"tags\"" },
+        { "skerry twin show a", 0, "tags.of                             file\n", "" },
         { "skerry twin update a", 2, "", "--desired, --tags or --file is missing" },
         { "skerry twin update a --tags {} --file %s/twin.json", 2, "", "--file has both" },
         { "skerry twin update a --tags {", 1, "", "--tags: " },
@@ -33,6 +36,8 @@ static void rows(void **state)
     (void)state;
     hub_test_start(&t);
     write_text(t.dir, "twin.json", "{\"tags\":{\"of\":\"file\"}}");
+    write_text(t.dir, "wrong.json", "{\"tags\":{},\"desired\":{\"n\":1}}");
+    write_text(t.dir, "reported.json", "{\"properties\":{\"reported\":{\"n\":1}}}");
     hub_test_rows(&t, table, COUNT(table));
     hub_test_stop(&t);
 }

@@ -358,6 +358,15 @@ def test_monitor_without_a_hub(hub):
     assert hub.cli("monitor", "--follow", env={"SKERRY_TOKEN": "skt_0000000000000000_x"}).returncode == 1
 
 
+def test_monitor_whose_reader_is_gone(hub, device):
+    """A pipe that is closed ends it by SIGPIPE, as every command."""
+    with Running(hub, "monitor", "--follow", "--json") as run:
+        time.sleep(1)
+        run.process.stdout.close()
+        until("it has ended", lambda: device.send(BODY) or run.process.poll() is not None)
+    assert run.process.returncode == -signal.SIGPIPE
+
+
 def test_monitor_as_a_group(hub, device):
     """[devcli-33] Two runs after another see each message once; one that follows gets what comes."""
     ok(hub, "monitor", "--group", "once", "--json")
