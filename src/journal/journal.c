@@ -152,7 +152,7 @@ static int recover(struct sk_journal *j, struct sk_err *err)
     }
     j->active = s;
     j->mark = found.mark;
-    j->end = found.end;
+    j->end = j->zeroed = found.end; /* zeros behind it may only have been allocated */
     return tidy_tail(j, s, found.is_dirty, err);
 }
 

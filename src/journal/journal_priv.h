@@ -5,8 +5,9 @@
  *     scan.c     records in the bytes of a segment     index.c    key -> records, in memory
  *     idx.c      the same as a file                    segment.c  one file of records
  *     roll.c     the segment to write to               writer.c   the thread: writes, syncs, tells
- *     trim.c     removal                               cursor.c   reading
- *     journal.c  opening, closing, appending           crc32c.c   checksums
+ *     zero.c     zeros ahead of the records            trim.c     removal
+ *     cursor.c   reading                               journal.c  opening, closing, appending
+ *     crc32c.c   checksums
  *
  * Locks, in the order of taking: trim_mutex, a segment's lock, mutex.
  */
@@ -60,6 +61,7 @@ enum {
     SK_SEGMENT_NAME = 32, /* bytes of "00000000000000000001.seg" and more */
     SK_SEGMENT_LEAST = 64 << 10,
     SK_SEGMENT_MOST = 1 << 30,
+    SK_ZERO_PIECE = 1 << 20, /* zeros are written ahead up to a multiple of it */
 };
 
 size_t sk_record_size(size_t key_len, size_t body_len);
@@ -279,6 +281,7 @@ struct sk_journal {
     int fd;
     uint32_t mark;
     uint64_t end, room; /* of the active segment: behind its last record, and of its file */
+    uint64_t zeroed;    /* up to here its bytes are known to have been written and synced */
     bool is_suspect;    /* a write or a sync failed */
 };
 
@@ -291,6 +294,13 @@ void sk_journal_drop(struct sk_journal *j, struct sk_segment *s);
 
 /* roll.c: the active segment has room for a record of `size` afterwards. */
 int sk_journal_make_room(struct sk_journal *j, size_t size, struct sk_err *err) SK_CHECK;
+
+/* zero.c: the bytes from j->end up to `until` are zeros that were written and synced. Else as after
+ * a failed group. */
+int sk_journal_zero_for(struct sk_journal *j, uint64_t until, struct sk_err *err) SK_CHECK;
+/* Writes the next piece when a group that ends at `end` leaves little; *zeroed is the mark as it is
+ * once this was synced. -1 with errno. */
+int sk_journal_zero_ahead(const struct sk_journal *j, uint64_t end, uint64_t *zeroed) SK_CHECK;
 
 /* writer.c */
 void *sk_journal_run(void *journal);

@@ -2,8 +2,8 @@
  * roll.c - the segment that is written to: beginning one, ending one, and mending after a failure.
  *
  * A new segment is allocated at its full size and its name synced before anything is written to it;
- * then a sync of a group is one of data only. The one before is ended when the new one is there: so
- * a full disk leaves things as they are.
+ * zeros follow as they are needed (zero.c); then a sync of a group is one of data only. The one
+ * before is ended when the new one is there: so a full disk leaves things as they are.
  *
  * After a failed write or sync the kernel may hold pages as clean that never reached the disk. So
  * the file is closed, opened again, cut behind its last acknowledged record, synced, and that
@@ -159,7 +159,7 @@ static int begin(struct sk_journal *j, uint64_t bytes, struct sk_err *err)
     j->active = s; /* counted by the array */
     j->fd = sk_take_fd(&fd);
     j->mark = mark;
-    j->end = SK_SEGMENT_HEADER;
+    j->end = j->zeroed = SK_SEGMENT_HEADER;
     j->room = bytes;
     return 0;
 }

@@ -3,7 +3,8 @@
  *
  * While it writes one group, the next one gathers: the slower the disk, the more share a sync. A
  * group is written in runs, as much at once as fits the segment and the bound. Numbers are given
- * here, when it is known that all before are on the disk; so a failure leaves no gap.
+ * here, when it is known that all before are on the disk; so a failure leaves no gap. Records go
+ * over zeros that are on the disk (zero.c).
  */
 #include "journal/journal_priv.h"
 
@@ -58,16 +59,20 @@ static void index_run(struct sk_journal *j, const struct sk_pending *p, size_t c
 static int write_run(struct sk_journal *j, const struct sk_pending *p, size_t count, uint8_t *bytes,
                      size_t len, struct sk_err *err)
 {
-    if (reserve_run(j, p, count, err) < 0)
+    uint64_t zeroed;
+
+    if (reserve_run(j, p, count, err) < 0 || sk_journal_zero_for(j, j->end + len, err) < 0)
         return -1;
     seal_run(j, p, count, bytes);
-    if (sk_journal_pwrite(j->fd, bytes, len, j->end) < 0 || sk_journal_ops.datasync(j->fd) < 0) {
+    if (sk_journal_pwrite(j->fd, bytes, len, j->end) < 0 ||
+        sk_journal_zero_ahead(j, j->end + len, &zeroed) < 0 || sk_journal_ops.datasync(j->fd) < 0) {
         (void)sk_journal_fail(err, "writing", j->active->first);
         j->is_suspect = true;
         return -1;
     }
     index_run(j, p, count, bytes);
     j->end += len;
+    j->zeroed = zeroed;
     return 0;
 }
 

@@ -12,6 +12,7 @@ void place_open(struct place *p)
 {
     struct sk_err err = SK_ERR_INIT;
 
+    order_forget();
     DONE(sk_journal_open(&p->opts, &p->j, &err));
 }
 
@@ -154,6 +155,102 @@ size_t size_of(const char *path)
     return stat(path, &st) < 0 ? 0 : (size_t)st.st_size;
 }
 
+/* ---- the order of writes ---- */
+
+enum {
+    FILES_MAX = 256
+};
+
+static pthread_mutex_t order_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+/* Guarded by it: */
+static struct zeroed {
+    dev_t dev;
+    ino_t ino;
+    off_t from, until, synced;
+} files[FILES_MAX];
+
+static size_t file_count;
+static uint64_t zero_sum, record_sum;
+
+static struct zeroed *zeroed_of(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return NULL;
+    for (size_t i = 0; i < file_count; i++) {
+        if (files[i].dev == st.st_dev && files[i].ino == st.st_ino)
+            return &files[i];
+    }
+    if (file_count == FILES_MAX)
+        abort();
+    files[file_count] = (struct zeroed){ .dev = st.st_dev, .ino = st.st_ino };
+    return &files[file_count++];
+}
+
+static bool is_zeros(const uint8_t *bytes, size_t len)
+{
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0;
+}
+
+void order_write(int fd, const void *bytes, size_t len, off_t at)
+{
+    SK_LOCK(&order_mutex);
+    struct zeroed *f = zeroed_of(fd);
+    off_t end = at + (off_t)len;
+    if (!f || at == 0) { /* a segment's header, an .idx: a new file */
+        if (f)
+            f->from = f->until = f->synced = 0;
+        return;
+    }
+    if (is_zeros(bytes, len)) {
+        if (at < f->from || at > f->until)
+            f->from = f->until = f->synced = at;
+        if (end > f->until)
+            f->until = end;
+        zero_sum += len;
+        return;
+    }
+    record_sum += len;
+    if (at >= f->from && end <= f->synced)
+        return;
+    (void)fprintf(stderr, "a record at %jd to %jd; synced zeros are from %jd to %jd\n",
+                  (intmax_t)at, (intmax_t)end, (intmax_t)f->from, (intmax_t)f->synced);
+    abort();
+}
+
+void order_synced(int fd)
+{
+    SK_LOCK(&order_mutex);
+    struct zeroed *f = zeroed_of(fd);
+    if (f)
+        f->synced = f->until;
+}
+
+void order_cut(int fd, off_t len)
+{
+    SK_LOCK(&order_mutex);
+    struct zeroed *f = zeroed_of(fd);
+    if (f && f->until > len)
+        f->until = len;
+    if (f && f->synced > len)
+        f->synced = len;
+}
+
+void order_forget(void)
+{
+    SK_LOCK(&order_mutex);
+    file_count = 0;
+}
+
+void order_sums(uint64_t *zeros, uint64_t *records)
+{
+    SK_LOCK(&order_mutex);
+    *zeros = zero_sum;
+    *records = record_sum;
+}
+
 /* ---- the disk ---- */
 
 static struct sk_journal_ops real;
@@ -182,6 +279,7 @@ static int faulty_open(int dir, const char *name, int flags, mode_t mode)
 
 static ssize_t faulty_pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
+    order_write(fd, bytes, len, at);
     if (fails(FAULTY_WRITE))
         return -1;
     if (fails(FAULTY_TEAR)) {
@@ -196,12 +294,18 @@ static int faulty_datasync(int fd)
 {
     if (atomic_load(&slow_us))
         (void)usleep(atomic_load(&slow_us));
-    return fails(FAULTY_DATASYNC) ? -1 : real.datasync(fd);
+    if (fails(FAULTY_DATASYNC) || real.datasync(fd) < 0)
+        return -1;
+    order_synced(fd);
+    return 0;
 }
 
 static int faulty_sync(int fd)
 {
-    return fails(FAULTY_SYNC) ? -1 : real.sync(fd);
+    if (fails(FAULTY_SYNC) || real.sync(fd) < 0)
+        return -1;
+    order_synced(fd);
+    return 0;
 }
 
 static int faulty_allocate(int fd, off_t at, off_t len)
@@ -211,7 +315,10 @@ static int faulty_allocate(int fd, off_t at, off_t len)
 
 static int faulty_truncate(int fd, off_t len)
 {
-    return fails(FAULTY_TRUNCATE) ? -1 : real.truncate(fd, len);
+    if (fails(FAULTY_TRUNCATE) || real.truncate(fd, len) < 0)
+        return -1;
+    order_cut(fd, len);
+    return 0;
 }
 
 void faulty_install(void)

@@ -56,6 +56,18 @@ const char *path_of(struct place *p, uint64_t first, const char *end);
 void flip_byte(const char *path, size_t at, uint8_t with);
 size_t size_of(const char *path);
 
+/* ---- the order of writes: no record goes beyond the zeros that were written and synced ---- */
+
+/* Called by what stands for the disk, before a write and after what succeeded; ends the process
+ * when a record comes too early. */
+void order_write(int fd, const void *bytes, size_t len, off_t at);
+void order_synced(int fd);
+void order_cut(int fd, off_t len);
+/* What is there is not known any more; place_open does it. */
+void order_forget(void);
+/* Bytes of zeros that were written, and of records. */
+void order_sums(uint64_t *zeros, uint64_t *records);
+
 /* ---- the disk ---- */
 enum faulty_call {
     FAULTY_NONE,

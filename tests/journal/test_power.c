@@ -64,6 +64,7 @@ static int mortal_open(int dir, const char *name, int flags, mode_t mode)
 static ssize_t mortal_pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
     SK_LOCK(&mutex);
+    order_write(fd, bytes, len, at);
     if (is_dead || write_count == WRITES_MAX) {
         errno = EIO;
         return -1;
@@ -102,6 +103,7 @@ static int mortal_sync(int fd)
         return -1;
     path_of_fd(fd, path, sizeof path);
     forget(path);
+    order_synced(fd);
     return 0;
 }
 
@@ -114,7 +116,10 @@ static int mortal_allocate(int fd, off_t at, off_t len)
 static int mortal_truncate(int fd, off_t len)
 {
     SK_LOCK(&mutex);
-    return dies() ? -1 : real.truncate(fd, len);
+    if (dies() || real.truncate(fd, len) < 0)
+        return -1;
+    order_cut(fd, len);
+    return 0;
 }
 
 /* Puts sectors back; the newest write first. */
@@ -151,15 +156,15 @@ static void acknowledge(void *ctx, uint64_t seq, const struct sk_err *failed)
         atomic_store(&acknowledged, seq);
 }
 
-static void write_until_dead(struct place *p, uint64_t seed)
+static void write_until_dead(struct place *p, uint64_t seed, size_t scale)
 {
-    static char body[9000];
+    static char body[90000];
     struct sk_err err = SK_ERR_INIT;
     struct sk_journal_state s = { 0 };
 
     memset(body, 'x', sizeof body);
     for (uint64_t i = 0; i < 3000 && !s.is_failing; i++) {
-        size_t len = sk_mix64(seed + i) % (i % 20 ? 700 : sizeof body);
+        size_t len = sk_mix64(seed + i) % (scale * (i % 20 ? 700 : 9000));
         struct sk_journal_record r = { .key = SK_VIEW("device"),
                                        .time_ms = (int64_t)len + 1,
                                        .body = { body, len },
@@ -206,11 +211,14 @@ static void test_power(void **state)
         DONE(sk_remove_tree(p->dir, &err));
         atomic_store(&acknowledged, 0);
         is_dead = false;
+        /* Every other round in segments that have several pieces of zeros. */
+        p->opts.segment_bytes = i % 2 ? 4 * SK_ZERO_PIECE : SK_SEGMENT_LEAST;
         calls_left = (unsigned)(sk_mix64(seed + i) % 120) + 3;
         /* Twice: the second time what the first cut left is gone on with. */
         for (int half = 0; half < 2; half++) {
+            order_forget();
             if (sk_journal_open(&p->opts, &p->j, &err) == 0)
-                write_until_dead(p, seed + i * 3 + (uint64_t)half);
+                write_until_dead(p, seed + i * 3 + (uint64_t)half, i % 2 ? 10 : 1);
             place_close(p);
             lose_some(seed + i + (uint64_t)half);
             is_dead = false;

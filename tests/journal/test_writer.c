@@ -10,21 +10,26 @@ static void test_failures(void **state)
     static const struct {
         const char *name;
         enum faulty_call call;
+        unsigned n;
         int number;
         enum sk_code code;
-        bool is_fresh; /* the first group of a segment */
+        bool is_fresh; /* the first group of a segment; writes: header, .idx, zeros, records */
     } rows[] = {
-        { "write", FAULTY_WRITE, EIO, SK_IO, false },
-        { "write, full", FAULTY_WRITE, ENOSPC, SK_FULL, false },
-        { "write, quota", FAULTY_WRITE, EDQUOT, SK_FULL, false },
-        { "torn write", FAULTY_TEAR, EIO, SK_IO, false },
-        { "sync", FAULTY_DATASYNC, EIO, SK_IO, false },
-        { "sync, full", FAULTY_DATASYNC, ENOSPC, SK_FULL, false },
-        { "fresh: open", FAULTY_OPEN, EMFILE, SK_IO, true },
-        { "fresh: allocate, full", FAULTY_ALLOCATE, ENOSPC, SK_FULL, true },
-        { "fresh: write of the header", FAULTY_WRITE, EIO, SK_IO, true },
-        { "fresh: sync of the folder", FAULTY_SYNC, EIO, SK_IO, true },
-        { "fresh: sync", FAULTY_DATASYNC, EIO, SK_IO, true },
+        { "write", FAULTY_WRITE, 1, EIO, SK_IO, false },
+        { "write, full", FAULTY_WRITE, 1, ENOSPC, SK_FULL, false },
+        { "write, quota", FAULTY_WRITE, 1, EDQUOT, SK_FULL, false },
+        { "torn write", FAULTY_TEAR, 1, EIO, SK_IO, false },
+        { "sync", FAULTY_DATASYNC, 1, EIO, SK_IO, false },
+        { "sync, full", FAULTY_DATASYNC, 1, ENOSPC, SK_FULL, false },
+        { "fresh: open", FAULTY_OPEN, 1, EMFILE, SK_IO, true },
+        { "fresh: allocate, full", FAULTY_ALLOCATE, 1, ENOSPC, SK_FULL, true },
+        { "fresh: write of the header", FAULTY_WRITE, 1, EIO, SK_IO, true },
+        { "fresh: sync of the folder", FAULTY_SYNC, 1, EIO, SK_IO, true },
+        { "fresh: write of zeros", FAULTY_WRITE, 3, ENOSPC, SK_FULL, true },
+        { "fresh: torn zeros", FAULTY_TEAR, 3, EIO, SK_IO, true },
+        { "fresh: sync of zeros", FAULTY_DATASYNC, 1, EIO, SK_IO, true },
+        { "fresh: write", FAULTY_WRITE, 4, EIO, SK_IO, true },
+        { "fresh: sync", FAULTY_DATASYNC, 2, EIO, SK_IO, true },
     };
     struct place *p = *state;
     uint64_t last = 0;
@@ -33,7 +38,7 @@ static void test_failures(void **state)
         last = put(p, "k", "before");
         if (rows[i].is_fresh) /* the next does not fit */
             last = put_large(p, "k", SK_SEGMENT_LEAST, 1);
-        faulty_arm(rows[i].call, 1, rows[i].number, false);
+        faulty_arm(rows[i].call, rows[i].n, rows[i].number, false);
         put_fails(p, "k", rows[i].name, rows[i].code);
         assert_true(state_of(p).is_failing);
         assert_true(faulty_disarm());
