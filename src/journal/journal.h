@@ -8,7 +8,7 @@
  * Records are numbered 1, 2, 3, ... without a gap as they are written. Each has a key (whose record
  * it is), a time, and bytes. Writers append from any thread into a group; one thread writes the
  * group, syncs it, and tells each writer: so a sync is shared by all who waited for it, and nothing
- * is acknowledged before it. Segments are preallocated and removed whole, the oldest first, by age
+ * is acknowledged before it. Segments are allocated and removed whole, the oldest first, by age
  * and by bytes; removal needs no space.
  *
  * Each record carries its length and a CRC-32C (Castagnoli) over all of it. Opening reads the last
