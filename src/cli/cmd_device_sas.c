@@ -92,10 +92,12 @@ const struct sk_cmd sk_cli_device_sas = {
     .name = "device sas",
     .operands = "DEVICE",
     .summary = "Prints a SAS token of a device or module, for curl and MQTT tools",
-    .details = "Programs that use a device SDK take the connection string instead (device key) and "
-               "make their tokens themselves. The token is what a device is known by until it "
-               "expires, or the key is renewed: keep it as you keep the key.\n\n"
-               "TIME is a number with s, m or h; a bare number is seconds.",
+    .details =
+        "Programs that use a device SDK take the connection string instead (device key) and "
+        "make their tokens themselves. The token is what a device is known by until it "
+        "expires, or the key is renewed: keep it as you keep the key. The hub takes it for five "
+        "minutes longer, as clocks differ.\n\n"
+        "TIME is a number with s, m or h; a bare number is seconds.",
     .examples = "curl --cacert ca.pem -H \"Authorization: $(skerry device sas line-3)\" "
                 "-H 'Content-Type: application/json' -d '{\"prediction\":\"scratch\"}' "
                 "https://hub.example:8443/devices/line-3/messages/events\n"

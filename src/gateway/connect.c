@@ -275,8 +275,10 @@ void sk_gateway_closed(struct sk_mqtt_conn *c, bool had_disconnect, const char *
     sk_mqtt_set_user(c, NULL);
     if (!s)
         return;
-    sk_log(SK_DEBUG, "disconnected", "peer=%s device=\"%s\" module=\"%s\" why=\"%s\"",
-           sk_mqtt_peer_address(c), s->device, s->module, why);
+    /* Its SDK says only that the connection broke; here is where somebody finds out why. */
+    sk_log(sk_mqtt_is_at_fault(c) ? SK_INFO : SK_DEBUG, "disconnected",
+           "peer=%s device=\"%s\" module=\"%s\" why=\"%s\"", sk_mqtt_peer_address(c), s->device,
+           s->module, why);
     if (s->will && !had_disconnect)
         sk_gateway_will(s->gateway, s);
     if (leave_place(c, s)) /* else its device is still connected */

@@ -83,6 +83,14 @@ static bool is_too_fast(struct sk_session *s)
     return is_it;
 }
 
+static void close_for_topic(struct sk_mqtt_conn *c, const struct sk_session *s,
+                            const struct sk_mqtt_message *m, const char *why)
+{
+    sk_log(SK_INFO, "bad_topic", "device=\"%s\" module=\"%s\" topic=\"%.*s\" why=\"%s\"", s->device,
+           s->module, (int)(m->topic.len < 200 ? m->topic.len : 200), m->topic.ptr, why);
+    sk_mqtt_close(c, why);
+}
+
 static void take_event(struct sk_mqtt_conn *c, struct sk_session *s, const struct sk_iot_topic *t,
                        const struct sk_mqtt_message *m)
 {
@@ -92,7 +100,7 @@ static void take_event(struct sk_mqtt_conn *c, struct sk_session *s, const struc
     if (s->is_ending)
         return; /* one before it was refused: stored, it would be there out of order, and twice */
     if (!sk_view_eq(t->device, s->device) || !sk_view_eq(t->module, s->module)) {
-        sk_mqtt_close(c, "a publish to another identity's topic");
+        close_for_topic(c, s, m, "a publish to another identity's topic");
         return;
     }
     if (m->qos == 0 && is_too_fast(s))
@@ -162,9 +170,7 @@ void sk_gateway_publish(struct sk_mqtt_conn *c, const struct sk_mqtt_message *m,
         sk_gateway_twin_report(c, s, &t, m);
         return; /* acknowledged with its answer */
     case SK_TOPIC_NONE:
-        sk_log(SK_INFO, "bad_topic", "device=\"%s\" module=\"%s\" topic=\"%.*s\"", s->device,
-               s->module, (int)(m->topic.len < 200 ? m->topic.len : 200), m->topic.ptr);
-        sk_mqtt_close(c, "a publish to a topic that is not a client's");
+        close_for_topic(c, s, m, "a publish to a topic that is not a client's");
         return;
     }
     if (m->qos > 0)

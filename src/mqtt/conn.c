@@ -98,6 +98,7 @@ void sk_conn_end(struct sk_mqtt_conn *c, bool had_disconnect, enum sk_ws_code co
 {
     if (c->state >= SK_CONN_FLUSHING)
         return;
+    c->is_at_fault = code >= SK_WS_PROTOCOL;
     if (c->ws && c->state != SK_CONN_UPGRADE)
         sk_ws_write_close(&c->out, code);
     leave(c, SK_CONN_FLUSHING, had_disconnect, why);

@@ -157,6 +157,8 @@ void *sk_mqtt_user(const struct sk_mqtt_conn *c);
 const char *sk_mqtt_peer_address(const struct sk_mqtt_conn *c);
 struct sk_view sk_mqtt_peer_cert(const struct sk_mqtt_conn *c); /* until sk_mqtt_connack */
 bool sk_mqtt_is_websocket(const struct sk_mqtt_conn *c);
+/* In `closed`: it broke the protocol, or sent a packet that is too large. */
+bool sk_mqtt_is_at_fault(const struct sk_mqtt_conn *c);
 unsigned sk_mqtt_loop_of(const struct sk_mqtt_conn *c);
 
 /* Behind the end of a connection all these do nothing. */

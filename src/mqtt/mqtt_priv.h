@@ -174,6 +174,7 @@ struct sk_mqtt_conn {
     bool is_touched;           /* in one of the two */
     bool was_asked;            /* the handler's connect was called, so closed will be */
     bool is_at_end;            /* the client says no more; end_why and end_code: how it ended */
+    bool is_at_fault;          /* it is ended for what it sent */
     bool has_fin;              /* its stream has ended */
     bool is_dry;               /* the last read gave nothing, and epoll has not spoken since */
     bool is_busy;              /* a publish was refused for max_out_bytes: drained is due */

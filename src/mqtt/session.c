@@ -353,6 +353,11 @@ struct sk_view sk_mqtt_peer_cert(const struct sk_mqtt_conn *c)
     return (struct sk_view){ (const char *)c->cert, c->cert_len };
 }
 
+bool sk_mqtt_is_at_fault(const struct sk_mqtt_conn *c)
+{
+    return c->is_at_fault;
+}
+
 bool sk_mqtt_is_websocket(const struct sk_mqtt_conn *c)
 {
     return c->ws != NULL;

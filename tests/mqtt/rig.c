@@ -118,6 +118,7 @@ static void on_closed(struct sk_mqtt_conn *c, bool had_disconnect, const char *w
     struct rig *r = ctx;
 
     r->closes++;
+    r->faults += sk_mqtt_is_at_fault(c);
     note(r, "closed%s:%s", had_disconnect ? "(orderly)" : "", why);
     if (c == r->conn)
         r->conn = NULL;

@@ -19,7 +19,7 @@ struct rig {
     bool keeps_connect, keeps_publish, keeps_subs; /* not answered by itself */
     enum sk_mqtt_connack code;
     char log[8192];
-    unsigned publishes, closes, drains;
+    unsigned publishes, closes, drains, faults;
 };
 
 /* opts: NULL, or what differs from the defaults; handler, ctx and loops are set here. */

@@ -67,6 +67,7 @@ static void test_rows(void **state)
         if (n != rig_bytes(rows[i].answer, wanted, sizeof wanted) || memcmp(got, wanted, n) != 0 ||
             has_end != rows[i].has_end || strcmp(r.log, rows[i].log) != 0)
             fail_msg("row '%s': %zu bytes, end %d, '%s'", rows[i].statement, n, has_end, r.log);
+        assert_int_equal(r.faults, strstr(r.log, "closed:") ? 1 : 0);
         (void)close(fd);
         rig_done(&r);
     }
@@ -100,6 +101,7 @@ static void test_connack_later(void **state)
     (void)close(fd);
     rig_rounds(&r);
     rig_log(&r, "closed:the client has closed the connection");
+    assert_int_equal(r.faults, 0);
     rig_done(&r);
 }
 
