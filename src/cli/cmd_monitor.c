@@ -50,6 +50,7 @@ struct monitor {
     bool is_headed;
     bool is_terminal;
     bool is_pipe_broken;
+    unsigned rows;      /* of the terminal; 0: not known */
     unsigned lines;     /* of the summary that stands on the terminal */
     uint64_t drawn_ms;  /* when */
     uint64_t newest_at; /* our clock when the newest message came */
@@ -90,9 +91,29 @@ static int64_t hub_now(const struct monitor *m)
     return newest > 0 ? newest + (int64_t)(sk_now_ms() - m->newest_at) : 0;
 }
 
-static int print_summary(struct monitor *m, struct sk_err *err)
+/* As many rows as the terminal has: what has scrolled away cannot be drawn over. Returns how many
+ * lines these are. */
+static unsigned add_rows(const struct monitor *m, const struct sk_buf *table, unsigned lines,
+                         struct sk_buf *out)
+{
+    const unsigned room = m->rows > 3 ? m->rows - 2 : 2; /* two for "more" and the cursor */
+    size_t len = 0;
+
+    if (lines <= room + 1) {
+        sk_buf_add(out, table->data, table->len);
+        return lines;
+    }
+    for (unsigned i = 0; i < room; i++)
+        len += strcspn(table->data + len, "\n") + 1;
+    sk_buf_add(out, table->data, len);
+    sk_buf_fmt(out, "... and %u more\n", lines - room);
+    return room + 1;
+}
+
+static int print_summary(struct monitor *m, bool is_last, struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(SK_CLI_OUTPUT_BYTES);
+    SK_AUTO(sk_buf_done) struct sk_buf table = SK_BUF_INIT(SK_CLI_OUTPUT_BYTES);
     const int64_t since = m->a->follow ? sk_summary_first(m->summary) : 0;
     const bool is_drawn = m->is_terminal && !m->a->json;
 
@@ -100,7 +121,13 @@ static int print_summary(struct monitor *m, struct sk_err *err)
     if (m->lines > 0)
         sk_buf_fmt(&out, "\033[%uA\033[J", m->lines);
     sk_buf_str(&out, is_drawn ? "\033[?7l" : "");
-    unsigned lines = sk_summary_print(m->summary, hub_now(m), since, m->a->json, &out);
+    const bool is_cut = is_drawn && !is_last && m->rows > 0;
+    unsigned lines = sk_summary_print(m->summary, hub_now(m), since, m->a->json,
+                                      is_cut ? &table : &out);
+    if (!sk_buf_ok(&table))
+        return sk_buf_fail(&table, err);
+    if (is_cut)
+        lines = add_rows(m, &table, lines, &out);
     sk_buf_str(&out, is_drawn ? "\033[?7h" : "");
     m->lines = is_drawn ? lines : 0;
     m->drawn_ms = sk_now_ms();
@@ -113,7 +140,7 @@ static void tick(void *ctx)
     struct sk_err unused = SK_ERR_INIT;
 
     if (m->summary && m->is_terminal && !m->a->json && sk_now_ms() - m->drawn_ms >= REFRESH_MS &&
-        print_summary(m, &unused) < 0)
+        print_summary(m, false, &unused) < 0)
         m->drawn_ms = sk_now_ms(); /* the next message, or the end, meets the same failure */
 }
 
@@ -159,6 +186,7 @@ static void look_around(struct monitor *m)
     m->look.has_colours = m->is_terminal && (!no_colour || !*no_colour);
     if (m->is_terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
         m->look.width = size.ws_col;
+    m->rows = size.ws_row;
 }
 
 static int check(const struct args *a, struct sk_err *err)
@@ -204,7 +232,7 @@ static int run(const void *args, char **operands, unsigned count_of, struct sk_e
         return end(&m);
     if (!a->summary && !a->json && !a->follow && !m.is_headed)
         (void)fprintf(stderr, "skerry: there are no such %s\n", a->events ? "events" : "messages");
-    return a->summary ? print_summary(&m, err) : 0;
+    return a->summary ? print_summary(&m, true, err) : 0;
 }
 
 const struct sk_cmd sk_cli_monitor = {

@@ -13,6 +13,7 @@
 
 #include <ctype.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <strings.h>
 #include <termios.h>
@@ -158,6 +159,39 @@ int sk_login_ask_ca(const char *host, const char *sha256, bool *yes, struct sk_e
     return 0;
 }
 
+static const int endings[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP };
+
+enum {
+    ENDINGS = sizeof endings / sizeof endings[0]
+};
+
+static volatile sig_atomic_t ended_by;
+
+static void on_ending(int number)
+{
+    ended_by = number;
+}
+
+/* Without an echo. A signal interrupts the answer, and ends the program when the echo is back. */
+static bool hear_quietly(int tty, const struct termios *before, char *out, size_t cap)
+{
+    const struct sigaction action = { .sa_handler = on_ending }; /* no SA_RESTART */
+    struct sigaction earlier[ENDINGS] = { 0 };
+
+    ended_by = 0;
+    for (size_t i = 0; i < ENDINGS; i++)
+        if (sigaction(endings[i], NULL, &earlier[i]) == 0 && earlier[i].sa_handler != SIG_IGN)
+            (void)sigaction(endings[i], &action, NULL);
+    bool has_line = hear(tty, out, cap);
+    (void)tcsetattr(tty, TCSAFLUSH, before);
+    (void)say(tty, "\n");
+    for (size_t i = 0; i < ENDINGS; i++)
+        (void)sigaction(endings[i], &earlier[i], NULL);
+    if (ended_by)
+        (void)raise(ended_by);
+    return has_line;
+}
+
 int sk_login_ask_token(const char *host, char **out, struct sk_err *err)
 {
     SK_OWN(free) char *line = calloc(1, TOKEN_BYTES);
@@ -175,10 +209,7 @@ int sk_login_ask_token(const char *host, char **out, struct sk_err *err)
     quiet.c_lflag &= ~(tcflag_t)ECHO;
     if (tcsetattr(tty, TCSAFLUSH, &quiet) < 0 || say(tty, prompt) < 0)
         return sk_fail_errno(err, "the terminal");
-    bool has_line = hear(tty, line, TOKEN_BYTES);
-    (void)tcsetattr(tty, TCSAFLUSH, &before);
-    (void)say(tty, "\n");
-    if (!has_line)
+    if (!hear_quietly(tty, &before, line, TOKEN_BYTES))
         return sk_fail(err, SK_CANCELLED, "no token was given");
     if (check_token(line, "the terminal", err) < 0)
         return -1;

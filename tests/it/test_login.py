@@ -1,5 +1,6 @@
 """`skerry login`, `logout`, `context`, and transfers over connections that break ([remote-...] in docs/spec/remote.md)."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import signal
 import socket
 import stat
 import subprocess
+import termios
 import threading
 import time
 
@@ -128,6 +130,18 @@ def test_with_the_ca_file(hub, cli, home, tmp_path):
         done = cli("login", local(other), "--ca-file", hub.ca, "--token-file", "owner")
         assert done.returncode == 1 and "certificate" in done.stderr.lower()
         assert "whoami" not in other.log()
+        assert "is not from the CA that is trusted for it; 'skerry login localhost:" in done.stderr
+
+
+def test_a_key_in_the_ca_file_is_left_out(hub, cli, home, tmp_path):
+    """What is stored are certificates: the hub's own server.pem has its key, too."""
+    both = tmp_path / "both.pem"
+    with open(hub.ca, encoding="ascii") as ca:
+        both.write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n" + ca.read())
+    done = cli("login", local(hub), "--context", "both", "--ca-file", both, "--token-file", "reader")
+    assert done.returncode == 0, done.stderr
+    stored = (config(home) / "contexts" / "both" / "ca.pem").read_text()
+    assert "BEGIN CERTIFICATE" in stored and "PRIVATE" not in stored
 
 
 def test_with_the_connection_string(hub, cli, tmp_path):
@@ -407,3 +421,26 @@ def test_memory_does_not_grow_with_the_file(hub, home, tmp_path):
     for name in ("register", "download"):
         assert used[240, name] < used[8, name] + (8 << 20) and used[240, name] > 0, used
     assert hub.pss_bytes() < 64 << 20
+
+
+def test_the_echo_comes_back(hub, home):
+    """Ctrl-C where the token is asked for ends it as ever, and leaves a terminal that shows what is typed."""
+    def take_terminal():
+        program.hear_ctrl_c()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    ours, theirs = pty.openpty()
+    try:
+        asking = subprocess.Popen([program.binary(), "login", local(hub), "--ca-file", hub.ca], stdin=theirs, stdout=theirs, stderr=theirs,
+                                  env=program.environment(str(home), None), cwd=home, start_new_session=True, preexec_fn=take_terminal)
+        seen = b""
+        while b"Token for" not in seen:
+            assert select.select([ours], [], [], WAIT_S)[0], seen
+            seen += os.read(ours, 4096)
+        assert not termios.tcgetattr(theirs)[3] & termios.ECHO
+        os.write(ours, b"\x03")
+        assert asking.wait(WAIT_S) == -signal.SIGINT
+        assert termios.tcgetattr(theirs)[3] & termios.ECHO
+    finally:
+        os.close(ours)
+        os.close(theirs)
