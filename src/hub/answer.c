@@ -118,7 +118,9 @@ void sk_hub_fail(struct sk_hub_call *call, const struct sk_err *err)
     if (err->code == SK_FULL)
         (void)sk_fail(&full, SK_FULL,
                       "%.200s: the hub's folder '%.150s' takes no more: delete what is not needed "
-                      "and run `skerry hub gc` there, or make room on its disk",
+                      "and run `skerry hub gc` there, keep fewer messages (hub run "
+                      "--telemetry-size), or make "
+                      "room on its disk",
                       err->text, call->hub->dir);
     if (call->route->style == SK_HUB_IOT)
         sk_hub_fail_iot(call, &full);

@@ -302,7 +302,7 @@ int sk_hub_iot_listen(struct sk_hub *h, const char *pem, struct sk_err *err)
     if (h->opts.plain_http || h->opts.without_devices)
         return 0;
     if (sk_listen(h->host, h->opts.mqtt_port, BACKLOG, &fd, err) < 0)
-        return sk_wrap(err, "MQTT");
+        return sk_wrap(err, "MQTT (another --mqtt-port, or --without-devices, helps)");
     h->iot->port = sk_port_of(fd);
     const struct sk_tls_options tls = {
         .cert_file = pem,

@@ -62,7 +62,8 @@ static void each_style(void **state)
         if (code == SK_FULL) /* [hub-23] where, and what to do */
             text =
                 "a \\\"reason\\\": the hub's folder '/srv/hub' takes no more: delete what is not "
-                "needed and run `skerry hub gc` there, or make room on its disk";
+                "needed and run `skerry hub gc` there, keep fewer messages (hub run "
+                "--telemetry-size), or make room on its disk";
         if (style == SK_HUB_PLAIN)
             (void)snprintf(want, sizeof want, "{\"error\":\"%s\"}", text);
         else if (style == SK_HUB_MLFLOW)
