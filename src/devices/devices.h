@@ -226,12 +226,12 @@ int sk_devices_query_count(struct sk_devices *d, const char *text, int64_t *out,
 /* ---- sessions and connections ---- */
 int sk_session_read(struct sk_devices *d, int64_t identity, unsigned *subs,
                     struct sk_err *err) SK_CHECK;
-/* Adds and takes away subscriptions (enum sk_iot_sub). done as above. */
+/* Adds and takes away subscriptions (enum sk_iot_sub). done as above; SK_NOT_FOUND: to add to who
+ * is gone. Changes of an identity happen in the order of the calls. What only takes away works on a
+ * disk that is full, too. */
 int sk_session_change(struct sk_devices *d, int64_t identity, unsigned add, unsigned remove,
                       void (*done)(void *ctx, const struct sk_err *failed), void *ctx,
                       struct sk_err *err) SK_CHECK;
-/* A clean session's: nothing is left. Told to nobody. */
-void sk_session_forget(struct sk_devices *d, int64_t identity);
 /* Written soon, and lost by a kill: the start calls all of them disconnected. */
 void sk_identity_seen(struct sk_devices *d, int64_t identity, bool is_connected, int64_t at_ms);
 /* Writes what could not be written (a full disk, say). The hub calls it every few seconds. */

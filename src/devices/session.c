@@ -35,9 +35,22 @@ struct session_job {
     void *ctx;
 };
 
+static int take_away(struct sk_change *c, const struct session_job *job, struct sk_err *err)
+{
+    return sk_tx_run(c->tx, err, "DELETE FROM session WHERE identity = ?1 AND subs & ~?2 = 0", "ii",
+                     job->identity, (int64_t)job->remove) < 0
+               ? -1
+               : sk_tx_run(c->tx, err,
+                           "UPDATE session SET subs = subs & ~?2 "
+                           "WHERE identity = ?1 AND subs & ?2 <> 0",
+                           "ii", job->identity, (int64_t)job->remove);
+}
+
 static int run_session(struct sk_change *c, void *ctx, struct sk_err *err)
 {
     const struct session_job *job = ctx;
+    if (job->add == 0)
+        return take_away(c, job, err);
     if (sk_tx_run(c->tx, err,
                   "INSERT INTO session(identity, subs) SELECT id, ?2 & ~?3 FROM identity "
                   "WHERE id = ?1 "
@@ -65,34 +78,10 @@ int sk_session_change(struct sk_devices *d, int64_t identity, unsigned add, unsi
     if (!job)
         return sk_nomem(err);
     *job = (struct session_job){ identity, add, remove, done, ctx };
-    if (sk_devices_push(d, run_session, end_session, job, err) < 0)
+    if ((add ? sk_devices_push : sk_devices_push_shrink)(d, run_session, end_session, job, err) < 0)
         return -1;
     (void)SK_TAKE(job);
     return 0;
-}
-
-static int run_forget(struct sk_change *c, void *ctx, struct sk_err *err)
-{
-    const struct session_job *job = ctx;
-    return sk_tx_run(c->tx, err, "DELETE FROM session WHERE identity = ?1", "i", job->identity);
-}
-
-static void end_forget(void *ctx, const struct sk_err *failed)
-{
-    if (failed)
-        sk_log(SK_WARN, "session_kept", "error=\"%s\"", failed->text);
-    free(ctx);
-}
-
-void sk_session_forget(struct sk_devices *d, int64_t identity)
-{
-    struct sk_err err = SK_ERR_INIT;
-    struct session_job *job = malloc(sizeof *job);
-    if (!job)
-        return;
-    *job = (struct session_job){ .identity = identity };
-    if (sk_devices_push_shrink(d, run_forget, end_forget, job, &err) < 0)
-        end_forget(job, &err);
 }
 
 /* ---- connections ---- */

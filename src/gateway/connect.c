@@ -7,6 +7,11 @@
  * A login and a change of the same identity may overlap. The change is told after its commit, when
  * the connection may not be in the table yet; so the login is done again when any change was told
  * between its reading and its place in the table.
+ *
+ * A clean session's CONNACK waits until nothing is left of the one before on the disk. Who comes
+ * while any such change is on its way, and wants its old session, goes behind it: what is read is
+ * what will stay. The change is pushed with the place, so that of two connections the newer one's
+ * is the later one.
  */
 #include "gateway/gateway_priv.h"
 
@@ -126,6 +131,58 @@ static int keep_will(struct sk_session *s, const struct sk_mqtt_connect *p, stru
     return sk_buf_ok(&w->topic) && sk_buf_ok(&w->payload) ? 0 : sk_buf_fail(&w->topic, err);
 }
 
+/* ---- waiting for the disk ---- */
+
+struct entry {
+    struct sk_mqtt_post post;
+    struct sk_gateway *gateway;
+    int64_t identity;
+    bool is_clean;
+    struct sk_err err;
+};
+
+static void finish_entry(struct sk_mqtt_conn *c, struct sk_mqtt_post *post);
+
+static void on_ready(void *ctx, const struct sk_err *failed)
+{
+    struct entry *e = ctx;
+    if (failed)
+        e->err = *failed;
+    if (e->is_clean)
+        atomic_fetch_sub(&e->gateway->clears, 1);
+    sk_mqtt_post(e->gateway->mqtt, &e->post);
+}
+
+/* Clears what a clean session must not have, and lets another one wait for those that do. With
+ * `places` held. */
+static int wait_for_disk(struct sk_mqtt_conn *c, struct sk_session *s, struct sk_err *err)
+{
+    struct sk_gateway *g = s->gateway;
+    s->is_waiting = s->is_clean || atomic_load(&g->clears) > 0;
+    if (!s->is_waiting)
+        return 0;
+    SK_OWN(free) struct entry *e = malloc(sizeof *e);
+    if (!e)
+        return sk_nomem(err);
+    *e = (struct entry){
+        .post = { .to = sk_mqtt_conn_ref(c), .run = finish_entry },
+        .gateway = g,
+        .identity = s->identity,
+        .is_clean = s->is_clean,
+        .err = SK_ERR_INIT,
+    };
+    atomic_fetch_add(&g->clears, s->is_clean);
+    if (sk_session_change(g->opts.devices, s->identity, 0, s->is_clean ? ~0u : 0, on_ready, e,
+                          err) < 0) {
+        atomic_fetch_sub(&g->clears, s->is_clean);
+        return -1;
+    }
+    (void)SK_TAKE(e);
+    return 0;
+}
+
+/* ---- the place ---- */
+
 /* Into the table, and the one before out of its connection. */
 static int take_place(struct sk_mqtt_conn *c, struct sk_session *s, struct sk_err *err)
 {
@@ -139,7 +196,8 @@ static int take_place(struct sk_mqtt_conn *c, struct sk_session *s, struct sk_er
     sk_identity_seen(g->opts.devices, s->identity, true, (int64_t)sk_wall_ms());
     if (had_old)
         sk_gateway_cut(g, old, "a newer connection of the same identity");
-    return 0;
+    s->has_replaced = had_old;
+    return wait_for_disk(c, s, err);
 }
 
 /* False: it has none, or a newer connection has it. */
@@ -215,22 +273,27 @@ static uint64_t end_of(const struct sk_device_pass *pass)
 }
 
 /* What the identity had subscribed to, or nothing for a clean session. */
-static int read_subs(struct sk_session *s, bool is_clean, struct sk_err *err)
+static int read_subs(struct sk_session *s, struct sk_err *err)
 {
-    struct sk_devices *d = s->gateway->opts.devices;
-    if (is_clean) {
-        sk_session_forget(d, s->identity);
-        return 0;
-    }
-    return sk_session_read(d, s->identity, &s->subs, err);
+    return s->is_clean ? 0 : sk_session_read(s->gateway->opts.devices, s->identity, &s->subs, err);
 }
 
-static void accept(struct sk_mqtt_conn *c, struct sk_session *s, const struct sk_device_pass *pass)
+static void keep_pass(struct sk_session *s, const struct sk_device_pass *pass)
 {
     (void)snprintf(s->generation, sizeof s->generation, "%s", pass->generation);
     (void)snprintf(s->auth_method, sizeof s->auth_method, "%s", pass->auth_method);
-    sk_mqtt_set_user(c, s);
     s->end_ms = end_of(pass);
+}
+
+/* The session is the connection's. When it is refused, sk_gateway_closed frees it. */
+static void finish(struct sk_mqtt_conn *c, struct sk_session *s, struct sk_err *err)
+{
+    if (err->code != SK_OK || read_subs(s, err) < 0) {
+        refuse(c, s->gateway, code_of(err), s->device, err->text);
+        return;
+    }
+    s->is_waiting = false;
+    s->is_accepted = true;
     sk_mqtt_close_at(c, s->end_ms, "its credentials have expired");
     atomic_fetch_add(&s->gateway->connects, 1);
     sk_log(SK_DEBUG, "connected", "peer=%s device=\"%s\" module=\"%s\" subs=%u",
@@ -238,6 +301,15 @@ static void accept(struct sk_mqtt_conn *c, struct sk_session *s, const struct sk
     sk_mqtt_connack(c, SK_MQTT_ACCEPTED, s->subs != 0);
     tell_connection(s, "deviceConnected");
     sk_gateway_begin(c, s);
+}
+
+/* A login that was repeated may have been another identity's first. */
+static void finish_entry(struct sk_mqtt_conn *c, struct sk_mqtt_post *post)
+{
+    SK_OWN(free) struct entry *e = (struct entry *)post;
+    struct sk_session *s = c ? sk_mqtt_user(c) : NULL;
+    if (s && s->is_waiting && s->identity == e->identity)
+        finish(c, s, &e->err);
 }
 
 void sk_gateway_connect(struct sk_mqtt_conn *c, const struct sk_mqtt_connect *p, void *ctx)
@@ -259,13 +331,16 @@ void sk_gateway_connect(struct sk_mqtt_conn *c, const struct sk_mqtt_connect *p,
         refuse(c, g, SK_MQTT_UNAVAILABLE, u.device, "out of memory");
         return;
     }
-    if (keep_will(s, p, &err) < 0 || enter(c, s, &u, p->password, &pass, &err) < 0 ||
-        read_subs(s, p->is_clean, &err) < 0) {
-        (void)leave_place(c, s);
+    struct sk_session *own = s;
+    s->is_clean = p->is_clean;
+    sk_mqtt_set_user(c, SK_TAKE(s));
+    if (keep_will(own, p, &err) < 0 || enter(c, own, &u, p->password, &pass, &err) < 0) {
         refuse(c, g, code_of(&err), u.device, err.text);
         return;
     }
-    accept(c, SK_TAKE(s), &pass);
+    keep_pass(own, &pass);
+    if (!own->is_waiting)
+        finish(c, own, &err);
 }
 
 void sk_gateway_closed(struct sk_mqtt_conn *c, bool had_disconnect, const char *why, void *ctx)
@@ -279,8 +354,9 @@ void sk_gateway_closed(struct sk_mqtt_conn *c, bool had_disconnect, const char *
     sk_log(sk_mqtt_is_at_fault(c) ? SK_INFO : SK_DEBUG, "disconnected",
            "peer=%s device=\"%s\" module=\"%s\" why=\"%s\"", sk_mqtt_peer_address(c), s->device,
            s->module, why);
-    if (s->will && !had_disconnect)
+    if (s->will && s->is_accepted && !had_disconnect)
         sk_gateway_will(s->gateway, s);
-    if (leave_place(c, s)) /* else its device is still connected */
-        tell_connection(s, "deviceDisconnected");
+    if (leave_place(c, s) && (s->is_accepted || s->has_replaced))
+        tell_connection(s, "deviceDisconnected"); /* else it is still connected, or never was */
+    sk_methods_closed(s->gateway, s);
 }

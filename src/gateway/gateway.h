@@ -82,8 +82,10 @@ struct sk_method_call {
     struct sk_view payload; /* JSON; empty: none */
     unsigned response_ms, connect_ms;
     /* Exactly once, on any thread, when sk_gateway_invoke gave 0. failed: SK_NOT_FOUND
-     * ("DeviceNotOnline: ..") when it was not connected and subscribed in connect_ms; SK_TIMEOUT
-     * ("GatewayTimeout: .."); SK_CANCELLED. Else the device's status and payload (JSON or ""). */
+     * ("DeviceNotOnline: ..") when it was not connected and subscribed in connect_ms, or
+     * ("DeviceConnectionClosedRemotely: ..") when the connection that it was sent on ended;
+     * SK_TIMEOUT ("GatewayTimeout: .."); SK_CANCELLED. Else the device's status and payload (JSON
+     * or ""). */
     void (*done)(void *ctx, int status, struct sk_view payload, const struct sk_err *failed);
     void *ctx;
 };

@@ -49,6 +49,11 @@ struct sk_session {
     uint64_t end_ms;      /* of its credentials, monotonic */
     bool is_ending;       /* a message could not be stored */
     bool is_live;         /* in the table */
+    bool is_clean;        /* begins with no subscriptions */
+    bool is_waiting;      /* for the disk, before its CONNACK */
+    bool is_accepted;     /* its CONNACK was sent, and that it is connected was told */
+    bool has_replaced;    /* a connection whose end nobody tells */
+    bool was_called;      /* methods were sent on it */
     bool down_is_due;     /* the window or the queue was full */
     struct sk_will *will; /* NULL: none */
     char generation[24];
@@ -109,6 +114,8 @@ void sk_methods_done(struct sk_gateway *g);
 void sk_methods_ready(struct sk_gateway *g, struct sk_mqtt_conn *c, struct sk_session *s);
 void sk_methods_answer(struct sk_gateway *g, const struct sk_session *s,
                        const struct sk_iot_topic *topic, struct sk_view payload);
+/* Its connection has ended: so do the calls that were sent on it. On its loop. */
+void sk_methods_closed(struct sk_gateway *g, const struct sk_session *s);
 
 struct sk_gateway {
     struct sk_gateway_options opts;
@@ -118,6 +125,7 @@ struct sk_gateway {
      * what they hear last is how it is. Taken before the others. */
     pthread_mutex_t places;
     struct sk_methods methods;
+    atomic_uint clears;           /* of clean sessions, on their way to the disk */
     atomic_uint_fast64_t changes; /* of identities, so that a login that overlaps one is repeated */
     atomic_uint_fast64_t connects, refused, messages_in, bytes_in, messages_down, method_calls;
     atomic_uint_fast64_t twin_gets, twin_reports, desired;

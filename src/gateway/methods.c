@@ -3,6 +3,7 @@
  *
  *     WAITING  --the device is connected and subscribed-->  SENT  --its answer-->  done
  *        |  connect_ms: SK_NOT_FOUND                          |  response_ms: SK_TIMEOUT
+ *                                                           |  its connection ends: SK_NOT_FOUND
  *
  * A call is in the list exactly until its done is due; whoever takes it out calls done, so it is
  * called once. One thread looks after the deadlines.
@@ -28,7 +29,8 @@ struct sk_pending {
     int64_t identity;
     uint64_t rid, deadline_ms;
     unsigned response_ms;
-    bool is_sent;
+    const struct sk_session *on; /* was sent on its connection, which is not closed; NULL: not sent
+                                  */
     bool is_posted;   /* to a connection that has yet to look at it: no deadline comes before */
     unsigned holders; /* the list, and the post under way */
     void (*done)(void *ctx, int status, struct sk_view payload, const struct sk_err *failed);
@@ -74,7 +76,7 @@ static struct end take_out(struct sk_methods *m, struct sk_pending *p)
 
 /* With the lock held. From now on its answer is waited for. False: the client does not take it now;
  * it stays as it is, for when what waits for the client has left. */
-static bool send_to(struct sk_mqtt_conn *c, struct sk_pending *p)
+static bool send_to(struct sk_mqtt_conn *c, struct sk_session *s, struct sk_pending *p)
 {
     char rid[RID_TEXT];
     struct sk_err err = SK_ERR_INIT;
@@ -85,7 +87,8 @@ static bool send_to(struct sk_mqtt_conn *c, struct sk_pending *p)
         sk_mqtt_publish(c, (struct sk_view){ topic.data, topic.len },
                         (struct sk_view){ p->payload, p->payload_len }, 0, 0, &err) < 0)
         return false;
-    p->is_sent = true;
+    p->on = s;
+    s->was_called = true;
     p->deadline_ms = sk_now_ms() + p->response_ms;
     atomic_fetch_add_explicit(&p->gateway->method_calls, 1, memory_order_relaxed);
     return true;
@@ -95,12 +98,12 @@ static void send_call(struct sk_mqtt_conn *c, struct sk_mqtt_post *post)
 {
     struct sk_pending *p = (struct sk_pending *)post;
     struct sk_methods *m = &p->gateway->methods;
-    const struct sk_session *s = c ? sk_mqtt_user(c) : NULL;
+    struct sk_session *s = c ? sk_mqtt_user(c) : NULL;
     SK_LOCK(&m->lock);
     p->is_posted = false;
-    if (p->at && !p->is_sent && sk_session_wants(s, SK_SUB_METHODS))
-        (void)send_to(c, p);
-    if (p->at && !p->is_sent) /* its time may be over */
+    if (p->at && !p->on && sk_session_wants(s, SK_SUB_METHODS))
+        (void)send_to(c, s, p);
+    if (p->at && !p->on) /* its time may be over */
         (void)pthread_cond_signal(&m->wake);
     drop(p);
 }
@@ -110,7 +113,7 @@ void sk_methods_ready(struct sk_gateway *g, struct sk_mqtt_conn *c, struct sk_se
     struct sk_methods *m = &g->methods;
     SK_LOCK(&m->lock);
     for (struct sk_pending *p = m->first; p; p = p->next)
-        if (p->identity == s->identity && !p->is_sent && !send_to(c, p))
+        if (p->identity == s->identity && !p->on && !send_to(c, s, p))
             return;
 }
 
@@ -138,13 +141,49 @@ void sk_methods_answer(struct sk_gateway *g, const struct sk_session *s,
     {
         SK_LOCK(&m->lock);
         struct sk_pending *p = m->first;
-        while (p && !(p->rid == rid && p->identity == s->identity && p->is_sent))
+        while (p && !(p->rid == rid && p->identity == s->identity && p->on))
             p = p->next;
         if (!p)
             return; /* too late, or never asked */
         e = take_out(m, p);
     }
     e.done(e.ctx, topic->status, payload, NULL);
+}
+
+/* ---- the end of a connection ---- */
+
+/* Those that were sent on it, out of the list, in their order. */
+static struct sk_pending *take_sent(struct sk_methods *m, const struct sk_session *s)
+{
+    struct sk_pending *taken = NULL, **last = &taken, *next;
+    SK_LOCK(&m->lock);
+    for (struct sk_pending *p = m->first; p; p = next) {
+        next = p->next;
+        if (p->on != s)
+            continue;
+        unlink_call(m, p);
+        p->next = NULL;
+        *last = p;
+        last = &p->next;
+    }
+    return taken;
+}
+
+void sk_methods_closed(struct sk_gateway *g, const struct sk_session *s)
+{
+    struct sk_methods *m = &g->methods;
+    struct sk_err err = SK_ERR_INIT;
+    if (!s->was_called)
+        return;
+    (void)sk_fail(&err, SK_NOT_FOUND,
+                  "DeviceConnectionClosedRemotely: the device's connection ended before it "
+                  "answered");
+    for (struct sk_pending *p = take_sent(m, s), *next; p; p = next) {
+        next = p->next;
+        p->done(p->ctx, 0, (struct sk_view){ "", 0 }, &err);
+        SK_LOCK(&m->lock);
+        drop(p);
+    }
 }
 
 /* ---- deadlines ---- */
@@ -161,7 +200,7 @@ static bool take_late(struct sk_methods *m, struct end *out, struct sk_err *err)
         return false;
     if (m->is_stopping)
         (void)sk_fail(err, SK_CANCELLED, "ServiceUnavailable: the hub stops");
-    else if (p->is_sent)
+    else if (p->on)
         (void)sk_fail(err, SK_TIMEOUT, "GatewayTimeout: the device did not answer in %u s",
                       p->response_ms / 1000);
     else

@@ -120,7 +120,7 @@ static void full_disk(void **state)
     sk_db_ask_room(sk_devices_db(f->d), no_room, NULL);
     FAILS(sk_identity_create(f->d, NULL, &spec, NULL, &err), SK_FULL, "no room");
     FAILS(sk_down_send(f->d, NULL, "d", NULL, &m, NULL, &err), SK_FULL, "no room");
-    sk_session_forget(f->d, i.id);
+    DONE(sk_session_change(f->d, i.id, 0, ~0u, NULL, NULL, &err));
     sk_down_delivered(f->d, i.id, id + 1);
     DONE(sk_feedback_end(f->d, token, true, &err));
     assert_int_equal(number(f, "SELECT (SELECT count(*) FROM session) + "
@@ -380,8 +380,8 @@ static int one_life(void *ctx, struct sk_err *err)
         sk_down_send(d, NULL, "life", NULL, &m, &id, err) < 0)
         return -1;
     sk_identity_seen(d, i.id, true, 1);
-    sk_session_forget(d, i.id);
-    if (sk_down_read(d, t.identity.id, 0, 10, note_down, &id, err) < 0)
+    if (sk_session_change(d, i.id, 0, ~0u, NULL, NULL, err) < 0 ||
+        sk_down_read(d, t.identity.id, 0, 10, note_down, &id, err) < 0)
         return -1;
     sk_down_delivered(d, t.identity.id, id);
     uint64_t removed;

@@ -42,11 +42,11 @@ static void subscriptions(void **state)
     }
     fixture_reopen(f);
     assert_int_equal(subs_of(f, i.id), 31);
-    sk_session_forget(f->d, i.id);
+    DONE(sk_session_change(f->d, i.id, 0, ~0u, NULL, NULL, &err));
     DONE(sk_session_change(f->d, i.id, SK_SUB_C2D, 0, NULL, NULL, &err)); /* in this order */
     settle(f);
     assert_int_equal(subs_of(f, i.id), SK_SUB_C2D);
-    sk_session_forget(f->d, i.id);
+    DONE(sk_session_change(f->d, i.id, 0, ~0u, NULL, NULL, &err));
     settle(f);
     assert_int_equal(subs_of(f, i.id), 0);
     enum sk_code code = SK_OK;

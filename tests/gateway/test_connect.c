@@ -1,6 +1,8 @@
 /* test_connect.c - who is let in, with which code who is not, and how a session ends. */
 #include "fixture.h"
 
+#include <semaphore.h>
+
 #define USER(rest) HOST "/" rest "/?api-version=2021-04-12"
 #define EVENTS_D1  "devices/d1/messages/events/"
 
@@ -139,12 +141,17 @@ static uint64_t connections(struct fixture *f)
     return counts.connections;
 }
 
-static void await_connections(struct fixture *f, uint64_t count)
+static void await_count(struct fixture *f, uint64_t count)
 {
     const uint64_t end = sk_now_ms() + PATIENCE_MS;
     while (connections(f) != count && sk_now_ms() < end)
         (void)usleep(2000);
     assert_int_equal(connections(f), count);
+}
+
+static void await_connections(struct fixture *f, uint64_t count)
+{
+    await_count(f, count);
     settle(f);
 }
 
@@ -323,11 +330,194 @@ static void sessions(void **state)
     }
 }
 
+/* ---- clean sessions and the disk ---- */
+
+/* While it is held, nothing gets to the database. */
+struct held {
+    struct fixture *f;
+    pthread_t thread;
+    sem_t begun, go;
+};
+
+static int hold(struct sk_change *c, void *ctx, struct sk_err *err)
+{
+    struct held *h = ctx;
+    (void)c;
+    (void)err;
+    (void)sem_post(&h->begun);
+    (void)sem_wait(&h->go);
+    return 0;
+}
+
+static void *run_hold(void *arg)
+{
+    struct held *h = arg;
+    struct sk_err err = SK_ERR_INIT;
+    assert_int_equal(sk_devices_write(h->f->devices, hold, h, &err), 0);
+    return NULL;
+}
+
+static void hold_disk(struct fixture *f, struct held *h)
+{
+    h->f = f;
+    (void)sem_init(&h->begun, 0, 0);
+    (void)sem_init(&h->go, 0, 0);
+    assert_int_equal(pthread_create(&h->thread, NULL, run_hold, h), 0);
+    (void)sem_wait(&h->begun);
+}
+
+static void release_disk(struct held *h)
+{
+    (void)sem_post(&h->go);
+    (void)pthread_join(h->thread, NULL);
+    (void)sem_destroy(&h->begun);
+    (void)sem_destroy(&h->go);
+}
+
+/* A client that has sent its CONNECT, with a will. */
+static struct client *begin_in(struct fixture *f, bool is_clean)
+{
+    struct client *c = client_new(f, NULL);
+    client_connect(c, &(struct login){ .client_id = "d1",
+                                       .username = USER("d1"),
+                                       .password = token_of("d1", "", KEY_1, 3600),
+                                       .is_clean = is_clean,
+                                       .will_topic = EVENTS_D1,
+                                       .will_text = "will" });
+    return c;
+}
+
+static void subscribe_and_leave(struct fixture *f)
+{
+    struct client *c = client_in(f, "d1", "", false, NULL);
+    assert_int_equal(client_subscribe(c, 1, "$iothub/methods/POST/#"), 1);
+    client_disconnect(c);
+    client_free(c);
+    await_connections(f, 0);
+    settle(f);
+}
+
+static void clean_waits_for_the_disk(void **state)
+{
+    struct fixture *f = *state;
+    struct held h;
+    struct packet p;
+    bool is_present = true;
+    (void)make_device(f, "d1");
+    subscribe_and_leave(f);
+    hold_disk(f, &h);
+    struct client *c = begin_in(f, true);
+    client_say(c, 0, 0, EVENTS_D1, "early"); /* it need not wait for CONNACK */
+    client_quiet(c);
+    release_disk(&h);
+    client_want(c, CONNACK, &p);
+    assert_int_equal(p.code, 0);
+    assert_false(p.session_present);
+    client_free(c);
+    c = client_in(f, "d1", "", false, &is_present);
+    assert_false(is_present);
+    await_message(f->telemetry, "\"bodyText\":\"early\"");
+    client_free(c);
+}
+
+/* The newer one gets what will stay, and the older one is never connected. */
+static void newer_while_clean_waits(void **state)
+{
+    struct fixture *f = *state;
+    struct held h;
+    struct packet p;
+    (void)make_device(f, "d1");
+    for (int is_clean = 0; is_clean < 2; is_clean++) {
+        subscribe_and_leave(f);
+        hold_disk(f, &h);
+        struct client *old = begin_in(f, true);
+        await_count(f, 1);
+        struct client *c = begin_in(f, is_clean);
+        client_want(old, 0, &p);
+        client_quiet(c);
+        release_disk(&h);
+        client_want(c, CONNACK, &p);
+        assert_int_equal(p.code, 0);
+        assert_false(p.session_present);
+        assert_int_equal(sk_live_count(&f->g->live), 1);
+        client_disconnect(c);
+        client_free(c);
+        client_free(old);
+        await_connections(f, 0);
+    }
+    settle(f);
+    assert_null(strstr(messages_of(f->telemetry), "will"));
+}
+
+static void ends_while_clean_waits(void **state)
+{
+    struct fixture *f = *state;
+    struct held h;
+    struct packet p;
+    const struct sk_identity i = make_device(f, "d1");
+    hold_disk(f, &h);
+    struct client *c = begin_in(f, true);
+    struct sk_mqtt_ref ref;
+    await_count(f, 1);
+    assert_true(sk_live_find(&f->g->live, i.id, &ref));
+    sk_gateway_cut(f->g, ref, "a test");
+    client_want(c, 0, &p);
+    await_count(f, 0);
+    release_disk(&h);
+    settle(f);
+    assert_int_equal(atomic_load(&f->g->clears), 0);
+    client_free(c);
+    hold_disk(f, &h);
+    c = begin_in(f, true); /* and one that the hub's stop ends */
+    await_count(f, 1);
+    sk_gateway_stop(f->g, 1000);
+    release_disk(&h);
+    settle(f);
+    client_free(c);
+    assert_null(strstr(messages_of(f->telemetry), "will"));
+    assert_string_equal(messages_of(f->events), "");
+    assert_int_equal(atomic_load(&f->g->clears), 0);
+    assert_false(identity_of(f, "d1").is_connected);
+}
+
+/* What could not be cleared is still there. */
+static void clean_on_a_failing_disk(void **state)
+{
+    struct fixture *f = *state;
+    struct packet p;
+    bool is_present = false;
+    (void)make_device(f, "d1");
+    subscribe_and_leave(f);
+    disk_is_full(true);
+    struct client *c = begin_in(f, true);
+    client_want(c, CONNACK, &p);
+    disk_is_full(false);
+    assert_int_equal(p.code, 3);
+    client_want(c, 0, &p);
+    client_free(c);
+    await_connections(f, 0);
+    assert_int_equal(atomic_load(&f->g->clears), 0);
+    c = client_in(f, "d1", "", false, &is_present);
+    assert_true(is_present);
+    client_disconnect(c);
+    client_free(c);
+    assert_null(strstr(messages_of(f->telemetry), "will"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(codes), ROW(too_many_failures), ROW(newest_wins), ROW(a_token_ends), ROW(changes_cut),
-        ROW(wills), ROW(sessions),
+        ROW(codes),
+        ROW(too_many_failures),
+        ROW(newest_wins),
+        ROW(a_token_ends),
+        ROW(changes_cut),
+        ROW(wills),
+        ROW(sessions),
+        ROW(clean_waits_for_the_disk),
+        ROW(newer_while_clean_waits),
+        ROW(ends_while_clean_waits),
+        ROW(clean_on_a_failing_disk),
     };
     return cmocka_run_group_tests_name("gateway/connect", tests, NULL, NULL);
 }

@@ -234,23 +234,87 @@ static void answers_of_others(void **state)
     client_free(c);
 }
 
-/* It may come on the connection after the one that was asked. */
-static void answer_after_a_break(void **state)
+/* What was sent on it is not answered any more; what waits for the device goes on waiting. */
+static void ends_with_its_connection(void **state)
 {
+    static const char *const filter[] = { POST };
     struct fixture *f = *state;
-    struct result r = RESULT;
-    char rid[32];
+    struct result sent[3], waiting = RESULT;
+    struct packet p;
     (void)make_device(f, "d1");
     struct client *c = client_in(f, "d1", "", false, NULL);
     assert_int_equal(client_subscribe(c, 0, POST), 0);
-    call(f, "x", "", 0, &r);
-    (void)snprintf(rid, sizeof rid, "%s", want_call(c, "x", ""));
+    for (size_t i = 0; i < COUNT(sent); i++) {
+        sent[i] = (struct result)RESULT;
+        call(f, "x", "", 0, &sent[i]);
+        (void)want_call(c, "x", "");
+    }
+    client_filters(c, false, 99, 0, filter, 1);
+    client_want(c, UNSUBACK, &p);
+    call(f, "y", "", 15000, &waiting);
+    const uint64_t begin = sk_now_ms();
     client_free(c);
+    for (size_t i = 0; i < COUNT(sent); i++) {
+        await(&sent[i]);
+        assert_int_equal(sent[i].code, SK_NOT_FOUND);
+        assert_string_equal(sent[i].text, "DeviceConnectionClosedRemotely: the device's "
+                                          "connection ended before it answered");
+    }
+    assert_true(sk_now_ms() - begin < RESPONSE_MS - 1000);
     c = client_in(f, "d1", "", false, NULL);
     client_quiet(c);
+    assert_int_equal(ends_of(&waiting), 0);
+    assert_int_equal(client_subscribe(c, 0, POST), 0);
+    answer(c, "200", want_call(c, "y", ""), "1");
+    await(&waiting);
+    assert_int_equal(waiting.code, SK_OK);
+    client_free(c);
+}
+
+struct again {
+    struct fixture *f;
+    struct result *first, *second;
+};
+
+/* A caller that asks once more at once. */
+static void on_done_again(void *ctx, int status, struct sk_view payload,
+                          const struct sk_err *failed)
+{
+    struct again *a = ctx;
+    call(a->f, "again", "", 10000, a->second);
+    on_done(a->first, status, payload, failed);
+}
+
+/* The older connection's end is not that of calls that were sent on the newer one. */
+static void newer_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct result first = RESULT, second = RESULT;
+    struct again again = { f, &first, &second };
+    struct sk_err err = SK_ERR_INIT;
+    const struct sk_method_call m = { .device = "d1",
+                                      .module = "",
+                                      .name = "x",
+                                      .response_ms = 300000,
+                                      .done = on_done_again,
+                                      .ctx = &again };
+    const struct sk_identity i = make_device(f, "d1");
+    struct client *old = client_in(f, "d1", "", false, NULL);
+    assert_int_equal(client_subscribe(old, 0, POST), 0);
+    DONE(sk_gateway_invoke(f->g, &m, &err));
+    (void)want_call(old, "x", "");
+    struct client *c = client_in(f, "d1", "", false, NULL);
+    await(&first);
+    assert_int_equal(first.code, SK_NOT_FOUND);
+    const char *rid = want_call(c, "again", "");
+    const struct sk_session other = { .identity = i.id, .was_called = true };
+    sk_methods_closed(f->g, &other);
+    assert_int_equal(ends_of(&second), 0);
     answer(c, "200", rid, "1");
-    await(&r);
-    assert_int_equal(r.status, 200);
+    await(&second);
+    assert_int_equal(second.code, SK_OK);
+    assert_int_equal(ends_of(&first), 1);
+    client_free(old);
     client_free(c);
 }
 
@@ -347,18 +411,25 @@ static void a_stop_cancels(void **state)
     struct result sent = RESULT, waiting = RESULT;
     struct sk_err err = SK_ERR_INIT;
     (void)make_device(f, "d1");
-    call(f, "x", "", 10000, &waiting);
+    (void)make_device(f, "d2");
+    const struct sk_method_call absent = { .device = "d2",
+                                           .module = "",
+                                           .name = "x",
+                                           .response_ms = RESPONSE_MS,
+                                           .connect_ms = 10000,
+                                           .done = on_done,
+                                           .ctx = &waiting };
+    DONE(sk_gateway_invoke(f->g, &absent, &err));
     struct client *c = client_in(f, "d1", "", true, NULL);
     struct client *b;
     assert_int_equal(client_subscribe(c, 0, POST), 0);
-    (void)want_call(c, "x", "");
     call(f, "y", "", 0, &sent);
     (void)want_call(c, "y", "");
     b = c;
     sk_gateway_stop(f->g, 1000);
     await(&sent);
     await(&waiting);
-    assert_int_equal(sent.code, SK_CANCELLED);
+    assert_int_equal(sent.code, SK_NOT_FOUND); /* its connection has ended */
     assert_int_equal(waiting.code, SK_CANCELLED);
     const struct sk_method_call late = {
         .device = "d1", .name = "x", .response_ms = RESPONSE_MS, .done = on_done, .ctx = &sent
@@ -377,7 +448,8 @@ int main(void)
         ROW(waits_for_it),
         ROW(more_than_it_takes),
         ROW(answers_of_others),
-        ROW(answer_after_a_break),
+        ROW(ends_with_its_connection),
+        ROW(newer_connection),
         ROW(many_at_once),
         ROW(bad_calls),
         ROW(a_stop_cancels),
