@@ -249,11 +249,22 @@ void sk_table_sweep(struct sk_http_server *s, uint64_t now_ms)
             sweep_one(s->by_fd[i], now_ms);
 }
 
+/* Whether the kernel holds bytes that the event loop has not read yet. */
+static bool has_unread(int fd)
+{
+    int unread = 0;
+    return ioctl(fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
 /* What the kernel holds already is still read after this, so a request that was on its way is
- * served. */
+ * served. Its rest would not be taken from the TLS front any more (a pair's socket refuses what is
+ * written after this), so a connection that a request has begun to reach is left alone: its answer
+ * ends it. */
 static void hush(struct sk_conn *c, uint64_t now_ms)
 {
     enum sk_stage stage = sk_conn_stage(c);
+    if (stage == SK_STAGE_IDLE && has_unread(c->fd))
+        return;
     bool is_silent = stage == SK_STAGE_READING && now_ms - c->accepted_ms >= FRESH_MS &&
                      received_bytes(c->fd) == 0;
     if ((stage != SK_STAGE_IDLE && !is_silent) || c->is_hushed)
