@@ -281,30 +281,31 @@ def pytest(report, name, binary, selection, files=("tests/it",)):
     report.add(passed, failures, skips)
 
 
-def pytest_files(report, step, binary, selection, having=""):
-    """Each file (that has this text) in a process of its own, two at a time, the large ones first: clients that bring native code, threads
-    and event loops of their own (gevent, pandas, ONNX Runtime) meet no other test's, and a crash names its file."""
+def pytest_files(report, step, binary, selection, jobs, having=""):
+    """Each file (that has this text) in a process of its own, the large ones first: clients that bring native code,
+    threads and event loops of their own (gevent, pandas, ONNX Runtime) meet no other test's, and a crash names its
+    file. One more at a time than there are cores, as many wait."""
     if not os.path.exists(binary):
         report.add(failures=[f"{step}: {os.path.relpath(binary, ROOT)} was not built"])
         return
     files = [name for name in glob.glob(os.path.join(ROOT, "tests", "it", "test_*.py")) if having in read(name)]
     files.sort(key=os.path.getsize, reverse=True)
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(jobs + 1) as pool:
         for done in [pool.submit(pytest, report, f"{step}-{os.path.basename(name)[5:-3]}", binary, selection, [name])
                      for name in files]:
             done.result()
 
 
-def step_it(report, _jobs):
-    """the real program, driven from Python, two files at a time; the documents that it prints"""
+def step_it(report, jobs):
+    """the real program, driven from Python, a few files at a time; the documents that it prints"""
     binary = os.path.join(BUILD, "test", "gcc", "skerry")
     run_tap(report, "check/docs", [sys.executable, "tools/check-docs.py", "--skerry", binary])
-    pytest_files(report, "it", binary, ["-m", "not interop"])
+    pytest_files(report, "it", binary, ["-m", "not interop"], jobs)
 
 
-def step_it_asan(report, _jobs):
+def step_it_asan(report, jobs):
     """hostile input once more, against the program built with AddressSanitizer"""
-    pytest_files(report, "it-asan", os.path.join(BUILD, "test", "asan", "skerry"), ["-m", "hostile"], having="mark.hostile")
+    pytest_files(report, "it-asan", os.path.join(BUILD, "test", "asan", "skerry"), ["-m", "hostile"], jobs, having="mark.hostile")
 
 
 STEPS = {
