@@ -92,9 +92,9 @@ static int deeper(struct parse *p, struct sk_err *err)
 
 int sk_iotql_expect(struct parse *p, const char *sign, const char *what, struct sk_err *err)
 {
-    if (sk_iotql_scan_sign(&p->scan, sign))
+    if (sk_scan_sign(&p->scan, sign))
         return 0;
-    return sk_iotql_scan_fail(&p->scan, p->scan.pos, err, "expected %s", what);
+    return sk_scan_fail(&p->scan, p->scan.pos, err, "expected %s", what);
 }
 
 int sk_iotql_parse_path(struct parse *p, struct node **out, struct sk_err *err)
@@ -105,7 +105,7 @@ int sk_iotql_parse_path(struct parse *p, struct node **out, struct sk_err *err)
         return -1;
     n->field = sk_iotql_field_find(&n->path, &n->used);
     if (!n->field)
-        return sk_iotql_scan_fail(
+        return sk_scan_fail(
             &p->scan, n->path.at, err,
             "no such field; there are deviceId, moduleId, status, connectionState, "
             "lastActivityTime, statusUpdateTime, etag, version, authenticationType, capabilities, "
@@ -120,13 +120,13 @@ static int parse_constant(struct parse *p, struct literal *out, struct sk_err *e
     *out = (struct literal){ .class = C_NUMBER };
     if (sk_iotql_scan_is_text(&p->scan)) {
         out->class = C_TEXT;
-        return sk_iotql_scan_text(&p->scan, &out->text, err) < 0 ? -1 : 1;
+        return sk_scan_quoted(&p->scan, &out->text, err) < 0 ? -1 : 1;
     }
     if (sk_iotql_scan_is_number(&p->scan))
         return sk_iotql_scan_number(&p->scan, &out->is_whole, &out->whole, &out->num, err) < 0 ? -1
                                                                                                : 1;
     for (size_t i = 0; i < sizeof(constants) / sizeof(constants[0]); i++)
-        if (sk_iotql_scan_word(&p->scan, constants[i].word)) {
+        if (sk_scan_word(&p->scan, constants[i].word)) {
             out->class = constants[i].class;
             out->whole = constants[i].value;
             return 1;
@@ -167,9 +167,9 @@ static int parse_unary(struct parse *p, struct node **out, struct sk_err *err)
     struct literal literal;
     int is_there;
 
-    if (sk_iotql_scan_sign(&p->scan, "("))
+    if (sk_scan_sign(&p->scan, "("))
         return parse_group(p, out, err);
-    if (sk_iotql_scan_sign(&p->scan, "-")) {
+    if (sk_scan_sign(&p->scan, "-")) {
         if (node_new(p, K_MINUS, out, err) < 0 || deeper(p, err) < 0 ||
             parse_unary(p, &(*out)->left, err) < 0)
             return -1;
@@ -186,7 +186,7 @@ static int parse_unary(struct parse *p, struct node **out, struct sk_err *err)
         return 0;
     }
     for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
-        if (sk_iotql_scan_word(&p->scan, functions[i].name))
+        if (sk_scan_word(&p->scan, functions[i].name))
             return parse_function(p, i, out, err);
     return sk_iotql_parse_path(p, out, err);
 }
@@ -196,7 +196,7 @@ typedef int part(struct parse *p, struct node **out, struct sk_err *err);
 static const char *next_op(struct parse *p, const struct op *ops)
 {
     for (; ops->text; ops++)
-        if (sk_iotql_scan_sign(&p->scan, ops->text))
+        if (sk_scan_sign(&p->scan, ops->text))
             return ops->sql;
     return NULL;
 }
@@ -233,14 +233,14 @@ static int parse_sum(struct parse *p, struct node **out, struct sk_err *err)
 
 static int parse_item(struct parse *p, struct literal *out, struct sk_err *err)
 {
-    bool is_minus = sk_iotql_scan_sign(&p->scan, "-");
+    bool is_minus = sk_scan_sign(&p->scan, "-");
     int is_there = parse_constant(p, out, err);
 
     if (is_there < 0)
         return -1;
     if (!is_there || (is_minus && out->class != C_NUMBER))
-        return sk_iotql_scan_fail(&p->scan, p->scan.pos, err,
-                                  "expected a constant: 'text', a number, true, false");
+        return sk_scan_fail(&p->scan, p->scan.pos, err,
+                            "expected a constant: 'text', a number, true, false");
     if (is_minus) {
         out->whole = -out->whole;
         out->num = -out->num;
@@ -255,7 +255,7 @@ static int parse_list(struct parse *p, struct literal *first, struct sk_err *err
 
     if (sk_iotql_expect(p, "[", "a list: IN ['a', 'b']", err) < 0 || parse_item(p, first, err) < 0)
         return -1;
-    while (sk_iotql_scan_sign(&p->scan, ",")) {
+    while (sk_scan_sign(&p->scan, ",")) {
         at->next = sk_arena_alloc(&p->q->arena, sizeof(*at->next));
         if (!at->next)
             return sk_nomem(err);
@@ -274,8 +274,8 @@ static int parse_compare(struct parse *p, struct node **out, struct sk_err *err)
 
     if (parse_sum(p, &left, err) < 0)
         return -1;
-    is_not = sk_iotql_scan_word(&p->scan, "NIN");
-    if (is_not || sk_iotql_scan_word(&p->scan, "IN")) {
+    is_not = sk_scan_word(&p->scan, "NIN");
+    if (is_not || sk_scan_word(&p->scan, "IN")) {
         if (node_of(p, K_IN, is_not ? "NOT " : "", left, out, err) < 0)
             return -1;
         return parse_list(p, &(*out)->literal, err);
@@ -294,7 +294,7 @@ static int parse_compare(struct parse *p, struct node **out, struct sk_err *err)
 
 static int parse_not(struct parse *p, struct node **out, struct sk_err *err)
 {
-    if (!sk_iotql_scan_word(&p->scan, "NOT"))
+    if (!sk_scan_word(&p->scan, "NOT"))
         return parse_compare(p, out, err);
     if (node_new(p, K_NOT, out, err) < 0 || deeper(p, err) < 0 ||
         parse_not(p, &(*out)->left, err) < 0)
@@ -308,7 +308,7 @@ static int parse_logic(struct parse *p, enum kind kind, const char *word, part *
 {
     if (side(p, out, err) < 0)
         return -1;
-    while (sk_iotql_scan_word(&p->scan, word)) {
+    while (sk_scan_word(&p->scan, word)) {
         struct node *n = NULL;
 
         if (node_of(p, kind, word, *out, &n, err) < 0 || deeper(p, err) < 0 ||

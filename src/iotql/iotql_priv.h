@@ -5,7 +5,7 @@
 #ifndef SK_IOTQL_IOTQL_PRIV_H
 #define SK_IOTQL_IOTQL_PRIV_H
 
-#include "base/arena.h"
+#include "base/scan.h"
 #include "iotql/iotql.h"
 
 enum {
@@ -17,13 +17,6 @@ enum {
 };
 
 /* ---- letters ---- */
-
-struct iotql_scan {
-    struct sk_view text;
-    size_t pos;
-    const char *what; /* "query", "target condition" */
-    struct sk_arena *arena;
-};
 
 struct segment {
     struct sk_view name; /* of a[0]: the digits */
@@ -37,27 +30,16 @@ struct path {
 };
 
 /* Length, UTF-8; copies the text into the arena. */
-int sk_iotql_scan_begin(struct iotql_scan *s, const char *what, const char *text,
+int sk_iotql_scan_begin(struct sk_scan *s, const char *what, const char *text,
                         struct sk_arena *arena, struct sk_err *err) SK_CHECK;
-/* Skips spaces; true at the end. */
-bool sk_iotql_scan_at_end(struct iotql_scan *s);
-/* Skips spaces, and the word or sign if it is next. */
-bool sk_iotql_scan_word(struct iotql_scan *s, const char *word);
-bool sk_iotql_scan_sign(struct iotql_scan *s, const char *sign);
 /* Letters, digits, _ $ and what is not ASCII; empty: there is none. */
-struct sk_view sk_iotql_scan_name(struct iotql_scan *s);
+struct sk_view sk_iotql_scan_name(struct sk_scan *s);
 /* Whether a text in quotes, or a number without sign, is next. */
-bool sk_iotql_scan_is_text(struct iotql_scan *s);
-bool sk_iotql_scan_is_number(struct iotql_scan *s);
-/* At the quote. Its letters are in the arena. */
-int sk_iotql_scan_text(struct iotql_scan *s, struct sk_view *out, struct sk_err *err) SK_CHECK;
-int sk_iotql_scan_number(struct iotql_scan *s, bool *is_whole, int64_t *whole, double *num,
+bool sk_iotql_scan_is_text(struct sk_scan *s);
+bool sk_iotql_scan_is_number(struct sk_scan *s);
+int sk_iotql_scan_number(struct sk_scan *s, bool *is_whole, int64_t *whole, double *num,
                          struct sk_err *err) SK_CHECK;
-int sk_iotql_scan_path(struct iotql_scan *s, struct path *out, struct sk_err *err) SK_CHECK;
-/* SK_INVALID: the text, the position (in characters, from 1), and what stands around it with >>> at
- * the place. at is at most the length. */
-int sk_iotql_scan_fail(const struct iotql_scan *s, size_t at, struct sk_err *err, const char *fmt,
-                       ...) SK_PRINTF(4, 5);
+int sk_iotql_scan_path(struct sk_scan *s, struct path *out, struct sk_err *err) SK_CHECK;
 
 /* ---- names ---- */
 
@@ -185,7 +167,7 @@ struct sk_iotql {
 
 struct parse {
     struct sk_iotql *q;
-    struct iotql_scan scan;
+    struct sk_scan scan;
     unsigned depth, terms;
 };
 

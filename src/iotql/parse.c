@@ -18,13 +18,13 @@ static int parse_aggregate(struct parse *p, struct column *c, struct sk_err *err
     static const char *const words[] = { "", "COUNT", "AVG", "SUM", "MIN", "MAX" };
 
     for (size_t i = A_COUNT; i <= A_MAX; i++) {
-        if (!sk_iotql_scan_word(&p->scan, words[i]))
+        if (!sk_scan_word(&p->scan, words[i]))
             continue;
         c->aggregate = (enum aggregate)i;
         if (sk_iotql_expect(p, "(", "( behind the aggregate", err) < 0)
             return -1;
         if (c->aggregate == A_COUNT)
-            (void)sk_iotql_scan_sign(&p->scan, "*");
+            (void)sk_scan_sign(&p->scan, "*");
         else if (sk_iotql_parse_path(p, &c->node, err) < 0)
             return -1;
         return sk_iotql_expect(p, ")", ")", err) < 0 ? -1 : 1;
@@ -39,10 +39,10 @@ static int name_column(struct parse *p, struct column *c, unsigned *unnamed, str
     char number[16];
     size_t last;
 
-    if (sk_iotql_scan_word(&p->scan, "AS")) {
+    if (sk_scan_word(&p->scan, "AS")) {
         name = sk_iotql_scan_name(&p->scan);
         if (name.len == 0)
-            return sk_iotql_scan_fail(&p->scan, p->scan.pos, err, "expected a name behind AS");
+            return sk_scan_fail(&p->scan, p->scan.pos, err, "expected a name behind AS");
     } else if (c->aggregate != A_NONE) {
         (void)snprintf(number, sizeof(number), "$%u", ++*unnamed);
         name = sk_view_of(number);
@@ -56,10 +56,10 @@ static int name_column(struct parse *p, struct column *c, unsigned *unnamed, str
         return sk_nomem(err);
     for (size_t i = 0; i < p->q->column_count; i++)
         if (strcmp(p->q->columns[i].name, c->name) == 0)
-            return sk_iotql_scan_fail(&p->scan, c->at, err,
-                                      "a second column '%.64s'; give it a "
-                                      "name with AS",
-                                      c->name);
+            return sk_scan_fail(&p->scan, c->at, err,
+                                "a second column '%.64s'; give it a "
+                                "name with AS",
+                                c->name);
     return 0;
 }
 
@@ -75,7 +75,7 @@ static int parse_columns(struct parse *p, struct sk_err *err)
         if (q->column_count == SK_IOTQL_COLUMNS_MAX)
             return sk_fail(err, SK_LIMIT, "%s: more than %d columns", p->scan.what,
                            SK_IOTQL_COLUMNS_MAX);
-        (void)sk_iotql_scan_at_end(&p->scan);
+        (void)sk_scan_at_end(&p->scan);
         c->at = p->scan.pos;
         is_aggregate = parse_aggregate(p, c, err);
         if (is_aggregate < 0 || (!is_aggregate && sk_iotql_parse_path(p, &c->node, err) < 0) ||
@@ -83,7 +83,7 @@ static int parse_columns(struct parse *p, struct sk_err *err)
             return -1;
         q->is_aggregate |= is_aggregate;
         q->column_count++;
-    } while (sk_iotql_scan_sign(&p->scan, ","));
+    } while (sk_scan_sign(&p->scan, ","));
     return 0;
 }
 
@@ -94,13 +94,13 @@ static int parse_top(struct parse *p, struct sk_err *err)
     double num;
     size_t at;
 
-    (void)sk_iotql_scan_at_end(&p->scan);
+    (void)sk_scan_at_end(&p->scan);
     at = p->scan.pos;
     if (sk_iotql_scan_is_number(&p->scan) &&
         sk_iotql_scan_number(&p->scan, &is_whole, &n, &num, err) < 0)
         return -1;
     if (!is_whole || n < 1 || n > INT32_MAX)
-        return sk_iotql_scan_fail(&p->scan, at, err, "expected a number from 1 behind TOP");
+        return sk_scan_fail(&p->scan, at, err, "expected a number from 1 behind TOP");
     p->q->top = n;
     return 0;
 }
@@ -110,15 +110,15 @@ static int parse_source(struct parse *p, struct sk_err *err)
 {
     size_t at;
 
-    (void)sk_iotql_scan_at_end(&p->scan);
+    (void)sk_scan_at_end(&p->scan);
     at = p->scan.pos;
-    if (!sk_iotql_scan_word(&p->scan, "devices"))
-        return sk_iotql_scan_fail(&p->scan, at, err, "expected devices or devices.modules");
-    if (!sk_iotql_scan_sign(&p->scan, "."))
+    if (!sk_scan_word(&p->scan, "devices"))
+        return sk_scan_fail(&p->scan, at, err, "expected devices or devices.modules");
+    if (!sk_scan_sign(&p->scan, "."))
         return 0;
-    p->q->is_of_modules = sk_iotql_scan_word(&p->scan, "modules");
+    p->q->is_of_modules = sk_scan_word(&p->scan, "modules");
     if (!p->q->is_of_modules)
-        return sk_iotql_scan_fail(&p->scan, at, err, "expected devices or devices.modules");
+        return sk_scan_fail(&p->scan, at, err, "expected devices or devices.modules");
     return 0;
 }
 
@@ -148,10 +148,10 @@ static int parse_groups(struct parse *p, struct sk_err *err)
 {
     struct sk_iotql *q = p->q;
 
-    if (!sk_iotql_scan_word(&p->scan, "BY"))
-        return sk_iotql_scan_fail(&p->scan, p->scan.pos, err, "expected BY behind GROUP");
+    if (!sk_scan_word(&p->scan, "BY"))
+        return sk_scan_fail(&p->scan, p->scan.pos, err, "expected BY behind GROUP");
     if (q->is_star)
-        return sk_iotql_scan_fail(&p->scan, p->scan.pos, err, "GROUP BY needs columns, not *");
+        return sk_scan_fail(&p->scan, p->scan.pos, err, "GROUP BY needs columns, not *");
     q->is_aggregate = true;
     do {
         if (q->group_count == SK_IOTQL_COLUMNS_MAX)
@@ -160,7 +160,7 @@ static int parse_groups(struct parse *p, struct sk_err *err)
         if (sk_iotql_parse_path(p, &q->groups[q->group_count], err) < 0)
             return -1;
         q->group_count++;
-    } while (sk_iotql_scan_sign(&p->scan, ","));
+    } while (sk_scan_sign(&p->scan, ","));
     return 0;
 }
 
@@ -170,17 +170,17 @@ static int check_columns(struct parse *p, struct sk_err *err)
         const struct column *c = &p->q->columns[i];
 
         if (c->aggregate == A_NONE && !is_grouped(p->q, c->node))
-            return sk_iotql_scan_fail(&p->scan, c->at, err,
-                                      "a column beside aggregates must be in GROUP BY");
+            return sk_scan_fail(&p->scan, c->at, err,
+                                "a column beside aggregates must be in GROUP BY");
     }
     return 0;
 }
 
 static int parse_end(struct parse *p, const char *expected, struct sk_err *err)
 {
-    if (sk_iotql_scan_at_end(&p->scan))
+    if (sk_scan_at_end(&p->scan))
         return 0;
-    return sk_iotql_scan_fail(&p->scan, p->scan.pos, err, "expected %s", expected);
+    return sk_scan_fail(&p->scan, p->scan.pos, err, "expected %s", expected);
 }
 
 int sk_iotql_parse_query(struct sk_iotql *q, const char *text, struct sk_err *err)
@@ -190,22 +190,22 @@ int sk_iotql_parse_query(struct sk_iotql *q, const char *text, struct sk_err *er
 
     if (sk_iotql_scan_begin(&p.scan, "query", text, &q->arena, err) < 0)
         return -1;
-    if (!sk_iotql_scan_word(&p.scan, "SELECT"))
-        return sk_iotql_scan_fail(&p.scan, p.scan.pos, err, "expected SELECT");
-    if (sk_iotql_scan_word(&p.scan, "TOP") && parse_top(&p, err) < 0)
+    if (!sk_scan_word(&p.scan, "SELECT"))
+        return sk_scan_fail(&p.scan, p.scan.pos, err, "expected SELECT");
+    if (sk_scan_word(&p.scan, "TOP") && parse_top(&p, err) < 0)
         return -1;
-    q->is_star = sk_iotql_scan_sign(&p.scan, "*");
+    q->is_star = sk_scan_sign(&p.scan, "*");
     if (!q->is_star && parse_columns(&p, err) < 0)
         return -1;
-    if (!sk_iotql_scan_word(&p.scan, "FROM"))
-        return sk_iotql_scan_fail(&p.scan, p.scan.pos, err,
-                                  q->is_star ? "expected FROM" : "expected , or AS or FROM");
+    if (!sk_scan_word(&p.scan, "FROM"))
+        return sk_scan_fail(&p.scan, p.scan.pos, err,
+                            q->is_star ? "expected FROM" : "expected , or AS or FROM");
     if (parse_source(&p, err) < 0)
         return -1;
-    has_where = sk_iotql_scan_word(&p.scan, "WHERE");
+    has_where = sk_scan_word(&p.scan, "WHERE");
     if (has_where && sk_iotql_parse_or(&p, &q->where, err) < 0)
         return -1;
-    if (sk_iotql_scan_word(&p.scan, "GROUP")) {
+    if (sk_scan_word(&p.scan, "GROUP")) {
         if (parse_groups(&p, err) < 0 || parse_end(&p, ", or the end", err) < 0)
             return -1;
     } else if (parse_end(&p,
@@ -232,18 +232,18 @@ int sk_iotql_parse_target(struct sk_iotql *q, const char *text, struct sk_err *e
     q->is_star = true;
     if (sk_iotql_scan_begin(&p.scan, "target condition", text, &q->arena, err) < 0)
         return -1;
-    if (sk_iotql_scan_at_end(&p.scan))
+    if (sk_scan_at_end(&p.scan))
         return parse_fixed(&p, "false", err);
-    if (sk_iotql_scan_sign(&p.scan, "*")) {
+    if (sk_scan_sign(&p.scan, "*")) {
         if (parse_end(&p, "nothing behind *", err) < 0)
             return -1;
         return parse_fixed(&p, "capabilities.iotEdge = true", err);
     }
-    if (sk_iotql_scan_word(&p.scan, "FROM")) {
+    if (sk_scan_word(&p.scan, "FROM")) {
         if (parse_source(&p, err) < 0)
             return -1;
-        if (!sk_iotql_scan_word(&p.scan, "WHERE"))
-            return sk_iotql_scan_fail(&p.scan, p.scan.pos, err, "expected WHERE");
+        if (!sk_scan_word(&p.scan, "WHERE"))
+            return sk_scan_fail(&p.scan, p.scan.pos, err, "expected WHERE");
     }
     if (sk_iotql_parse_or(&p, &q->where, err) < 0)
         return -1;

@@ -53,7 +53,7 @@ static const struct {
 struct target {
     const struct sk_query_field *field;
     const struct sk_query_group *group;
-    struct sk_scan_key key;
+    struct sk_query_key key;
 };
 
 struct parse {
@@ -86,7 +86,7 @@ static void list_keys(const struct sk_query_schema *schema, struct sk_buf *out)
         sk_buf_fmt(out, "%s%s.KEY", out->len ? ", " : "", g->names[0]);
 }
 
-static int unknown_key(struct parse *p, const struct sk_scan_key *key, struct sk_err *err)
+static int unknown_key(struct parse *p, const struct sk_query_key *key, struct sk_err *err)
 {
     SK_AUTO(sk_buf_done) struct sk_buf keys = SK_BUF_INIT(120);
 
@@ -98,7 +98,7 @@ static int unknown_key(struct parse *p, const struct sk_scan_key *key, struct sk
 static int read_target(struct parse *p, struct target *t, struct sk_err *err)
 {
     *t = (struct target){ 0 };
-    if (sk_scan_key(&p->scan, &t->key, err) < 0)
+    if (sk_query_read_key(&p->scan, &t->key, err) < 0)
         return -1;
     if (t->key.prefix.len > 0 && !is_one_of(t->key.prefix, attribute_words)) {
         for (const struct sk_query_group *g = p->schema->groups; g && g->names; g++)
@@ -226,7 +226,7 @@ static int bind_next(struct parse *p, enum sk_query_kind kind, size_t *number, s
 
     (void)sk_scan_at_end(&p->scan);
     at = p->scan.pos;
-    if (sk_scan_value(&p->scan, &text, &is_quoted, err) < 0)
+    if (sk_query_read_value(&p->scan, &text, &is_quoted, err) < 0)
         return -1;
     if (kind == SK_QUERY_TEXT) {
         if (!is_quoted)
@@ -252,7 +252,7 @@ static int bind_pattern(struct parse *p, enum op op, size_t *number, struct sk_e
 
     (void)sk_scan_at_end(&p->scan);
     at = p->scan.pos;
-    if (sk_scan_value(&p->scan, &text, &is_quoted, err) < 0)
+    if (sk_query_read_value(&p->scan, &text, &is_quoted, err) < 0)
         return -1;
     if (!is_quoted)
         return sk_scan_fail(&p->scan, at, err, "expected a text in quotes");
@@ -393,7 +393,7 @@ static int write_term(struct parse *p, struct sk_buf *out, struct sk_err *err)
 static int write_where(struct parse *p, struct sk_view filter, struct sk_buf *out,
                        struct sk_err *err)
 {
-    if (sk_scan_begin(&p->scan, "filter", filter, &p->q->arena, err) < 0)
+    if (sk_scan_begin(&p->scan, "filter", filter, SK_QUERY_FILTER_MAX, &p->q->arena, err) < 0)
         return -1;
     if (sk_scan_at_end(&p->scan)) {
         sk_buf_chr(out, '1');
@@ -466,7 +466,8 @@ static int write_orders(struct parse *p, const struct sk_view *orders, size_t co
         return sk_fail(err, SK_LIMIT, "order_by: %zu entries, at most %d", count,
                        SK_QUERY_ORDERS_MAX);
     for (size_t i = 0; i < count; i++)
-        if (sk_scan_begin(&p->scan, "order_by", orders[i], &p->q->arena, err) < 0 ||
+        if (sk_scan_begin(&p->scan, "order_by", orders[i], SK_QUERY_FILTER_MAX, &p->q->arena, err) <
+                0 ||
             write_order(p, seen, i, out, err) < 0)
             return -1;
     return 0;

@@ -51,7 +51,7 @@ static void test_find(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct sk_err err = SK_ERR_INIT;
         const struct field *f;
-        struct iotql_scan s;
+        struct sk_scan s;
         struct path p;
         size_t used = 0;
 

@@ -10,10 +10,10 @@
 
 static struct sk_arena arena = SK_ARENA_INIT(1 << 20);
 
-static struct iotql_scan scan_of(const char *text)
+static struct sk_scan scan_of(const char *text)
 {
     struct sk_err err = SK_ERR_INIT;
-    struct iotql_scan s;
+    struct sk_scan s;
 
     if (sk_iotql_scan_begin(&s, "query", text, &arena, &err) < 0)
         fail_msg("%s: %s", text, err.text);
@@ -66,7 +66,7 @@ static void test_paths(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
         SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(1 << 12);
-        struct iotql_scan s = scan_of(paths[i].text);
+        struct sk_scan s = scan_of(paths[i].text);
         struct sk_err err = SK_ERR_INIT;
         struct path p;
 
@@ -87,7 +87,7 @@ static void test_long_path(void **state)
     for (unsigned n = SK_IOTQL_SEGMENTS_MAX; n <= SK_IOTQL_SEGMENTS_MAX + 1; n++) {
         SK_AUTO(sk_buf_done) struct sk_buf text = SK_BUF_INIT(1 << 12);
         struct sk_err err = SK_ERR_INIT;
-        struct iotql_scan s;
+        struct sk_scan s;
         struct path p;
 
         sk_buf_str(&text, "a");
@@ -111,13 +111,13 @@ static void test_texts(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        struct iotql_scan s = scan_of(texts[i].text);
+        struct sk_scan s = scan_of(texts[i].text);
         struct sk_err err = SK_ERR_INIT;
         struct sk_view v;
         int rc;
 
         assert_true(sk_iotql_scan_is_text(&s));
-        rc = sk_iotql_scan_text(&s, &v, &err);
+        rc = sk_scan_quoted(&s, &v, &err);
         if (rc < 0 ? texts[i].value != NULL || !strstr(err.text, "is never closed, at 1:")
                    : !texts[i].value || !sk_view_eq(v, texts[i].value) || s.pos != s.text.len)
             fail_msg("%s: %d %s", texts[i].text, rc, err.text);
@@ -154,7 +154,7 @@ static void test_numbers(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        struct iotql_scan s = scan_of(numbers[i].text);
+        struct sk_scan s = scan_of(numbers[i].text);
         struct sk_err err = SK_ERR_INIT;
         bool is_whole = false;
         int64_t whole = 0;
@@ -176,34 +176,34 @@ static void test_numbers(void **state)
 
 static void test_words(void **state)
 {
-    struct iotql_scan s = scan_of(" Select \t\nnotx NOT<=");
+    struct sk_scan s = scan_of(" Select \t\nnotx NOT<=");
 
     (void)state;
-    assert_false(sk_iotql_scan_at_end(&s));
-    assert_true(sk_iotql_scan_word(&s, "SELECT"));
-    assert_false(sk_iotql_scan_word(&s, "NOT"));
+    assert_false(sk_scan_at_end(&s));
+    assert_true(sk_scan_word(&s, "SELECT"));
+    assert_false(sk_scan_word(&s, "NOT"));
     assert_true(sk_view_eq(sk_iotql_scan_name(&s), "notx"));
-    assert_true(sk_iotql_scan_word(&s, "NOT"));
-    assert_false(sk_iotql_scan_sign(&s, "<>"));
-    assert_true(sk_iotql_scan_sign(&s, "<="));
-    assert_true(sk_iotql_scan_at_end(&s));
-    assert_false(sk_iotql_scan_word(&s, "NOT"));
+    assert_true(sk_scan_word(&s, "NOT"));
+    assert_false(sk_scan_sign(&s, "<>"));
+    assert_true(sk_scan_sign(&s, "<="));
+    assert_true(sk_scan_at_end(&s));
+    assert_false(sk_scan_word(&s, "NOT"));
     assert_int_equal(sk_iotql_scan_name(&s).len, 0);
 }
 
 static void test_shown(void **state)
 {
     struct sk_err err = SK_ERR_INIT;
-    struct iotql_scan s = scan_of("\xc3\xa4 = x");
+    struct sk_scan s = scan_of("\xc3\xa4 = x");
 
     (void)state;
-    (void)sk_iotql_scan_fail(&s, 5, &err, "expected %s", "y");
+    (void)sk_scan_fail(&s, 5, &err, "expected %s", "y");
     assert_string_equal(err.text, "query: expected y, at 5: \xc3\xa4 = >>>x");
-    (void)sk_iotql_scan_fail(&s, s.text.len, &err, "z");
+    (void)sk_scan_fail(&s, s.text.len, &err, "z");
     assert_string_equal(err.text, "query: z, at 6: \xc3\xa4 = x>>>");
     s = scan_of("0123456789012345678901234567890123456789\xc3\xa4x"
                 "0123456789012345678901234567890123456789");
-    (void)sk_iotql_scan_fail(&s, 42, &err, "z");
+    (void)sk_scan_fail(&s, 42, &err, "z");
     assert_string_equal(err.text, "query: z, at 42: ...23456789012345678901234567890123456789\xc3"
                                   "\xa4>>>x01234567890123456789012345678...");
 }
@@ -211,13 +211,13 @@ static void test_shown(void **state)
 static void test_begin(void **state)
 {
     struct sk_err err = SK_ERR_INIT;
-    struct iotql_scan s;
+    struct sk_scan s;
 
     (void)state;
     assert_int_equal(sk_iotql_scan_begin(&s, "query", "\xff", &arena, &err), -1);
     assert_string_equal(err.text, "query: not UTF-8 text");
     s = scan_of("");
-    assert_true(sk_iotql_scan_at_end(&s));
+    assert_true(sk_scan_at_end(&s));
     assert_int_equal(sk_iotql_scan_begin(&s, "query", NULL, &arena, &err), 0);
 }
 

@@ -1,4 +1,4 @@
-/* test_scan.c - where an error is: the position, and the piece that is shown. */
+/* test_scan.c - keys and values of a filter. */
 #include "query/query_priv.h"
 
 #include "base/cleanup.h"
@@ -9,81 +9,69 @@
 
 #include <cmocka.h>
 
-static const struct {
-    const char *text;
-    size_t at;
-    const char *error;
-} rows[] = {
-    { "name = ", 7, "filter: why, at 8: name = >>>" },
-    { "", 0, "filter: why, at 1: >>>" },
-    { "= x", 0, "filter: why, at 1: >>>= x" },
-    { "a\tb\nc", 2, "filter: why, at 3: a >>>b c" },
-    /* characters are counted, not bytes */
-    { "\xc3\xa4\xc3\xb6 = x", 7, "filter: why, at 6: \xc3\xa4\xc3\xb6 = >>>x" },
-    /* of a long one what is near */
-    { "0123456789012345678901234567890123456789012345678901234567890123456789"
-      "0123456789012345678901234567890123456789",
-      60,
-      "filter: why, at 61: ...0123456789012345678901234567890123456789>>>"
-      "012345678901234567890123456789..." },
-    /* no character is cut */
-    { "0123456789\xe2\x82\xac"
-      "345678901234567890123456789012345678901234567890123456789\xe2\x82\xac"
-      "a",
-      52,
-      "filter: why, at 51: ...\xe2\x82\xac"
-      "345678901234567890123456789012345678901>>>"
-      "234567890123456789\xe2\x82\xac"
-      "a" },
-};
-
-static void test_errors(void **state)
+static void test_keys(void **state)
 {
+    static const struct {
+        const char *text, *prefix, *name; /* prefix NULL: an error, and name is in it */
+        size_t rest;
+    } rows[] = {
+        { " name = 'x'", "", "name", 6 },
+        { "tags.`site.name`", "tags", "site.name", 0 },
+        { "metrics.a-b/c.d", "metrics", "a-b/c.d", 0 },
+        { "a-b", "", "a", 2 },
+        { "\"tags\".\"x\"\"y\"", "tags", "x\"y", 0 },
+        { "= x", NULL, "expected a key", 0 },
+        { "tags.", NULL, "expected a key", 0 },
+        { "`a", NULL, "is never closed", 0 },
+    };
+
+    SK_AUTO(sk_arena_done) struct sk_arena arena = SK_ARENA_INIT(1 << 16);
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct sk_scan s = { .text = sk_view_of(rows[i].text), .what = "filter" };
+        struct sk_scan s = { .text = sk_view_of(rows[i].text), .what = "filter", .arena = &arena };
         struct sk_err err = SK_ERR_INIT;
+        struct sk_query_key key;
+        int rc = sk_query_read_key(&s, &key, &err);
 
-        assert_int_equal(sk_scan_fail(&s, rows[i].at, &err, "%s", "why"), -1);
-        assert_int_equal(err.code, SK_INVALID);
-        if (strcmp(err.text, rows[i].error) != 0)
-            fail_msg("row %zu:\n%s\ninstead of\n%s", i, err.text, rows[i].error);
+        if (!rows[i].prefix
+                ? rc == 0 || !strstr(err.text, rows[i].name)
+                : rc < 0 || !sk_view_eq(key.prefix, rows[i].prefix) ||
+                      !sk_view_eq(key.name, rows[i].name) || s.text.len - s.pos != rows[i].rest)
+            fail_msg("%s: %d %s", rows[i].text, rc, err.text);
     }
 }
 
-static void test_begin(void **state)
+static void test_values(void **state)
 {
-    struct sk_err err = SK_ERR_INIT;
-    struct sk_scan s;
+    static const struct {
+        const char *text, *value; /* NULL: an error */
+        bool is_quoted;
+    } rows[] = {
+        { " 'a''b' ", "a'b", true }, { "\"x\"", "x", true }, { "-1.5e+3)", "-1.5e+3", false },
+        { "12", "12", false },       { "x", NULL, false },   { "", NULL, false },
+    };
 
+    SK_AUTO(sk_arena_done) struct sk_arena arena = SK_ARENA_INIT(1 << 16);
     (void)state;
-    assert_int_equal(sk_scan_begin(&s, "x", (struct sk_view){ "a\0b", 3 }, NULL, &err), -1);
-    assert_int_equal(err.code, SK_INVALID);
-    assert_int_equal(sk_scan_begin(&s, "x", (struct sk_view){ NULL, 0 }, NULL, &err), 0);
-    assert_true(sk_scan_at_end(&s));
-}
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct sk_scan s = { .text = sk_view_of(rows[i].text), .what = "filter", .arena = &arena };
+        struct sk_err err = SK_ERR_INIT;
+        struct sk_view value;
+        bool is_quoted = false;
+        int rc = sk_query_read_value(&s, &value, &is_quoted, &err);
 
-static void test_words(void **state)
-{
-    struct sk_scan s = { .text = SK_VIEW("  And anDs IN(1"), .what = "x" };
-
-    (void)state;
-    assert_false(sk_scan_word(&s, "an"));
-    assert_true(sk_scan_word(&s, "AND"));
-    assert_false(sk_scan_word(&s, "AND"));
-    assert_true(sk_scan_word(&s, "ands"));
-    assert_true(sk_scan_word(&s, "IN"));
-    assert_true(sk_scan_sign(&s, "("));
-    assert_false(sk_scan_sign(&s, "12"));
-    assert_false(sk_scan_word(&s, "12"));
+        if (!rows[i].value
+                ? rc == 0 || !strstr(err.text, "expected a value")
+                : rc < 0 || !sk_view_eq(value, rows[i].value) || is_quoted != rows[i].is_quoted)
+            fail_msg("%s: %d %s", rows[i].text, rc, err.text);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_begin),
-        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_values),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
