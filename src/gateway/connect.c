@@ -239,26 +239,13 @@ static void tell_connection(const struct sk_session *s, const char *what)
     struct sk_gateway *g = s->gateway;
     struct sk_err err = SK_ERR_INIT;
     char text[128], time[SK_TIME_TEXT];
-    static const struct sk_iot_bag json = {
-        .items = { { .name = { "$.ct", 4 },
-                     .value = { "application/json", 16 },
-                     .has_value = true } },
-        .count = 1,
-    };
     if (!g->opts.events)
         return;
     sk_time_text(sk_wall_ms(), time);
     int len = snprintf(text, sizeof text, "{\"event\":\"%s\",\"time\":\"%s\"}", what, time);
-    const struct sk_message m = {
-        .device = s->device,
-        .module = s->module,
-        .source = "deviceConnectionStateEvents",
-        .generation = s->generation,
-        .auth_method = "",
-        .bag = &json,
-        .body = { text, (size_t)len },
-    };
-    if (sk_telemetry_add(g->opts.events, &m, NULL, NULL, &err) < 0)
+    if (sk_telemetry_add_event(g->opts.events, s->device, s->module, s->generation,
+                               "deviceConnectionStateEvents", (struct sk_view){ text, (size_t)len },
+                               NULL, NULL, &err) < 0)
         sk_log(SK_WARN, "event_lost", "device=\"%s\" event=%s error=\"%s\"", s->device, what,
                err.text);
 }

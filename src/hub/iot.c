@@ -122,22 +122,8 @@ static void keep_event(struct sk_hub *h, const char *device, const char *module,
                        const char *generation, const char *source, struct sk_view body)
 {
     struct sk_err err = SK_ERR_INIT;
-    static const struct sk_iot_bag json = {
-        .items = { { .name = { "$.ct", 4 },
-                     .value = { "application/json", 16 },
-                     .has_value = true } },
-        .count = 1,
-    };
-    const struct sk_message m = {
-        .device = device,
-        .module = module,
-        .source = source,
-        .generation = generation,
-        .auth_method = "",
-        .bag = &json,
-        .body = body,
-    };
-    if (sk_telemetry_add(h->iot->events, &m, end_event, NULL, &err) < 0)
+    if (sk_telemetry_add_event(h->iot->events, device, module, generation, source, body, end_event,
+                               NULL, &err) < 0)
         sk_log(SK_WARN, "event_lost", "device=\"%s\" source=%s error=\"%s\"", device, source,
                err.text);
 }

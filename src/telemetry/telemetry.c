@@ -80,3 +80,26 @@ int sk_telemetry_add(struct sk_telemetry *t, const struct sk_message *m,
     };
     return sk_journal_append(t->journal, &r, err);
 }
+
+int sk_telemetry_add_event(struct sk_telemetry *t, const char *device, const char *module,
+                           const char *generation, const char *source, struct sk_view json,
+                           void (*done)(void *ctx, uint64_t seq, const struct sk_err *failed),
+                           void *ctx, struct sk_err *err)
+{
+    static const struct sk_iot_bag is_json = {
+        .items = { { .name = { "$.ct", 4 },
+                     .value = { "application/json", 16 },
+                     .has_value = true } },
+        .count = 1,
+    };
+    const struct sk_message m = {
+        .device = device,
+        .module = module,
+        .source = source,
+        .generation = generation,
+        .auth_method = "",
+        .bag = &is_json,
+        .body = json,
+    };
+    return sk_telemetry_add(t, &m, done, ctx, err);
+}

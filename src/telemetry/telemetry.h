@@ -64,6 +64,12 @@ int sk_telemetry_add(struct sk_telemetry *t, const struct sk_message *m,
                      void (*done)(void *ctx, uint64_t seq, const struct sk_err *failed), void *ctx,
                      struct sk_err *err) SK_CHECK;
 
+/* An event about a device or module, its body JSON. done as above. */
+int sk_telemetry_add_event(struct sk_telemetry *t, const char *device, const char *module,
+                           const char *generation, const char *source, struct sk_view json,
+                           void (*done)(void *ctx, uint64_t seq, const struct sk_err *failed),
+                           void *ctx, struct sk_err *err) SK_CHECK;
+
 /* ---- reading ---- */
 struct sk_telemetry_filter {
     const char *device, *module, *output, *source; /* NULL: any; module "": the device's own */
