@@ -135,18 +135,22 @@ static int next_item(struct sk_telemetry_reader *r, struct sk_journal_item *item
     return 1;
 }
 
-/* A record that is none of ours costs itself, not those behind it. */
+/* A record that is none of ours costs itself, not those behind it. *seq: of 1 and LATER, the
+ * last that was looked at. */
 static int next(struct sk_telemetry_reader *r, struct sk_journal_item *item, struct sk_stored *rec,
-                struct sk_err *err)
+                uint64_t *seq, struct sk_err *err)
 {
     for (unsigned passed = 0; r->patience == 0 || passed < r->patience; passed++) {
         int got = next_item(r, item, err);
         if (got != 1)
             return got;
         struct sk_err ignored = SK_ERR_INIT;
-        if (sk_stored_read(item->key, item->body, rec, &ignored) == 0 && fits(r, rec))
+        if (sk_stored_read(item->key, item->body, rec, &ignored) == 0 && fits(r, rec)) {
+            *seq = item->seq;
             return 1;
+        }
     }
+    *seq = item->seq;
     return SK_TELEMETRY_LATER;
 }
 
@@ -155,9 +159,7 @@ int sk_telemetry_next(struct sk_telemetry_reader *r, struct sk_buf *json, uint64
 {
     struct sk_journal_item item;
     struct sk_stored rec;
-    int got = next(r, &item, &rec, err);
-    if (got == 1 || got == SK_TELEMETRY_LATER)
-        *seq = item.seq;
+    int got = next(r, &item, &rec, seq, err);
     if (got != 1)
         return got;
     return json && sk_stored_json(&rec, item.seq, item.time_ms, json, err) < 0 ? -1 : 1;
@@ -168,9 +170,7 @@ int sk_telemetry_next_csv(struct sk_telemetry_reader *r, struct sk_buf *csv, uin
 {
     struct sk_journal_item item;
     struct sk_stored rec;
-    int got = next(r, &item, &rec, err);
-    if (got == 1 || got == SK_TELEMETRY_LATER)
-        *seq = item.seq;
+    int got = next(r, &item, &rec, seq, err);
     if (got != 1)
         return got;
     return sk_stored_csv(&rec, item.seq, item.time_ms, csv, err) < 0 ? -1 : 1;
