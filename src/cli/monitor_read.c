@@ -182,37 +182,93 @@ static int ask(struct reading *r, const char *since, bool is_backwards, uint64_t
     return sk_remote_call(r->remote, "GET", path.data, NULL, out, err);
 }
 
+/* All of a page's messages, in its order. */
+static int tell_page(struct reading *r, const struct sk_json *page, struct sk_err *err)
+{
+    const struct sk_json *list = sk_json_get(page, "messages");
+
+    for (size_t i = 0; i < sk_json_count(list); i++)
+        if (tell_one(r, sk_json_at(list, i), err) < 0)
+            return -1;
+    return 0;
+}
+
+/* Where the next page begins; 0: this one was the last. A page without messages need not be: the
+ * hub looks through so many that do not fit, and no more, in one answer. */
+static uint64_t next_of(const struct sk_json *page)
+{
+    return (uint64_t)sk_json_int(sk_json_get(page, "next"), 0);
+}
+
 static int read_since(struct reading *r, const char *since, struct sk_err *err)
 {
     uint64_t after = 0;
 
     while (!is_ended()) {
-        SK_OWN(sk_json_free) struct sk_json *doc = NULL;
-        if (ask(r, since, false, after, PAGE, &doc, err) < 0)
+        SK_OWN(sk_json_free) struct sk_json *page = NULL;
+        if (ask(r, since, false, after, PAGE, &page, err) < 0 || tell_page(r, page, err) < 0)
             return -1;
-        const struct sk_json *list = sk_json_get(doc, "messages");
-        const size_t count = sk_json_count(list);
-        for (size_t i = 0; i < count; i++)
-            if (tell_one(r, sk_json_at(list, i), err) < 0)
-                return -1;
-        if (count == 0)
+        after = next_of(page);
+        if (after == 0)
             return 0;
-        after = sequence_of(sk_json_at(list, count - 1));
     }
+    return 0;
+}
+
+/* The pages of the last messages; those without any are not kept. */
+struct pages {
+    struct sk_json **list;
+    size_t count;
+};
+
+static void pages_done(struct pages *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        sk_json_free(p->list[i]);
+    free(p->list);
+}
+
+static int keep_page(struct pages *p, struct sk_json **page, struct sk_err *err)
+{
+    struct sk_json **more = reallocarray(p->list, p->count + 1, sizeof *more);
+
+    if (!more)
+        return sk_nomem(err);
+    p->list = more;
+    p->list[p->count++] = SK_TAKE(*page);
+    return 0;
+}
+
+static int collect_last(struct reading *r, struct pages *out, struct sk_err *err)
+{
+    uint64_t wanted = r->s->max, after = 0;
+
+    do {
+        SK_OWN(sk_json_free) struct sk_json *page = NULL;
+        if (ask(r, NULL, true, after, wanted, &page, err) < 0)
+            return -1;
+        const size_t count = sk_json_count(sk_json_get(page, "messages"));
+        after = next_of(page);
+        wanted -= count < wanted ? count : wanted;
+        if (count > 0 && keep_page(out, &page, err) < 0)
+            return -1;
+    } while (after > 0 && wanted > 0 && !is_ended());
     return 0;
 }
 
 /* The hub gives the newest first; they are told the other way round. */
 static int read_last(struct reading *r, struct sk_err *err)
 {
-    SK_OWN(sk_json_free) struct sk_json *doc = NULL;
+    SK_AUTO(pages_done) struct pages pages = { .count = 0 };
 
-    if (ask(r, NULL, true, 0, r->s->max, &doc, err) < 0)
+    if (collect_last(r, &pages, err) < 0)
         return -1;
-    const struct sk_json *list = sk_json_get(doc, "messages");
-    for (size_t i = sk_json_count(list); i > 0; i--)
-        if (tell_one(r, sk_json_at(list, i - 1), err) < 0)
-            return -1;
+    for (size_t k = pages.count; k > 0; k--) {
+        const struct sk_json *list = sk_json_get(pages.list[k - 1], "messages");
+        for (size_t i = sk_json_count(list); i > 0; i--)
+            if (tell_one(r, sk_json_at(list, i - 1), err) < 0)
+                return -1;
+    }
     return 0;
 }
 
@@ -307,11 +363,10 @@ static int take_some(struct reading *r, const char *path, struct sk_err *err)
         return sk_buf_fail(&question, err);
     if (sk_remote_call(r->remote, "GET", question.data, NULL, &doc, err) < 0)
         return -1;
+    if (tell_page(r, doc, err) < 0)
+        return -1;
     const struct sk_json *list = sk_json_get(doc, "messages");
     const size_t count = sk_json_count(list);
-    for (size_t i = 0; i < count; i++)
-        if (tell_one(r, sk_json_at(list, i), err) < 0)
-            return -1;
     if (count == 0)
         return 0;
     return commit(r, path, sequence_of(sk_json_at(list, count - 1)) + 1, err) < 0 ? -1 : 1;

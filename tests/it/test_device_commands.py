@@ -10,13 +10,14 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import paho.mqtt.client as mqtt
 import pytest
 
 from harness import program
 from harness.hub import Hub, sas
-
-mqtt = pytest.importorskip("paho.mqtt.client")
 
 WAIT_S = 60
 BODY = {"prediction": "scratch", "confidence": 0.91, "inferenceLatencyMs": 12.4, "modelVersion": "7"}
@@ -417,3 +418,37 @@ def test_events(hub, device):
             until("it came", lambda: "deviceConnected" in run.read())
         until("it went", lambda: "deviceDisconnected" in run.read())
         run.end()
+
+
+class Pages(BaseHTTPRequestHandler):
+    """A hub with two messages that fit, far apart: each page looks through a part of what there is."""
+
+    PAGES = {"asc": {None: ([], 50), "50": ([60], 100), "100": ([], 150), "150": ([160], 160), "160": ([], None)},
+             "desc": {None: ([], 150), "150": ([140], 100), "100": ([], 60), "60": ([50], 50), "50": ([], None)}}
+
+    def do_GET(self):
+        query = urllib.parse.parse_qs(urllib.parse.urlparse(self.path).query)
+        numbers, following = self.PAGES[query.get("order", ["asc"])[0]][query.get("after", [None])[0]]
+        answer = {"messages": [{"sequence": n, "enqueuedTime": "2026-11-29T05:00:00.000Z", "deviceId": "d", "body": {"n": n}}
+                               for n in numbers]} | ({"next": following} if following else {})
+        body = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("args, numbers", [(("--since", "1h"), [60, 160]), ((), [50, 140]), (("--max", 1), [140])])
+def test_monitor_pages_without_messages(home, args, numbers):
+    """[devcli-30] A page without messages that names a next one is not the end."""
+    with HTTPServer(("127.0.0.1", 0), Pages) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = program.run("monitor", "--json", *map(str, args), home=home,
+                           env={"SKERRY_HUB": f"http://127.0.0.1:{server.server_port}", "SKERRY_TOKEN": "x"})
+        server.shutdown()
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["sequence"] for line in done.stdout.splitlines()] == numbers
