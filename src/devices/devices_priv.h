@@ -96,6 +96,8 @@ const char *sk_module_of(const char *module);
 /* "DeviceNotFound: .." or "ModuleNotFound: ..", by which of the two is missing. */
 int sk_identity_missing(struct sk_tx *tx, const char *device, const char *module,
                         struct sk_err *err) SK_CHECK;
+/* The same of an identity that is known by its id only: it was there when its client connected. */
+int sk_identity_gone(struct sk_err *err) SK_CHECK;
 /* As sk_identity_find, SK_NOT_FOUND when there is none. */
 int sk_identity_need(struct sk_tx *tx, const char *device, const char *module,
                      struct sk_identity *out, struct sk_err *err) SK_CHECK;

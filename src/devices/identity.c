@@ -104,6 +104,11 @@ int sk_identity_missing(struct sk_tx *tx, const char *device, const char *module
     return sk_fail(err, SK_NOT_FOUND, "DeviceNotFound: there is no device '%.128s'", device);
 }
 
+int sk_identity_gone(struct sk_err *err)
+{
+    return sk_fail(err, SK_NOT_FOUND, "DeviceNotFound: the device is no longer there");
+}
+
 int sk_identity_need(struct sk_tx *tx, const char *device, const char *module,
                      struct sk_identity *out, struct sk_err *err)
 {

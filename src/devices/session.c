@@ -58,7 +58,7 @@ static int run_session(struct sk_change *c, void *ctx, struct sk_err *err)
                   "iii", job->identity, (int64_t)job->add, (int64_t)job->remove) < 0)
         return -1;
     if (sk_tx_changes(c->tx) == 0)
-        return sk_fail(err, SK_NOT_FOUND, "DeviceNotFound: the device is no longer there");
+        return sk_identity_gone(err);
     return 0;
 }
 

@@ -61,7 +61,7 @@ int sk_twin_read_id(struct sk_tx *tx, int64_t identity, struct sk_twin *out, str
         return -1;
     int found = sk_stmt_next(s, err);
     if (found == 0)
-        return sk_fail(err, SK_NOT_FOUND, "DeviceNotFound: the device is no longer there");
+        return sk_identity_gone(err);
     return found < 0 ? -1 : read_row(s, out, err);
 }
 
@@ -89,7 +89,7 @@ int sk_twin_device_get(struct sk_devices *d, int64_t identity, struct sk_buf *ou
         return -1;
     int found = sk_stmt_next(s, err);
     if (found == 0)
-        return sk_fail(err, SK_NOT_FOUND, "DeviceNotFound: the device is no longer there");
+        return sk_identity_gone(err);
     if (found < 0)
         return -1;
     const struct sk_twin_section desired = { .body = sk_stmt_text(s, 0),

@@ -267,7 +267,7 @@ static int merge_report(struct sk_change *c, struct report *r, struct sk_identit
         return -1;
     int found = sk_stmt_next(s, err);
     if (found == 0)
-        return sk_fail(err, SK_NOT_FOUND, "DeviceNotFound: the device is no longer there");
+        return sk_identity_gone(err);
     if (found < 0)
         return -1;
     i->id = r->identity;
