@@ -140,13 +140,17 @@ static void many(void **state)
 /* ---- a full disk in the middle ---- */
 
 enum {
-    FULL_AT = 5 /* begins of the writer, the first and its repetition */
+    FULL_AT = 5, /* begins of the writer, the first and its repetition */
+    FULL_WAIT_MS = 120000
 };
 
 static int refuse_two(void *ctx, enum sk_db_mode mode, struct sk_err *err)
 {
-    int *begins = ctx;
-    if (mode == SK_DB_READ || ++*begins < FULL_AT || *begins > FULL_AT + 1)
+    atomic_int *begins = ctx;
+    if (mode == SK_DB_READ)
+        return 0;
+    int at = atomic_fetch_add(begins, 1) + 1;
+    if (at < FULL_AT || at > FULL_AT + 1)
         return 0;
     return sk_fail(err, SK_FULL, "disk is full");
 }
@@ -156,7 +160,7 @@ static int refuse_two(void *ctx, enum sk_db_mode mode, struct sk_err *err)
 static void full(void **state)
 {
     struct fixture *f = *state;
-    int begins = 0;
+    atomic_int begins = 0;
     make_many(f, 300);
     put(f, "one", 1, "*", BASE("one"));
     settle(f);
@@ -164,8 +168,12 @@ static void full(void **state)
     run_sql(f, "UPDATE deploy_work SET generation = generation + 1, done = 0, is_full = 1");
     sk_db_ask_room(f->d->db, refuse_two, &begins);
     sk_deploy_wake(f->d);
-    settle(f);
+    /* Without settle, whose own change would be the refused one at times. */
+    const uint64_t until = sk_now_ms() + FULL_WAIT_MS;
+    while (atomic_load(&begins) <= FULL_AT + 1 && sk_now_ms() < until)
+        (void)usleep(PROBE_US);
     assert_true(begins > FULL_AT + 1);
+    settle(f);
     assert_int_equal(number(f, "SELECT count(*) FROM twin WHERE desired = '{\"tag\":\"two\"}'"),
                      300);
 }
