@@ -165,7 +165,8 @@ void sk_buf_json(struct sk_buf *b, const char *text, size_t len)
             sk_buf_add(b, "\xef\xbf\xbd", 3); /* U+FFFD */
         start = ++i;
     }
-    sk_buf_add(b, text + start, len - start);
+    if (start < len)
+        sk_buf_add(b, text + start, len - start);
     sk_buf_chr(b, '"');
 }
 

@@ -41,7 +41,8 @@ void sk_buf_add(struct sk_buf *b, const void *bytes, size_t len);
 void sk_buf_str(struct sk_buf *b, const char *text);
 void sk_buf_chr(struct sk_buf *b, char c);
 void sk_buf_fmt(struct sk_buf *b, const char *fmt, ...) SK_PRINTF(2, 3);
-/* A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
+/* A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. text may be NULL when len
+ * is 0. */
 void sk_buf_json(struct sk_buf *b, const char *text, size_t len);
 /* The same of a C string. */
 void sk_buf_json_str(struct sk_buf *b, const char *text);

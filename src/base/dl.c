@@ -53,3 +53,23 @@ const char *sk_dl_fill(void *library, const struct sk_dl_symbol *symbols, size_t
             return symbols[i].name;
     return NULL;
 }
+
+void *sk_dl_load(const struct sk_dl_library *l, const char *const *names, void *table,
+                 struct sk_err *err)
+{
+    SK_OWN(sk_dl_close) void *library = sk_dl_open_first(names, err);
+
+    if (!library) {
+        (void)sk_fail(
+            err, SK_UNSUPPORTED,
+            "%s %s, and '%s' cannot be loaded: install %s (Debian, Ubuntu) or %s (Fedora)", l->who,
+            l->name, names[0], l->debian, l->name);
+        return NULL;
+    }
+    const char *missing = sk_dl_fill(library, l->symbols, l->count, table);
+    if (missing) {
+        (void)sk_fail(err, SK_UNSUPPORTED, "%s has no %s: it is too old", l->name, missing);
+        return NULL;
+    }
+    return SK_TAKE(library);
+}

@@ -53,4 +53,19 @@ struct sk_dl_symbol {
 const char *sk_dl_fill(void *library, const struct sk_dl_symbol *symbols, size_t count,
                        void *table);
 
+/* A library with its table, and the words for a user who lacks it. */
+struct sk_dl_library {
+    const char *who;    /* "archives need" */
+    const char *name;   /* "libarchive": also Fedora's package */
+    const char *debian; /* the package of Debian and Ubuntu */
+    const struct sk_dl_symbol *symbols;
+    size_t count;
+};
+
+/* Opens the first of the names (NULL-terminated) that opens, and fills the table. NULL:
+ * SK_UNSUPPORTED, with what to install or the function that it lacks; the table is not to be used.
+ * Release as sk_dl_open's. */
+void *sk_dl_load(const struct sk_dl_library *l, const char *const *names, void *table,
+                 struct sk_err *err);
+
 #endif

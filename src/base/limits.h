@@ -14,7 +14,7 @@
 #define SK_LIMIT_PIXELS       178956970u /* twice Pillow's MAX_IMAGE_PIXELS: where Pillow refuses */
 #define SK_LIMIT_HEADER_BYTES (32u << 10)
 #define SK_LIMIT_CONNECTIONS  1024u
-#define SK_LIMIT_QUEUE        128u
+#define SK_LIMIT_QUEUE        1024u  /* a request of each connection: a burst waits */
 #define SK_LIMIT_REQUEST_MS   30000u /* accepted -> answered, else 504 */
 #define SK_LIMIT_READ_MS      30000u /* first byte of a request -> its last byte, else cut */
 #define SK_LIMIT_IDLE_MS      75000u /* keep-alive without a request */

@@ -4,9 +4,11 @@
 #include "base/cleanup.h"
 
 #include <arpa/inet.h>
+#include <linux/tcp.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -80,4 +82,14 @@ void sk_peer_text(const void *sockaddr, size_t len, char *out)
     } else {
         (void)snprintf(out, SK_PEER_TEXT, "local");
     }
+}
+
+uint64_t sk_tcp_acked(int fd)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
+        len < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof info.tcpi_bytes_acked)
+        return 0;
+    return info.tcpi_bytes_acked;
 }

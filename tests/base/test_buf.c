@@ -71,6 +71,7 @@ static const struct {
     const char *out;
 } texts[] = {
     { "empty", "", 0, "\"\"" },
+    { "nothing", NULL, 0, "\"\"" },
     { "plain", "ab", 2, "\"ab\"" },
     { "quote and backslash", "a\"b\\", 4, "\"a\\\"b\\\\\"" },
     { "controls", "\b\f\n\r\t\x01\x1f", 7, "\"\\b\\f\\n\\r\\t\\u0001\\u001f\"" },
@@ -88,7 +89,7 @@ static void test_json(void **state)
         sk_buf_json(&b, texts[i].in, texts[i].len);
         if (strcmp(b.data, texts[i].out) != 0)
             fail_msg("%s: %s", texts[i].name, b.data);
-        if (strlen(texts[i].in) < texts[i].len)
+        if (!texts[i].in || strlen(texts[i].in) < texts[i].len)
             continue;
         sk_buf_clear(&b);
         sk_buf_json_str(&b, texts[i].in);

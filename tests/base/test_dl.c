@@ -102,6 +102,28 @@ static void test_table(void **state)
     assert_null(sk_dl_fill(library, symbols, 0, &api));
 }
 
+static void test_load(void **state)
+{
+    static const char *const none[] = { NOWHERE, NULL }, *const found[] = { NOWHERE, LIBM, NULL };
+
+    static const struct sk_dl_symbol wanting[] = { { "sk_not_this", offsetof(struct api, pow) } };
+    const struct sk_dl_library good = { "sums need", "libm", "libc6", symbols, COUNT(symbols) },
+                               old = { "sums need", "libm", "libc6", wanting, COUNT(wanting) };
+    struct sk_err err = SK_ERR_INIT;
+    struct api api = { 0 };
+
+    (void)state;
+    assert_null(sk_dl_load(&good, none, &api, &err));
+    assert_int_equal(err.code, SK_UNSUPPORTED);
+    assert_string_equal(err.text, "sums need libm, and '" NOWHERE "' cannot be loaded: install "
+                                  "libc6 (Debian, Ubuntu) or libm (Fedora)");
+    assert_null(sk_dl_load(&old, found, &api, &err));
+    assert_string_equal(err.text, "libm has no sk_not_this: it is too old");
+    SK_OWN(sk_dl_close) void *library = sk_dl_load(&good, found, &api, &err);
+    assert_non_null(library);
+    assert_true(api.pow(2, 10) == 1024);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -110,6 +132,7 @@ int main(void)
         cmocka_unit_test(test_first_of_several),
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_load),
     };
 
     return cmocka_run_group_tests_name("dl", tests, NULL, NULL);

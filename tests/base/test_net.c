@@ -39,6 +39,7 @@ static void test_bad_host(void **state)
     assert_int_equal(err.code, SK_INVALID);
     assert_int_equal(fd, -1);
     assert_int_equal(sk_port_of(-1), 0);
+    assert_int_equal(sk_tcp_acked(-1), 0);
 }
 
 static void test_peer(void **state)
