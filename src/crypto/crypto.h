@@ -24,6 +24,11 @@ enum {
 
 /* Lower-case hex with NUL into out[SK_SHA256_HEX]. */
 int sk_sha256_hex(const void *bytes, size_t len, char *out, struct sk_err *err) SK_CHECK;
+/* Adds a line with the SHA-256 of what b has, which ends in a newline: so that damage is seen which
+ * leaves a text readable. */
+int sk_digest_line(struct sk_buf *b, struct sk_err *err) SK_CHECK;
+/* Takes that line off (len becomes shorter), if there is one. SK_CORRUPT: it says otherwise. */
+int sk_digest_line_check(const char *text, size_t *len, struct sk_err *err) SK_CHECK;
 /* Of a regular file, read piece by piece. */
 int sk_sha256_file(const char *path, char *out, struct sk_err *err) SK_CHECK;
 /* Git's name of a file's contents into out[SK_GIT_BLOB_HEX]: the SHA-1 of "blob LENGTH\0" and the
@@ -73,6 +78,20 @@ SK_DEFINE_OWN(struct sk_hash, sk_hash_free);
 
 int sk_hmac_sha256(const void *key, size_t key_len, const void *bytes, size_t len,
                    unsigned char out[SK_SHA256_BYTES], struct sk_err *err) SK_CHECK;
+
+/* ---- authenticated encryption: AES-256-GCM, the tag of 16 bytes behind the ciphertext ---- */
+enum {
+    SK_SEAL_KEY = 32,
+    SK_SEAL_NONCE = 12 /* never twice for two texts under one key */
+};
+
+/* Append. extra is authenticated, not kept. SK_DENIED: another key, nonce or extra, or changed. */
+int sk_seal(const unsigned char key[SK_SEAL_KEY], const unsigned char nonce[SK_SEAL_NONCE],
+            struct sk_view extra, struct sk_view plain, struct sk_buf *out,
+            struct sk_err *err) SK_CHECK;
+int sk_unseal(const unsigned char key[SK_SEAL_KEY], const unsigned char nonce[SK_SEAL_NONCE],
+              struct sk_view extra, struct sk_view sealed, struct sk_buf *out,
+              struct sk_err *err) SK_CHECK;
 
 /* ---- base64 (RFC 4648) ---- */
 void sk_base64(struct sk_buf *b, const void *bytes, size_t len);
@@ -173,6 +192,8 @@ struct sk_tls_peer {
 struct sk_tls_options {
     const char *cert_file, *key_file; /* PEM; the certificate file may hold the chain */
     int listen_fd;                    /* ownership is taken */
+    bool is_shared;     /* others have copies of it: its backlog is left to them at the end */
+    bool starts_paused; /* accepts nothing before sk_tls_accepting() says so */
     unsigned max_connections;
     unsigned handshake_ms; /* also: how long a client may leave a record of ours unread */
     bool asks_cert;        /* of the client; it need not have one */
@@ -202,6 +223,8 @@ int sk_tls_start(const struct sk_tls_options *opts, struct sk_tls_front **out,
 /* Reads the certificate and the key again, for handshakes from now on; nobody resumes a session of
  * before. After an error all stays as it was. */
 int sk_tls_reload(struct sk_tls_front *f, struct sk_err *err) SK_CHECK;
+/* Whether to accept; done when it returns. What is not accepted stays in the backlog. */
+void sk_tls_accepting(struct sk_tls_front *f, bool on);
 /* Closes the listening socket. Open connections go on; handshakes under way have a second to end.
  */
 void sk_tls_quiesce(struct sk_tls_front *f);
@@ -212,5 +235,31 @@ unsigned sk_tls_connections(const struct sk_tls_front *f);
 uint64_t sk_tls_refused(const struct sk_tls_front *f);
 /* Cuts what is open; `accept` is not called any more. */
 void sk_tls_stop(struct sk_tls_front *f);
+
+/* ---- the TLS client: a stream over a connected socket ---- */
+/* What many connections share: 20 KB of each. Threads: any. May go before its connections. */
+struct sk_tls_clients;
+int sk_tls_clients_new(struct sk_tls_clients **out, struct sk_err *err) SK_CHECK;
+void sk_tls_clients_free(struct sk_tls_clients *all);
+SK_DEFINE_OWN(struct sk_tls_clients, sk_tls_clients_free);
+
+struct sk_tls_client_options {
+    struct sk_tls_clients *shared; /* NULL: it stands alone */
+    const char *name;    /* that the certificate must have: a DNS name (also SNI) or an address */
+    const char *ca_file; /* PEM, each certificate is trusted as it stands; NULL: the system's */
+    const char *cert_file, *key_file; /* ours; NULL: none, and the key in cert_file */
+};
+
+/* TLS 1.2 and 1.3; the handshake goes on with sk_tls_client_shake or the first reads and writes,
+ * without waiting: until it is done these give SK_STREAM_AGAIN. fd is taken, also on failure. Works
+ * on any thread on which SIGPIPE is blocked or ignored. An idle stream costs about 20 KB, or 40 KB
+ * alone. */
+int sk_tls_client(int fd, const struct sk_tls_client_options *opts, struct sk_stream **out,
+                  struct sk_err *err) SK_CHECK;
+/* Moves the handshake: 1: it is done; 0: wait for sk_stream_events; -1: why not. SK_DENIED: the
+ * server's certificate is not good (expired, not yet valid, for other names, of an unknown CA), or
+ * ours is not to the server. After SK_STREAM_LOST: why, as far as it is known (with TLS 1.3 a
+ * server refuses our certificate only behind the handshake). Another kind of stream: 1. */
+int sk_tls_client_shake(struct sk_stream *s, struct sk_err *err) SK_CHECK;
 
 #endif

@@ -181,6 +181,34 @@ int sk_sha256_hex(const void *bytes, size_t len, char *out, struct sk_err *err)
     return hash_bytes(SK_SHA256, bytes, len, out, err);
 }
 
+int sk_digest_line(struct sk_buf *b, struct sk_err *err)
+{
+    char hex[SK_SHA256_HEX];
+    if (!sk_buf_ok(b))
+        return sk_buf_fail(b, err);
+    if (sk_sha256_hex(b->data, b->len, hex, err) < 0)
+        return -1;
+    sk_buf_fmt(b, "%s\n", hex);
+    return sk_buf_ok(b) ? 0 : sk_buf_fail(b, err);
+}
+
+int sk_digest_line_check(const char *text, size_t *len, struct sk_err *err)
+{
+    char hex[SK_SHA256_HEX];
+    /* The newline before it, 64 digits, a newline. What is damaged so that it has another form is
+     * no text any more, and its reader says so. */
+    if (*len < SK_SHA256_HEX + 1 || text[*len - 1] != '\n' ||
+        text[*len - SK_SHA256_HEX - 1] != '\n')
+        return 0;
+    size_t body = *len - SK_SHA256_HEX;
+    if (sk_sha256_hex(text, body, hex, err) < 0)
+        return -1;
+    if (memcmp(text + body, hex, SK_SHA256_HEX - 1) != 0)
+        return sk_fail(err, SK_CORRUPT, "it is not what was written: its SHA-256 differs");
+    *len = body;
+    return 0;
+}
+
 int sk_digest_of(enum sk_hash_kind kind, const void *bytes, size_t len, char out[SK_DIGEST_TEXT],
                  struct sk_err *err)
 {

@@ -58,13 +58,15 @@ struct sk_tls_front {
     int listen_fd, wake_fd, epoll_fd, shakes_fd; /* of the thread */
     bool accept_pauses, has_new, has_shakes;     /* the last two: in this round */
     _Atomic bool stops, quiesces;
+    _Atomic bool wants_accept; /* written under the lock */
     _Atomic unsigned count;
     _Atomic uint64_t refused;
     struct sk_tls_link *links, *dead;
     struct sk_tls_spares spares;
-    pthread_mutex_t lock; /* guards ctx and is_quiet */
+    pthread_mutex_t lock; /* guards ctx, accepts and is_quiet */
     pthread_cond_t changed;
     SSL_CTX *ctx;
+    bool accepts; /* the thread may accept: what wants_accept said when it last looked */
     bool is_quiet;
 };
 
@@ -246,8 +248,8 @@ static void add_link(struct sk_tls_front *f, int fd, const struct sockaddr_stora
     if (!ssl || SSL_set_fd(ssl, fd) != 1) {
         SSL_free(ssl);
         free(l);
+        atomic_fetch_add(&f->refused, 1); /* first: whoever sees the end finds it counted */
         (void)close(fd);
-        atomic_fetch_add(&f->refused, 1);
         return;
     }
     _Static_assert(sizeof *addr <= SK_TLS_ADDR_BYTES, "an address fits");
@@ -281,7 +283,7 @@ static void set_accepting(struct sk_tls_front *f, bool on)
 /* A flood must not keep the thread from its links: the rest is taken in the next round. */
 static void accept_some(struct sk_tls_front *f, int most)
 {
-    for (int i = 0; i < most && f->listen_fd >= 0; i++) {
+    for (int i = 0; i < most && f->listen_fd >= 0 && atomic_load(&f->wants_accept); i++) {
         struct sockaddr_storage addr;
         socklen_t len = sizeof addr;
         int fd = accept4(f->listen_fd, (struct sockaddr *)&addr, &len,
@@ -306,12 +308,27 @@ static void bury_late(struct sk_tls_front *f, uint64_t now_ms)
     }
 }
 
-/* What waits in the backlog is taken; handshakes have little time left. */
+/* Does what sk_tls_accepting() says, between two rounds of accepting. */
+static void settle_accepting(struct sk_tls_front *f)
+{
+    SK_LOCK(&f->lock);
+    const bool wants = atomic_load(&f->wants_accept);
+    if (f->listen_fd < 0 || wants == f->accepts)
+        return;
+    set_accepting(f, wants);
+    f->accept_pauses = false;
+    f->accepts = wants;
+    (void)pthread_cond_broadcast(&f->changed);
+}
+
+/* What waits in the backlog is taken unless it is another's; handshakes have little time left. */
 static void become_quiet(struct sk_tls_front *f)
 {
     const uint64_t last_ms = sk_now_ms() + QUIET_SHAKE_MS;
-    accept_some(f, BACKLOG);
+    if (!f->opts.is_shared)
+        accept_some(f, BACKLOG);
     sk_close(&f->listen_fd);
+    f->accept_pauses = false;
     for (struct sk_tls_link *l = f->links; l; l = l->next)
         if (l->stage < SK_TLS_OPEN && l->deadline_ms > last_ms)
             l->deadline_ms = last_ms;
@@ -376,6 +393,7 @@ static void *front_main(void *arg)
     bool is_quiet = false;
     while (!atomic_load(&f->stops)) {
         serve_round(f, f->links || f->accept_pauses ? TICK_MS : -1);
+        settle_accepting(f);
         if (atomic_load(&f->quiesces) && !is_quiet) {
             is_quiet = true;
             become_quiet(f);
@@ -384,7 +402,7 @@ static void *front_main(void *arg)
         if (now >= next_ms) {
             next_ms = now + TICK_MS;
             bury_late(f, now);
-            if (f->accept_pauses && f->listen_fd >= 0)
+            if (f->accept_pauses)
                 set_accepting(f, true);
         }
         free_dead(f);
@@ -419,7 +437,7 @@ static int start(struct sk_tls_front *f, struct sk_err *err)
     if (f->epoll_fd < 0 || f->shakes_fd < 0 || f->wake_fd < 0 ||
         watch(f, f->wake_fd, AT_WAKE) < 0 || watch(f, f->shakes_fd, AT_SHAKES) < 0)
         return sk_fail_errno(err, "TLS event loop");
-    set_accepting(f, true);
+    settle_accepting(f);
     if (sk_thread_start(&f->thread, "tls-front", front_main, f, err) < 0)
         return -1;
     f->runs = true;
@@ -436,6 +454,7 @@ int sk_tls_start(const struct sk_tls_options *opts, struct sk_tls_front **out, s
         return sk_nomem(err);
     f->opts = *opts;
     f->listen_fd = sk_take_fd(&listen_fd);
+    atomic_init(&f->wants_accept, !opts->starts_paused);
     f->wake_fd = f->epoll_fd = f->shakes_fd = -1;
     (void)pthread_mutex_init(&f->lock, NULL);
     f->opts.cert_file = f->cert_file = strdup(opts->cert_file);
@@ -473,6 +492,15 @@ int sk_tls_reload(struct sk_tls_front *f, struct sk_err *err)
     }
     SSL_CTX_free(old); /* its clients hold it */
     return 0;
+}
+
+void sk_tls_accepting(struct sk_tls_front *f, bool on)
+{
+    SK_LOCK(&f->lock);
+    atomic_store(&f->wants_accept, on);
+    wake(f);
+    while (f->accepts != on && !f->is_quiet)
+        (void)pthread_cond_wait(&f->changed, &f->lock);
 }
 
 void sk_tls_quiesce(struct sk_tls_front *f)

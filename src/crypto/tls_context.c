@@ -17,13 +17,11 @@ enum {
     CERT_LIST_BYTES = 32768 /* of what a client may show */
 };
 
-/* A connection keeps the keys of its handshake: those of ML-KEM (OpenSSL 3.5) are 6 KiB. */
-#define SMALL_GROUPS   "X25519:P-256:P-384:P-521"
 #define HTTP_PROTOCOLS "\x08http/1.1\x08http/1.0"
 
 SK_DEFINE_OWN(SSL_CTX, SSL_CTX_free);
 
-static int fail_openssl(struct sk_err *err, const char *what, const char *file)
+int sk_tls_fail(struct sk_err *err, const char *what, const char *file)
 {
     unsigned long code = ERR_peek_error(); /* the first is the cause */
     const char *reason = NULL;
@@ -51,7 +49,7 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 }
 
 /* A key with a passphrase is an error: a server must not ask on a terminal. */
-static int no_passphrase(char *buf, int size, int is_writing, void *arg)
+int sk_tls_no_passphrase(char *buf, int size, int is_writing, void *arg)
 {
     (void)buf;
     (void)size;
@@ -63,11 +61,11 @@ static int no_passphrase(char *buf, int size, int is_writing, void *arg)
 static int load_files(SSL_CTX *ctx, const char *cert, const char *key, struct sk_err *err)
 {
     ERR_clear_error();
-    SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
+    SSL_CTX_set_default_passwd_cb(ctx, sk_tls_no_passphrase);
     if (SSL_CTX_use_certificate_chain_file(ctx, cert) != 1)
-        return fail_openssl(err, "certificate", cert);
+        return sk_tls_fail(err, "certificate", cert);
     if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
-        return fail_openssl(err, "key", key);
+        return sk_tls_fail(err, "key", key);
     if (SSL_CTX_check_private_key(ctx) != 1)
         return sk_fail(err, SK_INVALID, "TLS key '%s' does not belong to the certificate '%s'", key,
                        cert);
@@ -94,9 +92,9 @@ static void ask_cert(SSL_CTX *ctx)
     (void)SSL_CTX_set_session_id_context(ctx, ours, sizeof ours - 1); /* else nobody resumes */
 }
 
-static long set_groups(SSL_CTX *ctx)
+long sk_tls_set_groups(SSL_CTX *ctx)
 {
-    char groups[] = SMALL_GROUPS; /* OpenSSL's macro takes no const */
+    char groups[] = SK_TLS_GROUPS; /* OpenSSL's macro takes no const */
     return SSL_CTX_set1_groups_list(ctx, groups);
 }
 
@@ -115,11 +113,11 @@ int sk_tls_context(const struct sk_tls_options *opts, SSL_CTX **out, struct sk_e
     if (!sk_tls_takes_all(opts)) {
         SSL_CTX_set_read_ahead(ctx, 1); /* several records by one read */
         SSL_CTX_set_default_read_buffer_len(ctx, SK_TLS_CHUNK_BYTES);
-    } else if (set_groups(ctx) != 1) {
-        return fail_openssl(err, "groups", "1.3");
+    } else if (sk_tls_set_groups(ctx) != 1) {
+        return sk_tls_fail(err, "groups", "1.3");
     }
-    if (SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
-        return fail_openssl(err, "ciphers", "1.2");
+    if (SSL_CTX_set_cipher_list(ctx, SK_TLS_CIPHERS) != 1)
+        return sk_tls_fail(err, "ciphers", "1.2");
     SSL_CTX_set_alpn_select_cb(ctx, choose_protocol,
                                (void *)(uintptr_t)(opts->alpn ? opts->alpn : HTTP_PROTOCOLS));
     if (opts->asks_cert)

@@ -14,10 +14,9 @@
 #include "crypto/tls_priv.h"
 
 #include "base/cleanup.h"
+#include "base/net.h"
 
 #include <errno.h>
-#include <linux/tcp.h>
-#include <netinet/in.h>
 #include <openssl/err.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -170,17 +169,6 @@ static bool read_plain(struct sk_tls_link *l)
     return true;
 }
 
-/* What the client's kernel has confirmed; 0: not known. */
-static uint64_t acked_bytes(int fd)
-{
-    struct tcp_info info;
-    socklen_t len = sizeof info;
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
-        len < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof info.tcpi_bytes_acked)
-        return 0;
-    return info.tcpi_bytes_acked;
-}
-
 static bool write_client(struct sk_tls_link *l, uint64_t now_ms)
 {
     struct sk_tls_pipe *p = &l->outward;
@@ -199,7 +187,7 @@ static bool write_client(struct sk_tls_link *l, uint64_t now_ms)
     }
     if (l->deadline_ms == 0) {
         l->deadline_ms = now_ms + l->patience_ms;
-        l->acked = acked_bytes(l->client);
+        l->acked = sk_tcp_acked(l->client);
     }
     return false;
 }
@@ -208,7 +196,7 @@ bool sk_tls_link_is_late(struct sk_tls_link *l, uint64_t now_ms)
 {
     if (l->deadline_ms == 0 || now_ms < l->deadline_ms)
         return false;
-    uint64_t acked = l->stage == SK_TLS_OPEN ? acked_bytes(l->client) : 0;
+    uint64_t acked = l->stage == SK_TLS_OPEN ? sk_tcp_acked(l->client) : 0;
     if (acked - l->acked < SK_TLS_RECORD_BYTES || l->stage != SK_TLS_OPEN)
         return true;
     l->acked = acked; /* the kernel holds megabytes for it, and they move */

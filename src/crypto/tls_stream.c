@@ -22,6 +22,7 @@ struct tls_stream {
     SSL *ssl;
     bool is_dry, is_lost, has_ended;
     bool reads_need_write, writes_need_read;
+    unsigned long why; /* it was lost: OpenSSL's first error, or 0 */
     size_t first_start, first_len;
     char first[];
 };
@@ -35,6 +36,7 @@ static struct tls_stream *tls_of(struct sk_stream *s)
 static ssize_t reason(struct tls_stream *t, int rc, int other, bool *needs_other)
 {
     int why = SSL_get_error(t->ssl, rc);
+    unsigned long code = ERR_peek_error();
     ERR_clear_error();
     *needs_other = why == other;
     if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
@@ -42,7 +44,15 @@ static ssize_t reason(struct tls_stream *t, int rc, int other, bool *needs_other
     if (why == SSL_ERROR_ZERO_RETURN)
         return SK_STREAM_END;
     t->is_lost = true;
+    t->why = code;
     return SK_STREAM_LOST;
+}
+
+bool sk_tls_stream_is_lost(const struct sk_stream *s, unsigned long *why)
+{
+    const struct tls_stream *t = (const struct tls_stream *)s;
+    *why = t->why;
+    return t->is_lost;
 }
 
 static ssize_t read_first(struct tls_stream *t, char *out, size_t cap)

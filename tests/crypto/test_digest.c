@@ -260,6 +260,33 @@ static void missing_file_is_named(void **state)
     assert_non_null(strstr(err.text, "/nonexistent/model.onnx"));
 }
 
+/* Any bit that flips is seen, here or by the text's own reader. */
+static void digest_lines(void **state)
+{
+    (void)state;
+    static const char body[] = "{\"a\": 1}\n";
+    SK_AUTO(sk_buf_done) struct sk_buf b = SK_BUF_INIT(1000);
+    struct sk_err err = SK_ERR_INIT;
+    sk_buf_str(&b, body);
+    assert_int_equal(sk_digest_line(&b, &err), 0);
+    size_t len = b.len;
+    assert_int_equal(sk_digest_line_check(b.data, &len, &err), 0);
+    assert_int_equal(len, sizeof body - 1);
+    for (size_t bit = 0; bit < 8 * b.len; bit++) {
+        b.data[bit / 8] = (char)(b.data[bit / 8] ^ 1 << bit % 8);
+        len = b.len;
+        int rc = sk_digest_line_check(b.data, &len, &err);
+        if (rc == 0 && len != b.len) /* taken for a text without the line: digits behind the JSON */
+            fail_msg("bit %zu is not seen", bit);
+        b.data[bit / 8] = (char)(b.data[bit / 8] ^ 1 << bit % 8);
+    }
+    len = sizeof body - 1;
+    assert_int_equal(sk_digest_line_check(body, &len, &err), 0);
+    assert_int_equal(len, sizeof body - 1);
+    len = 0;
+    assert_int_equal(sk_digest_line_check("", &len, &err), 0);
+}
+
 static void random_differs(void **state)
 {
     (void)state;
@@ -278,7 +305,8 @@ int main(void)
         cmocka_unit_test(known_digests),    cmocka_unit_test(file_equals_memory),
         cmocka_unit_test(git_blobs),        cmocka_unit_test(missing_file_is_named),
         cmocka_unit_test(random_differs),   cmocka_unit_test(pieces_equal_the_whole),
-        cmocka_unit_test(known_sha1),       cmocka_unit_test(known_hmacs),
+        cmocka_unit_test(digest_lines),     cmocka_unit_test(known_sha1),
+        cmocka_unit_test(known_hmacs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
