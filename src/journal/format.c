@@ -2,10 +2,10 @@
  * format.c - records and segment headers as bytes.
  *
  *     segment   0 "SKJOURN\n"  8 u32 version  12 u32 mark  16 u64 number of the first record
- *              24 zeros  60 u32 CRC-32C of bytes 0 to 59  64 records
- *     record    0 u32 mark  4 u32 CRC-32C of byte 8 to the end of the body
- *               8 u32 length of the body  12 u16 length of the key  14 u16 zero
- *              16 u64 number  24 i64 time in ms  32 key, body, zeros to a multiple of 8
+ *              24 u32 mark of what was there before, or zero  28 zeros  60 u32 CRC-32C of bytes 0
+ * to 59  64 records record    0 u32 mark  4 u32 CRC-32C of byte 8 to the end of the body 8 u32
+ * length of the body  12 u16 length of the key  14 u16 zero 16 u64 number  24 i64 time in ms  32
+ * key, body, zeros to a multiple of 8
  *
  * The mark is random and the same in all records of a segment: a search for the next record after a
  * damaged one must not take for a record what a device sent as a body. Zeros end the records.
@@ -106,13 +106,14 @@ uint32_t sk_segment_new_mark(void)
     return mark | 0x80000000u; /* no length is as large */
 }
 
-void sk_segment_head(uint8_t *to, uint64_t first, uint32_t mark)
+void sk_segment_head(uint8_t *to, uint64_t first, uint32_t mark, uint32_t former)
 {
     memset(to, 0, SK_SEGMENT_HEADER);
     memcpy(to, magic, sizeof magic);
     sk_journal_put32(to + 8, VERSION);
     sk_journal_put32(to + 12, mark);
     sk_journal_put64(to + 16, first);
+    sk_journal_put32(to + 24, former);
     sk_journal_put32(to + 60, sk_crc32c(0, to, 60));
 }
 
@@ -131,6 +132,11 @@ int sk_segment_head_read(const uint8_t *bytes, size_t len, uint64_t first, uint3
     if (sk_journal_get64(bytes + 16) == first)
         *mark = sk_journal_get32(bytes + 12);
     return 0;
+}
+
+uint32_t sk_segment_former(const uint8_t *bytes)
+{
+    return sk_journal_get32(bytes + 24);
 }
 
 void sk_segment_name(uint64_t first, const char *end, char *out)

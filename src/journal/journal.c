@@ -23,6 +23,7 @@ enum {
     SEGMENT_BYTES = 8 << 20,
     QUEUE_BYTES = 16 << 20,
     GROUP_BYTES = 1 << 20,
+    WORTH_A_SYNC = 16, /* records */
     LEAST = 64
 };
 
@@ -49,9 +50,8 @@ int sk_journal_add(struct sk_journal *j, struct sk_segment *s, struct sk_err *er
     return 0;
 }
 
-void sk_journal_drop(struct sk_journal *j, struct sk_segment *s)
+void sk_journal_drop_locked(struct sk_journal *j, struct sk_segment *s)
 {
-    SK_LOCK(&j->mutex);
     for (size_t i = 0; i < j->count; i++) {
         if (j->segments[i] != s)
             continue;
@@ -61,6 +61,12 @@ void sk_journal_drop(struct sk_journal *j, struct sk_segment *s)
         sk_segment_unref(s);
         return;
     }
+}
+
+void sk_journal_drop(struct sk_journal *j, struct sk_segment *s)
+{
+    SK_LOCK(&j->mutex);
+    sk_journal_drop_locked(j, s);
 }
 
 /* ---- opening ---- */
@@ -151,7 +157,8 @@ static int recover(struct sk_journal *j, struct sk_err *err)
         return 0;
     }
     j->active = s;
-    j->mark = found.mark;
+    j->is_cut = found.is_cut;
+    j->mark = s->mark = found.mark;
     j->end = j->zeroed = found.end; /* zeros behind it may only have been allocated */
     return tidy_tail(j, s, found.is_dirty, err);
 }
@@ -180,14 +187,22 @@ static int set_options(struct sk_journal *j, const struct sk_journal_options *op
     o->dir = NULL;
     if (!o->segment_bytes)
         o->segment_bytes = SEGMENT_BYTES;
+    if (!o->worth_records)
+        o->worth_records = WORTH_A_SYNC;
     if (!o->max_queue_bytes)
         o->max_queue_bytes = QUEUE_BYTES;
     if (!o->max_group_bytes)
         o->max_group_bytes = GROUP_BYTES;
+    if (!o->zero_bytes)
+        o->zero_bytes = SK_ZERO_PIECE;
     if (o->segment_bytes < SK_SEGMENT_LEAST || o->segment_bytes > SK_SEGMENT_MOST)
         return sk_fail(err, SK_INVALID,
                        "journal: a segment of %" PRIu64 " bytes; %d to %d are possible",
                        o->segment_bytes, SK_SEGMENT_LEAST, SK_SEGMENT_MOST);
+    if (o->zero_bytes % SK_JOURNAL_BLOCK != 0)
+        return sk_fail(err, SK_INVALID,
+                       "journal: %" PRIu32 " bytes of zeros ahead are not a multiple of %d",
+                       o->zero_bytes, SK_JOURNAL_BLOCK);
     return 0;
 }
 
@@ -219,12 +234,14 @@ int sk_journal_open(const struct sk_journal_options *opts, struct sk_journal **o
         return sk_nomem(err);
     j->dir = j->fd = -1;
     j->next = 1;
+    j->wake_at = SIZE_MAX;
     atomic_init(&j->damaged, 0);
     if (init_locks(j, err) < 0 || set_options(j, opts, err) < 0 ||
         open_dir(j, opts->dir, err) < 0 || sk_dir_read(opts->dir, &names, err) < 0 ||
         list_segments(j, &names, err) < 0)
         return -1;
     remove_leftovers(j, &names);
+    sk_spare_drop(j); /* nobody knows how much of it was written */
     if (recover(j, err) < 0 ||
         sk_thread_start(&j->thread, "sk-journal", sk_journal_run, j, err) < 0)
         return -1;
@@ -244,6 +261,8 @@ void sk_journal_close(struct sk_journal *j)
         (void)pthread_mutex_unlock(&j->mutex);
         (void)pthread_join(j->thread, NULL);
     }
+    if (j->has_thread)
+        sk_journal_drop_spare(j);
     for (size_t i = 0; i < j->count; i++)
         sk_segment_unref(j->segments[i]);
     free(j->segments);
@@ -309,7 +328,7 @@ int sk_journal_append(struct sk_journal *j, const struct sk_journal_record *r, s
     };
     g->len += size;
     j->queued_bytes += size;
-    if (j->is_waiting)
+    if (g->count >= j->wake_at || g->len >= j->opts.max_group_bytes)
         (void)pthread_cond_signal(&j->wake);
     return 0;
 }
@@ -362,15 +381,22 @@ int sk_journal_write(struct sk_journal *j, const struct sk_journal_record *r, ui
 
 void sk_journal_state(struct sk_journal *j, struct sk_journal_state *out)
 {
+    const uint64_t block = SK_JOURNAL_BLOCK;
     SK_LOCK(&j->mutex);
+    uint64_t disk_bytes = (j->spare + block - 1) / block * block;
+    for (size_t i = 0; i < j->count; i++)
+        disk_bytes += (j->segments[i]->bytes + block - 1) / block * block;
     *out = (struct sk_journal_state){
         .first = j->count ? j->segments[0]->first : j->next,
         .next = j->next,
+        .first_end = j->count > 1 ? j->segments[1]->first : j->next,
         .bytes = j->bytes,
         .segments = j->count,
+        .disk_bytes = disk_bytes,
         .groups = j->groups,
         .records = j->records,
         .damaged = atomic_load(&j->damaged),
+        .is_cut = j->is_cut,
         .queued_bytes = j->queued_bytes,
         .is_failing = j->is_failing,
     };

@@ -50,10 +50,22 @@ struct sk_journal_options {
      * its first and last record. May be NULL. */
     void (*committed)(void *ctx, uint64_t first, uint64_t last);
     void *ctx;
-    /* Asked on the journal's thread before a segment is allocated; -1 (SK_FULL) refuses it: for
-     * room that is kept for others on the same disk. May be NULL. */
-    int (*room)(void *ctx, struct sk_err *err);
+    /* Asked on the journal's thread before a segment of so many bytes is allocated; -1 (SK_FULL)
+     * refuses it: for room that is kept for others on the same disk. May be NULL. */
+    int (*room)(void *ctx, uint64_t bytes, struct sk_err *err);
     void *room_ctx;
+    /* Zeros are written ahead up to a multiple of it (docs/spec/journal.md, journal-14): small for
+     * a flash that is slow or wears, large for fewer writes; 0: 1 MiB; a multiple of 4 KiB. */
+    uint32_t zero_bytes;
+    /* No .idx files: for a journal that is read in order and never by key or time. */
+    bool has_no_index;
+    /* One segment of those that are forgotten is kept and becomes the next one: space that was
+     * written before needs no zeros. It is counted in disk_bytes. */
+    bool reuses_space;
+    /* Two groups begin at least so far apart, so that records share a sync: the first one after a
+     * quiet time is written at once, and a group that is worth it too (so many records, 0: 16, or a
+     * full group). 0: what gathers while the one before is synced. */
+    uint32_t min_sync_ms, worth_records;
 };
 
 /* One process at a time: SK_BUSY. A segment of a later version: SK_UNSUPPORTED. */
@@ -83,9 +95,12 @@ int sk_journal_write(struct sk_journal *j, const struct sk_journal_record *r, ui
 
 struct sk_journal_state {
     uint64_t first, next; /* numbers: the oldest there is, and the next to be given */
+    uint64_t first_end;   /* the number after the oldest segment's last */
     uint64_t bytes, segments;
+    uint64_t disk_bytes;      /* of all that is kept, each rounded up to whole blocks of 4 KiB */
     uint64_t groups, records; /* written since the start */
     uint64_t damaged;         /* records found damaged since the start */
+    bool is_cut; /* the last record was not whole when it was opened: cut off, or damaged */
     uint64_t queued_bytes;
     bool is_failing; /* the last group could not be written */
 };
@@ -93,6 +108,14 @@ struct sk_journal_state {
 void sk_journal_state(struct sk_journal *j, struct sk_journal_state *out);
 /* Removes what is too old or too much; also done at each new segment. */
 int sk_journal_trim(struct sk_journal *j, struct sk_err *err) SK_CHECK;
+/* Removes whole segments whose records are all below seq. The newest with a record stays, unless
+ * newest_too: then, when seq is beyond all there is, it goes as well, soon, on the journal's
+ * thread, unless something was appended meanwhile; an empty file in its place says where the
+ * numbers go on. */
+int sk_journal_forget(struct sk_journal *j, uint64_t seq, bool newest_too,
+                      struct sk_err *err) SK_CHECK;
+/* Removes the one that reuses_space keeps. */
+void sk_journal_drop_spare(struct sk_journal *j);
 
 /* ---- reading: committed records only ---- */
 struct sk_journal_filter {

@@ -6,6 +6,7 @@
  *     idx.c      the same as a file                    segment.c  one file of records
  *     roll.c     the segment to write to               writer.c   the thread: writes, syncs, tells
  *     zero.c     zeros ahead of the records            trim.c     removal
+ *     spare.c    space that is used again
  *     cursor.c   reading                               journal.c  opening, closing, appending
  *     crc32c.c   checksums
  *
@@ -61,7 +62,8 @@ enum {
     SK_SEGMENT_NAME = 32, /* bytes of "00000000000000000001.seg" and more */
     SK_SEGMENT_LEAST = 64 << 10,
     SK_SEGMENT_MOST = 1 << 30,
-    SK_ZERO_PIECE = 1 << 20, /* zeros are written ahead up to a multiple of it */
+    SK_ZERO_PIECE = 1 << 20, /* zero_bytes by default */
+    SK_JOURNAL_BLOCK = 4096  /* of file systems */
 };
 
 size_t sk_record_size(size_t key_len, size_t body_len);
@@ -77,11 +79,14 @@ uint64_t sk_record_seq(const uint8_t *bytes);
 
 /* Fresh and hard to guess, never 0, never a possible length. */
 uint32_t sk_segment_new_mark(void);
-void sk_segment_head(uint8_t *to, uint64_t first, uint32_t mark);
+/* former: the mark of the records that its space had before; 0: none. */
+void sk_segment_head(uint8_t *to, uint64_t first, uint32_t mark, uint32_t former);
 /* *mark is 0 when the header is damaged; the name has the number, and records have the mark.
  * SK_UNSUPPORTED: of a later version. */
 int sk_segment_head_read(const uint8_t *bytes, size_t len, uint64_t first, uint32_t *mark,
                          struct sk_err *err) SK_CHECK;
+/* Of a header that was read and had a mark. */
+uint32_t sk_segment_former(const uint8_t *bytes);
 void sk_segment_name(uint64_t first, const char *end, char *out);
 /* 0: not such a name. */
 uint64_t sk_segment_name_read(const char *name, const char *end);
@@ -199,7 +204,11 @@ int sk_idx_list(const struct sk_idx *x, const struct sk_want *want, struct sk_pl
 struct sk_segment {
     atomic_uint refs;
     uint64_t first;
+    uint32_t mark;  /* 0: unknown */
     uint64_t bytes; /* of the file; guarded by the journal's mutex */
+    /* Guarded by it too: all of the file was written and synced; it was not removed once since a
+     * cursor is in it. */
+    bool is_written, was_spared;
     pthread_mutex_t lock;
     /* Guarded by lock: */
     struct sk_index *index; /* of the one being written; else the .idx has it */
@@ -225,6 +234,7 @@ struct sk_segment_found {
     uint64_t end;  /* behind the last record */
     uint64_t next; /* the number after the last record */
     bool is_dirty; /* not only zeros behind the end */
+    bool is_cut;   /* a record of this segment begins there, and is not whole */
 };
 
 /* Reads all of it. bound: the first number of the next segment; 0: this is the last one. */
@@ -264,15 +274,20 @@ struct sk_journal {
     /* Guarded by mutex: */
     struct sk_group waiting;
     size_t queued_bytes; /* waiting, or being written */
-    bool is_waiting;     /* the thread, for something to do */
+    size_t wake_at;      /* the thread waits for so many records; SIZE_MAX: it does not wait */
+    uint64_t forgotten;  /* all below it may go, the newest segment too; 0: nothing to do */
     bool is_closing, is_failing;
     struct sk_segment **segments; /* the oldest first; only the last may be written */
     size_t count, cap;
     uint64_t bytes;
     uint64_t next; /* the number after the last committed one */
     uint64_t groups, records;
+    uint64_t spare; /* bytes of the spare segment; 0: there is none */
+    uint32_t spare_mark;
+    bool is_spare_used; /* it has its new name, and is not yet among the segments */
 
     atomic_uint_fast64_t damaged;
+    bool is_cut;                /* at the open */
     pthread_mutex_t trim_mutex; /* one removes at a time */
 
     /* Of the thread; of the opener before it runs. */
@@ -283,17 +298,24 @@ struct sk_journal {
     uint64_t end, room; /* of the active segment: behind its last record, and of its file */
     uint64_t zeroed;    /* up to here its bytes are known to have been written and synced */
     bool is_suspect;    /* a write or a sync failed */
+    uint64_t began_ns;  /* writing the last group */
 };
 
 /* journal.c: the last number of segments[i]; under mutex. */
 uint64_t sk_journal_last(const struct sk_journal *j, size_t i);
 /* Takes its own reference. */
 int sk_journal_add(struct sk_journal *j, struct sk_segment *s, struct sk_err *err) SK_CHECK;
-/* Forgets it, if it is there. */
+/* Forgets it, if it is there. The caller has a reference. */
 void sk_journal_drop(struct sk_journal *j, struct sk_segment *s);
+/* The same under mutex. */
+void sk_journal_drop_locked(struct sk_journal *j, struct sk_segment *s);
 
-/* roll.c: the active segment has room for a record of `size` afterwards. */
+/* roll.c: the newest segment, when it has no record. */
+struct sk_segment *sk_journal_empty(struct sk_journal *j);
+/* The active segment has room for a record of `size` afterwards. */
 int sk_journal_make_room(struct sk_journal *j, size_t size, struct sk_err *err) SK_CHECK;
+/* The file has so many bytes afterwards, that are its own if the file system can. -1 with errno. */
+int sk_journal_allocate(int fd, uint64_t bytes) SK_CHECK;
 
 /* zero.c: the bytes from j->end up to `until` are zeros that were written and synced. Else as after
  * a failed group. */
@@ -305,7 +327,22 @@ int sk_journal_zero_ahead(const struct sk_journal *j, uint64_t end, uint64_t *ze
 /* writer.c */
 void *sk_journal_run(void *journal);
 
+/* spare.c: a file that held records and is kept for the next segment. Under trim_mutex, but for
+ * sk_spare_use. */
+bool sk_spare_keep(struct sk_journal *j, struct sk_segment *s);
+void sk_spare_drop(struct sk_journal *j);
+uint64_t sk_spare_bytes(struct sk_journal *j);
+/* Becomes the segment `name` of so many bytes: the descriptor, and up to where it was written. -1:
+ * there is none, or none any more. */
+int sk_spare_use(struct sk_journal *j, const char *name, uint64_t bytes, uint32_t mark,
+                 uint64_t *written);
+/* It is among the segments now, or will not be. */
+void sk_spare_settle(struct sk_journal *j);
+
 /* trim.c: more: bytes that are about to be added. */
 int sk_journal_trim_for(struct sk_journal *j, uint64_t more, struct sk_err *err) SK_CHECK;
+/* Removes all segments when their records are below `below`; an empty one stands for them. What
+ * fails is left as it is. On the thread. */
+void sk_journal_retire(struct sk_journal *j, uint64_t below);
 
 #endif

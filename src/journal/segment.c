@@ -11,10 +11,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 enum {
     SECTOR = 512,
+    MAP_FROM = 256 << 10,
     PADDING_MOST = 8 /* zeros that may end a record */
 };
 
@@ -90,7 +92,36 @@ static uint64_t plausible(uint64_t lost, size_t len)
     return lost < most ? lost : most;
 }
 
-static int read_file(int fd, uint64_t first, uint8_t **out, size_t *len, struct sk_err *err)
+/* All of a file. Much memory is mapped, so that it goes back to the system and not to a pool of the
+ * thread that happens to read. */
+struct contents {
+    uint8_t *bytes;
+    size_t len, mapped;
+};
+
+static void contents_done(struct contents *c)
+{
+    if (c->mapped)
+        (void)munmap(c->bytes, c->mapped);
+    else
+        free(c->bytes);
+}
+
+static int contents_reserve(struct contents *c, size_t size, struct sk_err *err)
+{
+    if (size < MAP_FROM) {
+        c->bytes = malloc(size + 1);
+        return c->bytes ? 0 : sk_nomem(err);
+    }
+    void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED)
+        return sk_nomem(err);
+    c->bytes = map;
+    c->mapped = size;
+    return 0;
+}
+
+static int read_file(int fd, uint64_t first, struct contents *out, struct sk_err *err)
 {
     const size_t most = (size_t)SK_SEGMENT_MOST + SK_JOURNAL_RECORD_MAX * 2;
     struct stat st;
@@ -98,20 +129,28 @@ static int read_file(int fd, uint64_t first, uint8_t **out, size_t *len, struct 
     if (fstat(fd, &st) < 0)
         return sk_journal_fail(err, "reading", first);
     size_t size = (uint64_t)st.st_size < most ? (size_t)st.st_size : most;
-    SK_OWN(free) uint8_t *bytes = malloc(size + 1);
-    if (!bytes)
-        return sk_nomem(err);
-    ssize_t n = sk_journal_pread_hard(fd, bytes, size, 0);
+    if (contents_reserve(out, size, err) < 0)
+        return -1;
+    ssize_t n = sk_journal_pread_hard(fd, out->bytes, size, 0);
     if (n < 0)
         return sk_journal_fail(err, "reading", first);
-    *out = SK_TAKE(bytes);
-    *len = (size_t)n;
+    out->len = (size_t)n;
     return 0;
 }
 
-/* A write that a power cut tore leaves sectors as they were allocated, zeros. What stood in them
- * was not acknowledged, so nothing was damaged. */
-static bool is_torn(const uint8_t *bytes, size_t from, size_t until)
+/* Whether a record's beginning from the time before the space was used again is there. */
+static bool has_former(const uint8_t *bytes, size_t from, size_t until, uint32_t former)
+{
+    for (size_t at = (from + 7) / 8 * 8; former && at + 4 <= until; at += 8) {
+        if (sk_record_mark(bytes + at) == former)
+            return true;
+    }
+    return false;
+}
+
+/* A write that a power cut tore leaves sectors as they were before: zeros, or former records. What
+ * should have been in them was not acknowledged, so nothing was damaged. */
+static bool is_torn(const uint8_t *bytes, size_t from, size_t until, uint32_t former)
 {
     static const uint8_t zeros[SECTOR];
 
@@ -119,7 +158,8 @@ static bool is_torn(const uint8_t *bytes, size_t from, size_t until)
         end = at - at % SECTOR + SECTOR;
         if (end > until)
             end = until;
-        if (end - at >= PADDING_MOST && memcmp(bytes + at, zeros, end - at) == 0)
+        if ((end - at >= PADDING_MOST && memcmp(bytes + at, zeros, end - at) == 0) ||
+            has_former(bytes, at, end, former))
             return true;
     }
     return false;
@@ -128,10 +168,12 @@ static bool is_torn(const uint8_t *bytes, size_t from, size_t until)
 static int fill_index(struct sk_journal *j, struct sk_segment *s, struct sk_scan *scan,
                       struct sk_index *x, struct sk_err *err)
 {
+    /* Without the segment's mark the header was not whole. */
+    uint32_t former = scan->mark ? sk_segment_former(scan->bytes) : 0;
     struct sk_scan_record r;
 
     for (size_t end = scan->at; sk_scan_next(scan, &r); end = scan->at) {
-        if (scan->bound || !is_torn(scan->bytes, end, r.offset))
+        if (scan->bound || !is_torn(scan->bytes, end, r.offset, former))
             count_damaged(j, s, r.item.seq - r.lost, r.item.seq);
         if (sk_index_reserve(x, 1, r.item.key.len, err) < 0)
             return -1;
@@ -141,28 +183,35 @@ static int fill_index(struct sk_journal *j, struct sk_segment *s, struct sk_scan
     return 0;
 }
 
+/* Whether one begins behind the last that is whole: its write was cut, or it is damaged. */
+static bool ends_in_a_record(const struct sk_scan *scan)
+{
+    return scan->mark != 0 && scan->at + SK_RECORD_HEADER <= scan->len &&
+           sk_record_mark(scan->bytes + scan->at) == scan->mark;
+}
+
 int sk_segment_read(struct sk_journal *j, struct sk_segment *s, int fd, uint64_t bound,
                     struct sk_segment_found *out, struct sk_err *err)
 {
-    SK_OWN(free) uint8_t *bytes = NULL;
+    SK_AUTO(contents_done) struct contents c = { 0 };
     SK_OWN(sk_index_free) struct sk_index *x = sk_index_new(err);
     struct sk_scan scan;
     uint32_t mark = 0;
-    size_t len = 0;
 
-    if (!x || read_file(fd, s->first, &bytes, &len, err) < 0 ||
-        sk_segment_head_read(bytes, len, s->first, &mark, err) < 0)
+    if (!x || read_file(fd, s->first, &c, err) < 0 ||
+        sk_segment_head_read(c.bytes, c.len, s->first, &mark, err) < 0)
         return -1;
-    sk_scan_init(&scan, bytes, len, s->first, bound, mark);
+    sk_scan_init(&scan, c.bytes, c.len, s->first, bound, mark);
     if (fill_index(j, s, &scan, x, err) < 0)
         return -1;
     if (bound)
-        count_damaged(j, s, scan.seq, scan.seq + plausible(bound - scan.seq, len));
+        count_damaged(j, s, scan.seq, scan.seq + plausible(bound - scan.seq, c.len));
     *out = (struct sk_segment_found){ .index = SK_TAKE(x),
                                       .mark = scan.mark,
                                       .end = scan.at,
                                       .next = scan.seq,
-                                      .is_dirty = sk_scan_is_dirty(&scan) };
+                                      .is_dirty = sk_scan_is_dirty(&scan),
+                                      .is_cut = ends_in_a_record(&scan) };
     return 0;
 }
 
@@ -180,7 +229,8 @@ static int rebuild(struct sk_journal *j, struct sk_segment *s, uint64_t last, st
         return sk_journal_fail(err, "opening", s->first);
     if (sk_segment_read(j, s, fd, last + 1, &found, err) < 0)
         return -1;
-    s->idx_is_good = sk_idx_write(j->dir, s->first, last, found.index, &ignored) == 0;
+    s->idx_is_good = !j->opts.has_no_index &&
+                     sk_idx_write(j->dir, s->first, last, found.index, &ignored) == 0;
     s->min_ms = found.index->min_ms;
     s->max_ms = found.index->max_ms;
     s->has_times = true;

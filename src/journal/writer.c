@@ -1,12 +1,15 @@
 /*
  * writer.c - the thread that writes what waits, syncs it, and tells.
  *
- * While it writes one group, the next one gathers: the slower the disk, the more share a sync. A
+ * While it writes one group, the next one gathers: the slower the disk, the more share a sync; a
+ * least time between two (min_sync_ms) does the same for a disk that is fast or wears. A
  * group is written in runs, as much at once as fits the segment and the bound. Numbers are given
  * here, when it is known that all before are on the disk; so a failure leaves no gap. Records go
  * over zeros that are on the disk (zero.c).
  */
 #include "journal/journal_priv.h"
+
+#include "base/clock.h"
 
 #include <string.h>
 
@@ -132,22 +135,44 @@ static void write_group(struct sk_journal *j, struct sk_group *g)
     g->len = g->count = 0;
 }
 
+/* Until there is something to do, and so long that a sync is worth it. Under mutex. */
+static void wait_for_work(struct sk_journal *j)
+{
+    uint64_t gap_ns = j->opts.min_sync_ms * UINT64_C(1000000);
+    uint64_t from_ns = j->began_ns ? j->began_ns + gap_ns : 0;
+
+    j->wake_at = 1;
+    while (j->waiting.count == 0 && !j->is_closing && j->forgotten == 0)
+        (void)sk_cond_wait_until(&j->wake, &j->mutex, UINT64_MAX);
+    j->wake_at = j->opts.worth_records;
+    while (j->waiting.count > 0 && j->waiting.count < j->opts.worth_records &&
+           j->waiting.len < j->opts.max_group_bytes && !j->is_closing && gap_ns > 0 &&
+           sk_now_ns() < from_ns)
+        (void)sk_cond_wait_until(&j->wake, &j->mutex, from_ns);
+    j->wake_at = SIZE_MAX;
+}
+
 void *sk_journal_run(void *journal)
 {
     struct sk_journal *j = journal;
 
     for (;;) {
         (void)pthread_mutex_lock(&j->mutex);
-        j->is_waiting = true;
-        while (j->waiting.count == 0 && !j->is_closing)
-            (void)sk_cond_wait_until(&j->wake, &j->mutex, UINT64_MAX);
-        j->is_waiting = false;
+        wait_for_work(j);
+        uint64_t forgotten = j->forgotten;
+        j->forgotten = 0;
+        bool is_idle = j->waiting.count == 0;
         struct sk_group next = j->waiting;
         j->waiting = j->taken;
         j->taken = next;
         (void)pthread_mutex_unlock(&j->mutex);
-        if (next.count == 0)
+        if (is_idle && forgotten) {
+            sk_journal_retire(j, forgotten);
+            continue;
+        }
+        if (is_idle)
             return NULL;
+        j->began_ns = sk_now_ns();
         write_group(j, &j->taken);
     }
 }

@@ -28,7 +28,7 @@ static int write_zeros(const struct sk_journal *j, uint64_t from, uint64_t until
 /* The end of the piece that has byte at - 1; not beyond the file. */
 static uint64_t piece_end(const struct sk_journal *j, uint64_t at)
 {
-    uint64_t end = (at + SK_ZERO_PIECE - 1) / SK_ZERO_PIECE * SK_ZERO_PIECE;
+    uint64_t piece = j->opts.zero_bytes, end = (at + piece - 1) / piece * piece;
 
     return end < j->room ? end : j->room;
 }
@@ -50,7 +50,7 @@ int sk_journal_zero_for(struct sk_journal *j, uint64_t until, struct sk_err *err
 int sk_journal_zero_ahead(const struct sk_journal *j, uint64_t end, uint64_t *zeroed)
 {
     *zeroed = j->zeroed;
-    if (j->zeroed - end >= SK_ZERO_PIECE / 2)
+    if (j->zeroed - end >= j->opts.zero_bytes / 2)
         return 0;
     *zeroed = piece_end(j, j->zeroed + 1);
     return write_zeros(j, j->zeroed, *zeroed);

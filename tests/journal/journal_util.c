@@ -168,6 +168,7 @@ static struct zeroed {
     dev_t dev;
     ino_t ino;
     off_t from, until, synced;
+    bool is_made; /* since order_forget; else what lies before its first zeros are records */
 } files[FILES_MAX];
 
 static size_t file_count;
@@ -199,14 +200,13 @@ void order_write(int fd, const void *bytes, size_t len, off_t at)
     SK_LOCK(&order_mutex);
     struct zeroed *f = zeroed_of(fd);
     off_t end = at + (off_t)len;
-    if (!f || at == 0) { /* a segment's header, an .idx: a new file */
-        if (f)
-            f->from = f->until = f->synced = 0;
+    if (!f || at == 0) /* a segment's header, an .idx */
         return;
-    }
     if (is_zeros(bytes, len)) {
-        if (at < f->from || at > f->until)
-            f->from = f->until = f->synced = at;
+        if (at < f->from || at > f->until) {
+            f->from = f->is_made ? at : 0;
+            f->until = f->synced = at;
+        }
         if (end > f->until)
             f->until = end;
         zero_sum += len;
@@ -218,6 +218,16 @@ void order_write(int fd, const void *bytes, size_t len, off_t at)
     (void)fprintf(stderr, "a record at %jd to %jd; synced zeros are from %jd to %jd\n",
                   (intmax_t)at, (intmax_t)end, (intmax_t)f->from, (intmax_t)f->synced);
     abort();
+}
+
+void order_made(int fd)
+{
+    SK_LOCK(&order_mutex);
+    struct zeroed *f = fd >= 0 ? zeroed_of(fd) : NULL;
+    if (f) { /* another file may have had its number */
+        f->from = f->until = f->synced = 0;
+        f->is_made = true;
+    }
 }
 
 void order_synced(int fd)
@@ -232,6 +242,8 @@ void order_cut(int fd, off_t len)
 {
     SK_LOCK(&order_mutex);
     struct zeroed *f = zeroed_of(fd);
+    if (f && !f->is_made && f->until == 0) /* it is cut behind its records */
+        f->until = f->synced = len;
     if (f && f->until > len)
         f->until = len;
     if (f && f->synced > len)
@@ -274,7 +286,11 @@ static bool fails(enum faulty_call call)
 
 static int faulty_open(int dir, const char *name, int flags, mode_t mode)
 {
-    return fails(FAULTY_OPEN) ? -1 : real.open(dir, name, flags, mode);
+    int fd = fails(FAULTY_OPEN) ? -1 : real.open(dir, name, flags, mode);
+
+    if (flags & O_CREAT)
+        order_made(fd);
+    return fd;
 }
 
 static ssize_t faulty_pwrite(int fd, const void *bytes, size_t len, off_t at)

@@ -60,6 +60,7 @@ size_t size_of(const char *path);
 
 /* Called by what stands for the disk, before a write and after what succeeded; ends the process
  * when a record comes too early. */
+void order_made(int fd);
 void order_write(int fd, const void *bytes, size_t len, off_t at);
 void order_synced(int fd);
 void order_cut(int fd, off_t len);

@@ -102,7 +102,7 @@ static const uint8_t flips[] = { 0x01, 0x80, 0xff };
 static void test_last(void **state)
 {
     struct place *p = *state;
-    size_t ends[RECORDS], end = fill(p, ends);
+    size_t ends[RECORDS], end = fill(p, ends), unsaid = 0;
 
     for (size_t at = 0; at < end + 16; at++) {
         for (size_t k = 0; k < COUNT(flips); k++) {
@@ -118,12 +118,17 @@ static void test_last(void **state)
             /* The last one is taken for a write that a crash cut. */
             if (state_of(p).damaged > (lost != 0 && lost != RECORDS))
                 fail_msg("byte %zu: %" PRIu64 " damaged", at, state_of(p).damaged);
+            bool is_last_lost = state_of(p).next == RECORDS;
+            if (state_of(p).is_cut && !is_last_lost)
+                fail_msg("byte %zu: the last record is whole", at);
+            unsaid += is_last_lost && !state_of(p).is_cut;
             place_close(p);
             restore(path_of(p, 1, ".seg"), bytes, len);
             place_open(p);
         }
     }
     check_all(p->j, 1, RECORDS);
+    assert_in_range(unsaid, 1, 4 * COUNT(flips)); /* only where its mark is hit */
 }
 
 static void test_full(void **state)

@@ -66,9 +66,10 @@ static void test_head(void **state)
 
     (void)state;
     assert_true(sk_segment_new_mark() >> 31);
-    sk_segment_head(bytes, 5, 0x80000009u);
+    sk_segment_head(bytes, 5, 0x80000009u, 0x80000007u);
     DONE(sk_segment_head_read(bytes, sizeof bytes, 5, &mark, &err));
     assert_int_equal(mark, 0x80000009u);
+    assert_int_equal(sk_segment_former(bytes), 0x80000007u);
     DONE(sk_segment_head_read(bytes, sizeof bytes, 6, &mark, &err)); /* of another segment */
     assert_int_equal(mark, 0);
     DONE(sk_segment_head_read(bytes, sizeof bytes - 1, 5, &mark, &err));

@@ -250,7 +250,7 @@ static void test_later_version(void **state)
 
     (void)put(p, "k", "body");
     place_close(p);
-    sk_segment_head(head, 1, 0x80000001u);
+    sk_segment_head(head, 1, 0x80000001u, 0);
     sk_journal_put32(head + 8, 2);
     sk_journal_put32(head + 60, sk_crc32c(0, head, 60));
     write_at(path_of(p, 1, ".seg"), 0, head, sizeof head);

@@ -3,7 +3,8 @@
  *
  * The calls of the journal go through a disk that remembers what its unsynced writes replaced. At a
  * random call it dies; then each sector of these writes is put back, or not, by chance. All that
- * was acknowledged must be there. SKERRY_KILL_ROUNDS and SKERRY_KILL_SEED change the run.
+ * was acknowledged must be there, also in segments on space that is used again. SKERRY_KILL_ROUNDS
+ * and SKERRY_KILL_SEED change the run.
  */
 #include "journal/journal_util.h"
 
@@ -14,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sys/stat.h>
 
 enum {
     ROUNDS = 150,
@@ -27,7 +29,7 @@ static struct sk_journal_ops real;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 static struct unsynced {
-    char path[300];
+    ino_t ino;
     uint64_t at;
     size_t len;
     uint8_t *old;
@@ -46,19 +48,36 @@ static bool dies(void)
     return is_dead;
 }
 
-static void path_of_fd(int fd, char *out, size_t size)
+static ino_t inode_of(int fd)
 {
-    char link[64];
+    struct stat st;
 
-    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, out, size - 1);
-    out[n < 0 ? 0 : n] = 0;
+    return fstat(fd, &st) < 0 ? 0 : st.st_ino;
+}
+
+/* What was written to the file so far stays. */
+static void forget(ino_t ino)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < write_count; i++) {
+        if (writes[i].ino == ino)
+            free(writes[i].old);
+        else
+            writes[kept++] = writes[i];
+    }
+    write_count = kept;
 }
 
 static int mortal_open(int dir, const char *name, int flags, mode_t mode)
 {
     SK_LOCK(&mutex);
-    return dies() ? -1 : real.open(dir, name, flags, mode);
+    int fd = dies() ? -1 : real.open(dir, name, flags, mode);
+    if (flags & O_CREAT) {
+        order_made(fd);
+        forget(inode_of(fd)); /* of a file that is gone and had its number */
+    }
+    return fd;
 }
 
 static ssize_t mortal_pwrite(int fd, const void *bytes, size_t len, off_t at)
@@ -70,7 +89,7 @@ static ssize_t mortal_pwrite(int fd, const void *bytes, size_t len, off_t at)
         return -1;
     }
     struct unsynced *w = &writes[write_count++];
-    path_of_fd(fd, w->path, sizeof w->path);
+    w->ino = inode_of(fd);
     w->at = (uint64_t)at;
     w->len = len;
     w->old = calloc(1, len);
@@ -81,28 +100,12 @@ static ssize_t mortal_pwrite(int fd, const void *bytes, size_t len, off_t at)
     return dies() ? -1 : n;
 }
 
-static void forget(const char *path)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < write_count; i++) {
-        if (strcmp(writes[i].path, path) == 0)
-            free(writes[i].old);
-        else
-            writes[kept++] = writes[i];
-    }
-    write_count = kept;
-}
-
 static int mortal_sync(int fd)
 {
-    char path[300];
-
     SK_LOCK(&mutex);
     if (dies())
         return -1;
-    path_of_fd(fd, path, sizeof path);
-    forget(path);
+    forget(inode_of(fd));
     order_synced(fd);
     return 0;
 }
@@ -122,17 +125,30 @@ static int mortal_truncate(int fd, off_t len)
     return 0;
 }
 
+/* The file may have another name by now, or none. */
+static int open_inode(const char *dir, ino_t ino)
+{
+    SK_AUTO(sk_dir_done) struct sk_dir names = { 0 };
+    struct sk_err err = SK_ERR_INIT;
+
+    DONE(sk_dir_read(dir, &names, &err));
+    for (size_t i = 0; i < names.count; i++) {
+        char path[512];
+        (void)snprintf(path, sizeof path, "%s/%s", dir, names.names[i]);
+        int fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (fd >= 0 && inode_of(fd) == ino)
+            return fd;
+        sk_close(&fd);
+    }
+    return -1;
+}
+
 /* Puts sectors back; the newest write first. */
-static void lose_some(uint64_t seed)
+static void lose_some(const char *dir, uint64_t seed)
 {
     for (size_t i = write_count; i-- > 0;) {
         struct unsynced *w = &writes[i];
-        size_t n = strlen(w->path);
-        SK_AUTO(sk_close) int fd = open(w->path, O_WRONLY | O_CLOEXEC);
-        if (fd < 0 && n > 4 && strcmp(w->path + n - 4, ".tmp") == 0) { /* it has its name by now */
-            memcpy(w->path + n - 4, ".idx", 4);
-            fd = open(w->path, O_WRONLY | O_CLOEXEC);
-        }
+        SK_AUTO(sk_close) int fd = open_inode(dir, w->ino);
         for (size_t at = 0, len; fd >= 0 && at < w->len; at += len) {
             len = SECTOR - (size_t)((w->at + at) % SECTOR);
             if (len > w->len - at)
@@ -172,6 +188,10 @@ static void write_until_dead(struct place *p, uint64_t seed, size_t scale)
         if (sk_journal_append(p->j, &r, &err) < 0 || i % 8 == 0)
             (void)usleep(20);
         sk_journal_state(p->j, &s);
+        uint64_t told = atomic_load(&acknowledged);
+        if (p->opts.reuses_space && i % 20 == 0 && told > 100 &&
+            sk_journal_forget(p->j, told - 100, false, &err) < 0)
+            return;
     }
 }
 
@@ -180,7 +200,7 @@ static uint64_t check_records(struct place *p, uint64_t least, uint64_t round)
     SK_OWN(sk_journal_cursor_free) struct sk_journal_cursor *c = NULL;
     struct sk_journal_item item;
     struct sk_err err = SK_ERR_INIT;
-    uint64_t last = 0;
+    uint64_t last = state_of(p).first - 1;
 
     DONE(
         sk_journal_cursor(p->j, &(struct sk_journal_filter){ .key = SK_VIEW("device") }, &c, &err));
@@ -193,7 +213,8 @@ static uint64_t check_records(struct place *p, uint64_t least, uint64_t round)
     }
     if (last < least)
         fail_msg("round %" PRIu64 ": up to %" PRIu64 ", not %" PRIu64, round, last, least);
-    assert_int_equal(state_of(p).damaged, 0);
+    /* Where space is used again, a write that was cut may look like damage. */
+    assert_in_range(state_of(p).damaged, 0, p->opts.reuses_space ? last - least : 0);
     return last;
 }
 
@@ -213,14 +234,15 @@ static void test_power(void **state)
         is_dead = false;
         /* Every other round in segments that have several pieces of zeros. */
         p->opts.segment_bytes = i % 2 ? 4 * SK_ZERO_PIECE : SK_SEGMENT_LEAST;
-        calls_left = (unsigned)(sk_mix64(seed + i) % 120) + 3;
+        p->opts.reuses_space = i / 2 % 2;
+        calls_left = (unsigned)(sk_mix64(seed + i) % (p->opts.reuses_space ? 400 : 120)) + 3;
         /* Twice: the second time what the first cut left is gone on with. */
         for (int half = 0; half < 2; half++) {
             order_forget();
             if (sk_journal_open(&p->opts, &p->j, &err) == 0)
                 write_until_dead(p, seed + i * 3 + (uint64_t)half, i % 2 ? 10 : 1);
             place_close(p);
-            lose_some(seed + i + (uint64_t)half);
+            lose_some(p->dir, seed + i + (uint64_t)half);
             is_dead = false;
             calls_left = UINT32_MAX;
             place_open(p);

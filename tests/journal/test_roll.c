@@ -66,8 +66,10 @@ static void test_full(void **state)
     check_all(p->j, 1, last);
 }
 
-static int refuse(void *ctx, struct sk_err *err)
+static int refuse(void *ctx, uint64_t bytes, struct sk_err *err)
 {
+    (void)bytes;
+
     return *(bool *)ctx ? sk_fail(err, SK_FULL, "kept for others") : 0;
 }
 

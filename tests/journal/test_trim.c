@@ -118,12 +118,88 @@ static void test_numbers_go_on(void **state)
     assert_int_equal(state_of(p).first, 8);
 }
 
+/* Whole segments below a number go, the newest stays. */
+static void test_forget(void **state)
+{
+    static const struct {
+        uint64_t seq, first;
+    } rows[] = { { 1, 1 }, { 6, 1 }, { 7, 7 }, { 12, 7 }, { 20, 19 }, { 100, 25 } };
+    struct place *p = *state;
+    struct sk_err err = SK_ERR_INIT;
+
+    fill(p, 30, 1);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        faulty_arm(FAULTY_WRITE, 1, ENOSPC, true); /* it needs no space */
+        DONE(sk_journal_forget(p->j, rows[i].seq, false, &err));
+        (void)faulty_disarm();
+        if (state_of(p).first != rows[i].first)
+            fail_msg("below %" PRIu64 ": the first is %" PRIu64, rows[i].seq, state_of(p).first);
+        check_all(p->j, rows[i].first, 30);
+    }
+    assert_int_equal(size_of(path_of(p, 19, ".seg")) + size_of(path_of(p, 19, ".idx")), 0);
+}
+
+static void wait_empty(struct place *p)
+{
+    for (int i = 0; i < 2000 && state_of(p).bytes > 0; i++)
+        (void)usleep(1000);
+    assert_int_equal(state_of(p).bytes, 0);
+}
+
+/* The newest too: nothing is left but the number, over restarts, failures and a full disk. */
+static void test_forget_all(void **state)
+{
+    struct place *p = *state;
+    struct sk_err err = SK_ERR_INIT;
+    SK_OWN(sk_journal_cursor_free) struct sk_journal_cursor *c = NULL;
+    struct sk_journal_item item;
+
+    fill(p, 30, 1);
+    DONE(sk_journal_cursor(p->j, &(struct sk_journal_filter){ .from_seq = 26 }, &c, &err));
+    assert_int_equal(sk_journal_next(c, &item, &err), 1);
+    DONE(sk_journal_forget(p->j, 30, true, &err)); /* one is wanted */
+    (void)usleep(2000);
+    assert_int_equal(state_of(p).first, 25);
+    for (int round = 0; round < 2; round++) {
+        DONE(sk_journal_forget(p->j, 31, true, &err));
+        wait_empty(p);
+        assert_int_equal(state_of(p).first, 31);
+        assert_int_equal(state_of(p).disk_bytes, 0);
+    }
+    assert_int_equal(size_of(path_of(p, 25, ".seg")), 0);
+    assert_int_equal(sk_journal_next(c, &item, &err), 1); /* its segment was open */
+    place_reopen(p);
+    assert_int_equal(state_of(p).next, 31);
+    faulty_arm(FAULTY_ALLOCATE, 1, ENOSPC, true);
+    put_fails(p, "k", "no room", SK_FULL);
+    place_reopen(p);
+    put_fails(p, "k", "no room", SK_FULL);
+    (void)faulty_disarm();
+    faulty_arm(FAULTY_DATASYNC, 1, EIO, false);
+    put_fails(p, "k", "cannot be synced", SK_IO);
+    place_reopen(p);
+    assert_int_equal(put(p, "k", "room"), 31);
+    faulty_arm(FAULTY_SYNC, 1, EIO, false); /* of the folder, for the number */
+    DONE(sk_journal_forget(p->j, 32, true, &err));
+    (void)usleep(20000);
+    (void)faulty_disarm(); /* a thread that is slower than that is not failed */
+    assert_int_equal(put(p, "k", "more"), 32);
+    check_all(p->j, 31, 32);
+    DONE(sk_journal_forget(p->j, 33, true, &err));
+    place_reopen(p); /* done before the end */
+    assert_int_equal(state_of(p).bytes, 0);
+    assert_int_equal(put(p, "k", "room"), 33);
+    check_all(p->j, 33, 33);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_bytes, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_age, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_numbers_go_on, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_forget, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_forget_all, place_set_up, place_tear_down),
         cmocka_unit_test_setup_teardown(test_under_cursor, place_set_up, place_tear_down),
     };
 

@@ -1,6 +1,8 @@
 /* test_writer.c - groups, failing writes and syncs, and what is acknowledged through them. */
 #include "journal/journal_util.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <inttypes.h>
 
@@ -167,12 +169,65 @@ static void test_runs(void **state)
     assert_int_equal(state_of(p).damaged, 0);
 }
 
+static atomic_uint apart_told;
+
+static void count_told(void *ctx, uint64_t seq, const struct sk_err *failed)
+{
+    (void)ctx, (void)seq;
+    if (!failed)
+        (void)atomic_fetch_add(&apart_told, 1);
+}
+
+/* Two groups begin min_sync_ms apart; not the first one, not many at once, not the end. */
+static void test_apart(void **state)
+{
+    struct place *p = *state;
+    struct sk_err err = SK_ERR_INIT;
+    const struct sk_journal_record r = { .body = SK_VIEW("x"), .done = count_told };
+
+    p->opts.min_sync_ms = 10;
+    place_reopen(p);
+    uint64_t start = sk_now_ns();
+    for (int i = 0; i < 11; i++)
+        (void)put(p, "k", "alone");
+    assert_true(sk_now_ns() - start >= 10 * UINT64_C(10000000));
+    p->opts.min_sync_ms = 3600000;
+    place_reopen(p);
+    (void)put(p, "k", "at once");
+    atomic_store(&apart_told, 0);
+    for (int i = 0; i < 100; i++) /* some of them wait for more */
+        DONE(sk_journal_append(p->j, &r, &err));
+    for (int i = 0; i < 5000 && atomic_load(&apart_told) < 85; i++)
+        (void)usleep(1000);
+    assert_in_range(atomic_load(&apart_told), 85, 100);
+    DONE(sk_journal_append(p->j, &r, &err));
+    assert_true(state_of(p).groups <= 8);
+    place_close(p);
+    assert_int_equal(atomic_load(&apart_told), 101);
+    p->opts.worth_records = 1000; /* all hundred are not worth one, but for the end */
+    place_open(p);
+    (void)put(p, "k", "at once");
+    atomic_store(&apart_told, 0);
+    for (int i = 0; i < 100; i++)
+        DONE(sk_journal_append(p->j, &r, &err));
+    (void)usleep(50000);
+    assert_int_equal(atomic_load(&apart_told), 0);
+    assert_int_equal(state_of(p).groups, 1);
+    place_close(p);
+    assert_int_equal(atomic_load(&apart_told), 100);
+    p->opts.worth_records = 0;
+    place_open(p);
+    /* A full group goes whatever its number. */
+    (void)put(p, "k", "at once");
+    (void)put_large(p, "k", SK_JOURNAL_RECORD_MAX, 1);
+}
+
 int main(void)
 {
 #define ROW(test) cmocka_unit_test_setup_teardown(test, place_set_up, place_tear_down)
     const struct CMUnitTest tests[] = {
         ROW(test_failures), ROW(test_for_good), ROW(test_close_while_failing),
-        ROW(test_grouping), ROW(test_runs),
+        ROW(test_grouping), ROW(test_runs),     ROW(test_apart),
     };
 
     faulty_install();
