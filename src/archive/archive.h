@@ -14,6 +14,7 @@
 #ifndef SK_ARCHIVE_ARCHIVE_H
 #define SK_ARCHIVE_ARCHIVE_H
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 
@@ -50,6 +51,9 @@ int sk_tar_copy(struct sk_tar_writer *w, const char *name, unsigned mode, const 
 int sk_tar_finish(struct sk_tar_writer *w, struct sk_err *err) SK_CHECK;
 void sk_tar_writer_free(struct sk_tar_writer *w);
 SK_DEFINE_OWN(struct sk_tar_writer, sk_tar_writer_free);
+
+/* Appends `bytes` as a gzip file (RFC 1952) without name and time. Any thread. */
+int sk_gzip(const void *bytes, size_t len, struct sk_buf *out, struct sk_err *err) SK_CHECK;
 
 /* ---- reading ---- */
 enum sk_tar_kind {

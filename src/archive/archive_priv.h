@@ -52,7 +52,8 @@
     X(archive_write_open)                                                                          \
     X(archive_write_set_bytes_per_block)                                                           \
     X(archive_write_set_filter_option)                                                             \
-    X(archive_write_set_format_pax_restricted)
+    X(archive_write_set_format_pax_restricted)                                                     \
+    X(archive_write_set_format_raw)
 
 struct sk_archive_api {
 #define SK_ARCHIVE_SLOT(name) __typeof__(name) *name;

@@ -21,21 +21,15 @@ static const struct sk_dl_symbol SYMBOLS[] = {
 #undef SYMBOL
 };
 
+static const struct sk_dl_library LIBRARY = { "archives need", "libarchive", "libarchive13",
+                                              SYMBOLS, sizeof SYMBOLS / sizeof SYMBOLS[0] };
+
 int sk_archive_load(const char *const *names, struct sk_archive_api *out, struct sk_err *err)
 {
-    SK_OWN(sk_dl_close) void *library = sk_dl_open_first(names, err);
     struct sk_archive_api api = { 0 };
-    const char *missing;
 
-    if (!library)
-        return sk_fail(err, SK_UNSUPPORTED,
-                       "archives need libarchive, and '%s' cannot be loaded: install libarchive13 "
-                       "(Debian, Ubuntu) or libarchive (Fedora)",
-                       names[0]);
-    missing = sk_dl_fill(library, SYMBOLS, sizeof SYMBOLS / sizeof SYMBOLS[0], &api);
-    if (missing)
-        return sk_fail(err, SK_UNSUPPORTED, "libarchive has no %s: it is too old", missing);
-    library = NULL;
+    if (!sk_dl_load(&LIBRARY, names, &api, err))
+        return -1;
     *out = api;
     return 0;
 }

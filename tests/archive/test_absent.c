@@ -32,6 +32,7 @@ static void says_so(void **state)
         assert_int_equal(err.code, SK_UNSUPPORTED);
         assert_non_null(strstr(err.text, "install libarchive-dev"));
     }
+    assert_int_equal(sk_gzip("", 0, NULL, &err), -1);
     assert_int_equal(sk_tar_finish(w, &err), -1);
     assert_null(w);
     assert_null(r);
