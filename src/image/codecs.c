@@ -5,11 +5,11 @@
  */
 #include "base/buf.h"
 #include "image/image.h"
+#include "image/tiff_priv.h"
 
 #include <stdio.h>
 
 #include <jpeglib.h>
-#include <tiffio.h>
 #include <webp/decode.h>
 #include <zlib.h>
 
@@ -25,8 +25,10 @@
 void sk_image_codecs(struct sk_buf *out)
 {
     const unsigned webp = (unsigned)WebPGetDecoderVersion();
-    const char *tiff = TIFFGetVersion(); /* "LIBTIFF, Version 4.5.0\nCopyright ..." */
-    const char *number = strstr(tiff, "Version ");
+    struct sk_err ignored = SK_ERR_INIT;
+    const struct sk_tiff_api *lib = sk_tiff_library(&ignored);
+    const char *tiff = lib ? lib->TIFFGetVersion() : "(not installed)";
+    const char *number = strstr(tiff, "Version "); /* "LIBTIFF, Version 4.5.0\nCopyright ..." */
 
     tiff = number ? number + strlen("Version ") : tiff;
     sk_buf_fmt(out, JPEG_NAME ", zlib %s, libwebp %u.%u.%u, libtiff %.*s", zlibVersion(),

@@ -119,6 +119,8 @@ const char *sk_image_formats(void);
 /* Appends "libjpeg-turbo 2.1.5, zlib 1.2.13, ...": the libraries behind them. */
 struct sk_buf;
 void sk_image_codecs(struct sk_buf *out);
+/* The library that the first compressed TIFF opens. */
+#define SK_IMAGE_LIBTIFF "libtiff.so.6"
 
 /* Kernels: "c", "avx2", "avx512vnni", "neon". Chosen once; a name that this CPU lacks is
  * SK_UNSUPPORTED. For tests, benches and SKERRY_KERNELS. */

@@ -13,7 +13,6 @@
 #include "image/tiff_priv.h"
 
 #include <stdarg.h>
-#include <tiffio.h>
 
 enum {
     TILE_PIXELS = 4 << 20,
@@ -22,6 +21,7 @@ enum {
 
 struct codec {
     const struct sk_tiff_canvas *canvas;
+    const struct sk_tiff_api *lib;
     TIFF *tiff;
     uint64_t pos;
     char message[200]; /* the first that libtiff had */
@@ -148,9 +148,9 @@ static int read_strips(struct codec *c, struct sk_err *err)
 {
     const struct sk_tiff *t = c->canvas->tiff;
     uint32_t rows = 0;
-    if (TIFFGetField(c->tiff, TIFFTAG_ROWSPERSTRIP, &rows) != 1 || rows > t->height)
+    if (c->lib->TIFFGetField(c->tiff, TIFFTAG_ROWSPERSTRIP, &rows) != 1 || rows > t->height)
         rows = t->height;
-    tmsize_t bytes = TIFFStripSize(c->tiff), stride = TIFFScanlineSize(c->tiff);
+    tmsize_t bytes = c->lib->TIFFStripSize(c->tiff), stride = c->lib->TIFFScanlineSize(c->tiff);
     uint64_t want = row_bytes(c, t->width);
     if (rows == 0 || bytes <= 0 || stride <= 0 || (uint64_t)bytes > want * rows ||
         want > (uint64_t)stride || (uint64_t)stride * rows > (uint64_t)bytes)
@@ -163,8 +163,8 @@ static int read_strips(struct codec *c, struct sk_err *err)
         for (unsigned plane = 0; plane < c->planes; plane++) {
             if (sk_watch_made(c->canvas->watch, (size_t)bytes, err) < 0)
                 return -1;
-            uint32_t number = TIFFComputeStrip(c->tiff, y, (uint16_t)plane);
-            if (TIFFReadEncodedStrip(c->tiff, number, strip, bytes) < 0)
+            uint32_t number = c->lib->TIFFComputeStrip(c->tiff, y, (uint16_t)plane);
+            if (c->lib->TIFFReadEncodedStrip(c->tiff, number, strip, bytes) < 0)
                 return broken(c, "broken strip", err);
             put_rows(c, strip, (size_t)stride, 0, y, t->width, h, plane);
         }
@@ -175,8 +175,8 @@ static int read_strips(struct codec *c, struct sk_err *err)
 static int tile_size(struct codec *c, uint32_t *w, uint32_t *h, struct sk_err *err)
 {
     const struct sk_tiff *t = c->canvas->tiff;
-    if (TIFFGetField(c->tiff, TIFFTAG_TILEWIDTH, w) != 1 ||
-        TIFFGetField(c->tiff, TIFFTAG_TILELENGTH, h) != 1 || *w == 0 || *h == 0)
+    if (c->lib->TIFFGetField(c->tiff, TIFFTAG_TILEWIDTH, w) != 1 ||
+        c->lib->TIFFGetField(c->tiff, TIFFTAG_TILELENGTH, h) != 1 || *w == 0 || *h == 0)
         return broken(c, "tiles without a size", err);
     uint64_t area = (uint64_t)*w * *h, picture = (uint64_t)t->width * t->height;
     if (area > TILE_PIXELS && area / 4 > picture)
@@ -191,7 +191,7 @@ static int read_tiles(struct codec *c, struct sk_err *err)
     uint32_t w = 0, h = 0;
     if (tile_size(c, &w, &h, err) < 0)
         return -1;
-    tmsize_t bytes = TIFFTileSize(c->tiff), stride = TIFFTileRowSize(c->tiff);
+    tmsize_t bytes = c->lib->TIFFTileSize(c->tiff), stride = c->lib->TIFFTileRowSize(c->tiff);
     if (bytes <= 0 || stride <= 0 || (uint64_t)bytes > row_bytes(c, h) * w ||
         row_bytes(c, w) > (uint64_t)stride || (uint64_t)stride * h > (uint64_t)bytes)
         return broken(c, "tiles of an unexpected size", err);
@@ -203,7 +203,7 @@ static int read_tiles(struct codec *c, struct sk_err *err)
             for (uint32_t x = 0; x < t->width; x += w) {
                 if (sk_watch_made(c->canvas->watch, (size_t)bytes, err) < 0)
                     return -1;
-                if (TIFFReadTile(c->tiff, tile, x, y, 0, (uint16_t)plane) < 0)
+                if (c->lib->TIFFReadTile(c->tiff, tile, x, y, 0, (uint16_t)plane) < 0)
                     return broken(c, "broken tile", err);
                 put_rows(c, tile, (size_t)stride, x, y, t->width - x < w ? t->width - x : w,
                          t->height - y < h ? t->height - y : h, plane);
@@ -219,14 +219,14 @@ static int read_picture(struct codec *c, struct sk_err *err)
     uint32_t width = 0, height = 0;
     /* zlib sees errors that libdeflate passes over, and is what Pillow's libtiff uses. */
     if (t->compression == SK_TIFF_DEFLATE || t->compression == SK_TIFF_DEFLATE_OLD)
-        (void)TIFFSetField(c->tiff, TIFFTAG_DEFLATE_SUBCODEC, DEFLATE_SUBCODEC_ZLIB);
+        (void)c->lib->TIFFSetField(c->tiff, TIFFTAG_DEFLATE_SUBCODEC, DEFLATE_SUBCODEC_ZLIB);
     uint16_t photometric = 0, planar = 0;
-    (void)TIFFGetField(c->tiff, TIFFTAG_IMAGEWIDTH, &width);
-    (void)TIFFGetField(c->tiff, TIFFTAG_IMAGELENGTH, &height);
+    (void)c->lib->TIFFGetField(c->tiff, TIFFTAG_IMAGEWIDTH, &width);
+    (void)c->lib->TIFFGetField(c->tiff, TIFFTAG_IMAGELENGTH, &height);
     if (width != t->width || height != t->height)
         return broken(c, "the directory contradicts itself", err);
-    (void)TIFFGetField(c->tiff, TIFFTAG_PHOTOMETRIC, &photometric);
-    (void)TIFFGetFieldDefaulted(c->tiff, TIFFTAG_PLANARCONFIG, &planar);
+    (void)c->lib->TIFFGetField(c->tiff, TIFFTAG_PHOTOMETRIC, &photometric);
+    (void)c->lib->TIFFGetFieldDefaulted(c->tiff, TIFFTAG_PLANARCONFIG, &planar);
     c->planes = t->is_planar ? (t->pixel == SK_TIFF_RGB && !t->has_alpha ? 3 : t->samples) : 1;
     c->pixel_bits = t->is_planar ? t->bits : (uint64_t)t->bits * t->samples;
     if (t->is_planar && ((t->bits != 8 && t->bits != 16) || t->samples > 4))
@@ -236,28 +236,31 @@ static int read_picture(struct codec *c, struct sk_err *err)
     if (t->pixel == SK_TIFF_YCBCR) {
         if (planar != PLANARCONFIG_CONTIG)
             return sk_fail(err, SK_UNSUPPORTED_MEDIA, "YCbCr in planes");
-        (void)TIFFSetField(c->tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
+        (void)c->lib->TIFFSetField(c->tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
     }
-    return TIFFIsTiled(c->tiff) ? read_tiles(c, err) : read_strips(c, err);
+    return c->lib->TIFFIsTiled(c->tiff) ? read_tiles(c, err) : read_strips(c, err);
 }
 
 int sk_tiff_decompress(const struct sk_tiff_canvas *canvas, struct sk_err *err)
 {
     const struct sk_tiff *t = canvas->tiff;
-    struct codec c = { .canvas = canvas };
-    TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
+    const struct sk_tiff_api *lib = sk_tiff_library(err);
+    struct codec c = { .canvas = canvas, .lib = lib };
+    if (!lib)
+        return -1;
+    TIFFOpenOptions *options = lib->TIFFOpenOptionsAlloc();
     if (!options)
         return sk_nomem(err);
-    TIFFOpenOptionsSetErrorHandlerExtR(options, keep_message, &c);
-    TIFFOpenOptionsSetWarningHandlerExtR(options, drop_message, &c);
+    lib->TIFFOpenOptionsSetErrorHandlerExtR(options, keep_message, &c);
+    lib->TIFFOpenOptionsSetWarningHandlerExtR(options, drop_message, &c);
     uint64_t most = (uint64_t)t->width * t->height * 16 + t->len + SPARE_BYTES;
-    TIFFOpenOptionsSetMaxSingleMemAlloc(options, (tmsize_t)most);
-    c.tiff = TIFFClientOpenExt("picture", "rC", &c, read_file, write_file, seek_file, close_file,
-                               file_size, map_file, unmap_file, options);
-    TIFFOpenOptionsFree(options);
+    lib->TIFFOpenOptionsSetMaxSingleMemAlloc(options, (tmsize_t)most);
+    c.tiff = lib->TIFFClientOpenExt("picture", "rC", &c, read_file, write_file, seek_file,
+                                    close_file, file_size, map_file, unmap_file, options);
+    lib->TIFFOpenOptionsFree(options);
     if (!c.tiff)
         return broken(&c, "broken directory", err);
     int result = read_picture(&c, err);
-    TIFFClose(c.tiff);
+    lib->TIFFClose(c.tiff);
     return result;
 }

@@ -7,6 +7,8 @@
 
 #include "image/decode_priv.h"
 
+#include <tiffio.h>
+
 enum sk_tiff_compression {
     SK_TIFF_RAW = 1,
     SK_TIFF_CCITT_RLE = 2,
@@ -88,6 +90,40 @@ struct sk_tiff_rows {
 /* Unpacks count pixels (or, of a planar picture, samples of one plane) to (x, y). */
 void sk_tiff_put(const struct sk_tiff_canvas *c, const struct sk_tiff_rows *from, const uint8_t *in,
                  uint32_t x, uint32_t y, uint32_t count, unsigned plane);
+
+/* ---- tiff_library.c ---- */
+#define SK_TIFF_TABLE(X)                                                                           \
+    X(TIFFClientOpenExt)                                                                           \
+    X(TIFFClose)                                                                                   \
+    X(TIFFComputeStrip)                                                                            \
+    X(TIFFGetField)                                                                                \
+    X(TIFFGetFieldDefaulted)                                                                       \
+    X(TIFFGetVersion)                                                                              \
+    X(TIFFIsTiled)                                                                                 \
+    X(TIFFOpenOptionsAlloc)                                                                        \
+    X(TIFFOpenOptionsFree)                                                                         \
+    X(TIFFOpenOptionsSetErrorHandlerExtR)                                                          \
+    X(TIFFOpenOptionsSetMaxSingleMemAlloc)                                                         \
+    X(TIFFOpenOptionsSetWarningHandlerExtR)                                                        \
+    X(TIFFReadEncodedStrip)                                                                        \
+    X(TIFFReadTile)                                                                                \
+    X(TIFFScanlineSize)                                                                            \
+    X(TIFFSetField)                                                                                \
+    X(TIFFStripSize)                                                                               \
+    X(TIFFTileRowSize)                                                                             \
+    X(TIFFTileSize)
+
+struct sk_tiff_api {
+#define SK_TIFF_SLOT(name) __typeof__(name) *name;
+    SK_TIFF_TABLE(SK_TIFF_SLOT)
+#undef SK_TIFF_SLOT
+};
+
+/* The library, loaded by the first call of the process. NULL: err says what to install. Threads:
+ * any. */
+const struct sk_tiff_api *sk_tiff_library(struct sk_err *err);
+/* Fills a table from the first of the names (NULL-terminated) that dlopen finds. */
+int sk_tiff_load(const char *const *names, struct sk_tiff_api *out, struct sk_err *err) SK_CHECK;
 
 /* Fills the canvas by libtiff (tiff_codec.c). */
 int sk_tiff_decompress(const struct sk_tiff_canvas *c, struct sk_err *err) SK_CHECK;
