@@ -392,6 +392,10 @@ static CURLcode set_options(struct transfer *t)
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     if (o->ca_file)
         SET(CURLOPT_CAINFO, o->ca_file);
+    if (o->cert_file && o->key_file) {
+        SET(CURLOPT_SSLCERT, o->cert_file);
+        SET(CURLOPT_SSLKEY, o->key_file);
+    }
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_ms);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_NOSIGNAL, 1L); /* other threads have signals of their own */
@@ -456,8 +460,9 @@ static int judge(struct transfer *t, CURLcode code, struct sk_err *err)
     x->was_sent = connected_us > 0;
     if (!t->has_failed) {
         enum sk_code meaning = meaning_of(code);
-        (void)sk_fail(err, meaning, "%s",
-                      t->reason[0] ? t->reason : t->lib->curl_easy_strerror(code));
+        const char *words = t->reason[0] ? t->reason : t->lib->curl_easy_strerror(code);
+        (void)sk_fail(err, meaning, meaning == SK_TIMEOUT ? "it does not answer (%s)" : "%s",
+                      words);
         x->is_repeatable = t->done == 0 && (meaning == SK_IO || meaning == SK_TIMEOUT);
     }
     x->is_repeatable = x->is_repeatable || (t->is_stalled && t->done == 0);

@@ -134,6 +134,11 @@ static bool may_repeat_method(const char *method)
     return strcmp(method, "POST") != 0 && strcmp(method, "PATCH") != 0;
 }
 
+static bool is_reading(const char *method)
+{
+    return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+}
+
 /* Milliseconds that the server asks for; 0: it does not say. Seconds or a date. */
 static uint64_t retry_after_ms(const struct sk_fetch *f, const struct sk_fetch_answer *a)
 {
@@ -163,6 +168,9 @@ static bool is_worth_repeating(const struct sk_fetch *f, const struct sk_exchang
             return false;
     } else if (status == 429 || status == 503) {
         asked_ms = retry_after_ms(f, x->answer);
+    } else if (status == 500) {
+        if (tries > 0 || !is_reading(x->method))
+            return false;
     } else if ((status != 502 && status != 504) || !may_repeat_method(x->method)) {
         return false;
     }

@@ -36,12 +36,14 @@ enum {
 typedef void sk_fetch_waiting(void *ctx, const char *host, bool is_waiting);
 
 struct sk_fetch_options {
-    const char *ca_file; /* NULL: the system's */
-    uint64_t connect_ms; /* 0: 10 s */
-    uint64_t stall_ms;   /* no byte for so long (to within a second): SK_TIMEOUT; 0: 30 s */
+    const char *ca_file;              /* NULL: the system's */
+    const char *cert_file, *key_file; /* ours, PEM, for https; borrowed; NULL: none */
+    uint64_t connect_ms;              /* 0: 10 s */
+    uint64_t stall_ms; /* no byte for so long (to within a second): SK_TIMEOUT; 0: 30 s */
     /* Second tries, with growing pauses or as long as Retry-After says (up to a minute): after 429
      * and 503; for all but POST and PATCH also after 502, 504, and a connection that was lost
-     * before the first byte of the body; for all when there was no connection. */
+     * before the first byte of the body; for all when there was no connection; once after 500 for
+     * GET and HEAD. */
     unsigned retries;
     /* Told on when an exchange moves nothing for SK_FETCH_QUIET_MS (to within a second), off when
      * it moves again or ends. host: "hub:8443". NULL: none. */

@@ -19,21 +19,16 @@ static const struct sk_dl_symbol SYMBOLS[] = {
 #undef SYMBOL
 };
 
+static const struct sk_dl_library LIBRARY = { "downloads need", "libcurl", "libcurl4", SYMBOLS,
+                                              sizeof SYMBOLS / sizeof SYMBOLS[0] };
+
 int sk_curl_load(const char *const *names, struct sk_curl_api *out, struct sk_err *err)
 {
-    SK_OWN(sk_dl_close) void *library = sk_dl_open_first(names, err);
     struct sk_curl_api api = { 0 };
-    const char *missing;
+    SK_OWN(sk_dl_close) void *library = sk_dl_load(&LIBRARY, names, &api, err);
 
     if (!library)
-        return sk_fail(
-            err, SK_UNSUPPORTED,
-            "downloads need libcurl, and '%s' cannot be loaded: install libcurl4 (Debian, "
-            "Ubuntu) or libcurl (Fedora)",
-            names[0]);
-    missing = sk_dl_fill(library, SYMBOLS, sizeof SYMBOLS / sizeof SYMBOLS[0], &api);
-    if (missing)
-        return sk_fail(err, SK_UNSUPPORTED, "libcurl has no %s: it is too old", missing);
+        return -1;
     if (api.curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return sk_fail(err, SK_UNSUPPORTED, "libcurl cannot start");
     library = NULL;

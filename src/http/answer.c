@@ -131,16 +131,28 @@ static void *unconst(const void *p)
     return out;
 }
 
+/* Whether libmicrohttpd will keep the connection as far as the client is asked. */
+static bool client_keeps(const struct sk_http_req *r)
+{
+    const char *wish = sk_http_header(r, "Connection");
+    if (r->is_1_0)
+        return wish && strcasestr(wish, "keep-alive");
+    return !wish || !strcasestr(wish, "close");
+}
+
 static void add_headers(struct MHD_Response *response, const struct sk_http_req *r)
 {
+    const struct sk_http_server *s = r->conn->server;
     if (r->type)
         (void)MHD_add_response_header(response, "Content-Type", r->type);
     if (r->id[0])
         (void)MHD_add_response_header(response, "X-Request-Id", r->id);
     for (size_t i = 0; i < r->out_header_count; i++)
         (void)MHD_add_response_header(response, r->out_headers[i].name, r->out_headers[i].value);
-    if (r->closes || atomic_load(&r->conn->server->is_draining))
+    if (r->closes || atomic_load(&s->is_draining) || atomic_load(&s->is_retired))
         (void)MHD_add_response_header(response, "Connection", "close");
+    else if (s->keep_alive[0] && client_keeps(r))
+        (void)MHD_add_response_header(response, "Keep-Alive", s->keep_alive);
 }
 
 /* libmicrohttpd would wait for the missing bytes. */

@@ -74,6 +74,8 @@ void sk_conn_unref(struct sk_conn *c)
     if (!c || atomic_fetch_sub(&c->refs, 1) > 1)
         return;
     sk_req_free(&c->req);
+    if (c->drop)
+        c->drop(c->tag);
     free(c->cert);
     free(c);
 }

@@ -68,9 +68,14 @@ struct sk_http_route {
 struct sk_http_options {
     const char *host; /* numeric address or name; "127.0.0.1" */
     uint16_t port;    /* 0: the kernel picks one */
-    int listen_fd; /* >= 0: use this listening socket instead of host and port (ownership is taken)
-                    */
-    unsigned threads;                        /* event loops; 0: 1, or 2 with 4 cores and more */
+    /* >= 0: use this listening socket, TCP or unix, instead of host and port (ownership is taken).
+     * is_shared: other processes have copies of it and serve what we leave in its backlog, so that
+     * no drain accepts it away. */
+    int listen_fd;
+    bool is_shared;
+    bool starts_paused; /* accepts nothing before sk_http_resume() */
+    bool only_adopts;   /* listens nowhere: connections come by sk_http_adopt(). Not with TLS */
+    unsigned threads;   /* event loops; 0: 1, or 2 with 4 cores and more */
     size_t max_body_bytes, max_header_bytes; /* 0: the defaults of limits.h, likewise below */
     size_t max_total_body_bytes; /* bodies of all requests together, 503 beyond; 0: 8 times
                                     max_body_bytes */
@@ -109,6 +114,18 @@ int sk_http_start(const struct sk_http_options *opts, struct sk_http_server **ou
  * any thread. */
 int sk_http_reload_tls(struct sk_http_server *s, struct sk_err *err) SK_CHECK;
 uint16_t sk_http_port(const struct sk_http_server *s);
+/* For a listening socket that changes hands. Retire: when it returns nothing is accepted any more;
+ * what is in the backlog stays there. The next answer on each connection carries "Connection:
+ * close", and an idle one ends when the time that its last answer advertised (Keep-Alive:
+ * timeout=N) is over, so that no client sends into a connection that we close. Resume: accepts
+ * again. Both from any thread, as often as one likes. */
+void sk_http_retire(struct sk_http_server *s);
+void sk_http_resume(struct sk_http_server *s);
+bool sk_http_is_accepting(const struct sk_http_server *s);
+/* Serves a connected socket that was accepted elsewhere, from any thread, until a drain or stop
+ * begins. fd is taken; beyond max_connections it gets 503. tag goes with its requests
+ * (sk_http_tag); drop(tag) is called once, from any thread, when the connection is gone. */
+void sk_http_adopt(struct sk_http_server *s, int fd, void *tag, void (*drop)(void *tag));
 /* Stops accepting, closes idle connections, waits until every request that was read is answered and
  * sent, at most wait_ms (then cuts the rest). Answers from sources end as if these had said so, see
  * must_end. Returns the number of requests that were cut. */
@@ -137,6 +154,7 @@ const char *sk_http_header(const struct sk_http_req *r, const char *name); /* an
 /* All header fields, in the order they came. */
 void sk_http_headers(const struct sk_http_req *r,
                      void (*each)(void *ctx, const char *name, const char *value), void *ctx);
+void *sk_http_tag(const struct sk_http_req *r);        /* of sk_http_adopt(); NULL: accepted here */
 const char *sk_http_peer(const struct sk_http_req *r); /* "192.0.2.1:5000", "[2001:db8::1]:5000" */
 const char *sk_http_id(const struct sk_http_req *r);   /* X-Request-Id when it is sane, else made
                                                           here; echoed in the answer */

@@ -143,6 +143,8 @@ struct sk_conn {
     char peer[SK_PEER_TEXT];
     char *cert; /* of the client, DER; NULL: none */
     size_t cert_len;
+    void *tag; /* see sk_http_adopt(); drop may be NULL */
+    void (*drop)(void *tag);
     _Atomic bool is_paced;       /* the deadline of SENDING moves with what the peer has taken */
     struct sk_http_waker *waker; /* of a source that is being sent; set under the table's mutex */
     _Atomic uint64_t word;       /* deadline in ms << 3 | enum sk_stage */
@@ -174,21 +176,24 @@ struct sk_http_server {
     _Atomic uint64_t body_bytes; /* of all requests, bounded by opts.max_total_body_bytes */
     _Atomic unsigned sources;    /* answers of sources that are being sent */
     _Atomic unsigned pulls;      /* of these, those asked now or suspended */
-    _Atomic bool is_draining;
-    _Atomic bool is_ending; /* no source is asked any more */
+    _Atomic bool is_draining, is_retired; /* answers end their connections */
+    _Atomic bool is_ending;               /* no source is asked any more */
 
     pthread_t watch;
     bool watch_runs;
     int listen_fd, wake_fd, epoll_fd; /* of the watch thread */
     _Atomic bool stops, quiesces;
     bool accept_pauses;
+    _Atomic bool wants_accept; /* written under the lock; with TLS: what the front was told */
+    char keep_alive[24];       /* "timeout=70": see server.c; "": not advertised */
 
-    pthread_mutex_t lock; /* guards by_fd, lingers and the flags of connections named so */
-    pthread_cond_t gone;  /* a connection left, or the listening socket was closed */
+    pthread_mutex_t lock; /* guards by_fd, lingers, accepts and the flags of connections named so */
+    pthread_cond_t gone;  /* a connection left, or the watch thread did as it was told */
     struct sk_conn **by_fd;
     size_t by_fd_count;
     struct sk_linger lingers[SK_HTTP_LINGER_MAX];
     size_t linger_count;
+    bool accepts;   /* the watch thread may accept: what wants_accept said when it last looked */
     bool is_closed; /* no longer listening */
 
     pthread_mutex_t spare_lock; /* guards spares */
@@ -221,8 +226,10 @@ void sk_table_wake(struct sk_http_server *s); /* all sources */
 /* ---- watch.c: the thread that accepts, and cuts who is late ---- */
 int sk_watch_listen(struct sk_http_server *s, struct sk_err *err) SK_CHECK;
 int sk_watch_start(struct sk_http_server *s, struct sk_err *err) SK_CHECK;
-void sk_watch_quiesce(struct sk_http_server *s); /* accepts what waits, then closes the listening
-                                                    socket */
+/* Whether to accept; done when it returns. */
+void sk_watch_accept(struct sk_http_server *s, bool on);
+/* Accepts what waits unless it is another's, then closes the listening socket. */
+void sk_watch_quiesce(struct sk_http_server *s);
 void sk_watch_stop(struct sk_http_server *s);
 /* Hands a connected socket to libmicrohttpd, or answers 503 and closes it. */
 void sk_watch_adopt(struct sk_http_server *s, int fd, const struct sockaddr *addr,

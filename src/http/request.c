@@ -470,6 +470,11 @@ const struct sk_http_server *sk_http_server_of(const struct sk_http_req *r)
     return r->conn->server;
 }
 
+void *sk_http_tag(const struct sk_http_req *r)
+{
+    return r->conn->tag;
+}
+
 const char *sk_http_peer(const struct sk_http_req *r)
 {
     return r->conn->peer;

@@ -189,6 +189,20 @@ static void fill_defaults(struct sk_http_options *o)
         o->max_total_body_bytes = SIZE_MAX;
 }
 
+/* What is advertised is less than what is kept, by the time that a request of a client which
+ * honours it may need to arrive: 75 s become 70. */
+static void set_keep_alive(struct sk_http_server *s)
+{
+    enum {
+        SLACK = 15 /* a part of so many, a second at least */
+    };
+
+    const unsigned kept_s = s->opts.idle_ms / 1000;
+    const unsigned slack_s = kept_s / SLACK > 0 ? kept_s / SLACK : 1;
+    if (kept_s > slack_s)
+        (void)snprintf(s->keep_alive, sizeof s->keep_alive, "timeout=%u", kept_s - slack_s);
+}
+
 /* libmicrohttpd's threads must not take our signals. */
 static int start_daemon(struct sk_http_server *s, struct sk_err *err)
 {
@@ -226,6 +240,8 @@ static int start_tls(struct sk_http_server *s, int listen_fd, struct sk_err *err
         .cert_file = s->opts.tls_cert,
         .key_file = s->opts.tls_key,
         .listen_fd = listen_fd,
+        .is_shared = s->opts.is_shared,
+        .starts_paused = s->opts.starts_paused,
         .max_connections = s->opts.max_connections,
         .handshake_ms = s->opts.read_ms,
         .asks_cert = s->opts.ask_client_cert,
@@ -242,6 +258,8 @@ static int start(struct sk_http_server *s, struct sk_err *err)
 {
     if (!s->opts.tls_cert != !s->opts.tls_key)
         return sk_fail(err, SK_INVALID, "TLS needs both a certificate and a key");
+    if (s->opts.tls_cert && s->opts.only_adopts)
+        return sk_fail(err, SK_UNSUPPORTED, "TLS needs a listening socket");
     if (sk_random(&s->id_seed, sizeof s->id_seed, err) < 0 || sk_cond_init(&s->gone, err) < 0)
         return -1;
     if (sk_watch_listen(s, err) < 0 || start_daemon(s, err) < 0)
@@ -264,6 +282,8 @@ int sk_http_start(const struct sk_http_options *opts, struct sk_http_server **ou
         return sk_nomem(err);
     s->opts = *opts;
     fill_defaults(&s->opts);
+    set_keep_alive(s);
+    atomic_init(&s->wants_accept, !s->opts.starts_paused);
     s->listen_fd = s->wake_fd = s->epoll_fd = -1;
     (void)pthread_mutex_init(&s->lock, NULL);
     (void)pthread_mutex_init(&s->spare_lock, NULL);
@@ -293,6 +313,32 @@ unsigned sk_http_connections(const struct sk_http_server *s)
 uint64_t sk_http_refused(const struct sk_http_server *s)
 {
     return atomic_load(&s->refused) + (s->tls ? sk_tls_refused(s->tls) : 0);
+}
+
+static void set_accepting(struct sk_http_server *s, bool on)
+{
+    atomic_store(&s->is_retired, !on);
+    if (!s->tls) {
+        sk_watch_accept(s, on);
+        return;
+    }
+    sk_tls_accepting(s->tls, on);
+    atomic_store(&s->wants_accept, on);
+}
+
+void sk_http_retire(struct sk_http_server *s)
+{
+    set_accepting(s, false);
+}
+
+void sk_http_resume(struct sk_http_server *s)
+{
+    set_accepting(s, true);
+}
+
+bool sk_http_is_accepting(const struct sk_http_server *s)
+{
+    return !atomic_load(&s->is_draining) && atomic_load(&s->wants_accept);
 }
 
 unsigned sk_http_drain(struct sk_http_server *s, uint64_t wait_ms)

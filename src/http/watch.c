@@ -6,6 +6,10 @@
  * we accept, count, and hand each socket over by MHD_add_connection(). (Its own limit must never be
  * reached that way: 0.9.75 then returns with a mutex held.)
  *
+ * A listening socket may be shared with other processes, which take turns: who may accept is said
+ * from outside (sk_watch_accept), and the thread confirms under the lock when it does so. What it
+ * does not accept stays in the backlog, which belongs to the socket and not to a process.
+ *
  * The thread waits in one epoll set for the listening socket, a wake-up, and the sockets that
  * linger; while there are connections it looks at their deadlines once a tick.
  */
@@ -39,18 +43,31 @@ static void wake(struct sk_http_server *s)
 
 /* ---- the listening socket ---- */
 
+static int option_of(int fd, int name)
+{
+    int value = -1;
+    socklen_t len = sizeof value;
+    return getsockopt(fd, SOL_SOCKET, name, &value, &len) == 0 ? value : -1;
+}
+
 int sk_watch_listen(struct sk_http_server *s, struct sk_err *err)
 {
+    if (s->opts.only_adopts)
+        return 0;
     SK_AUTO(sk_close) int fd = sk_take_fd(&s->opts.listen_fd);
     if (fd < 0 && sk_listen(s->opts.host, s->opts.port, BACKLOG, &fd, err) < 0)
         return -1;
     s->port = sk_port_of(fd);
+    const bool is_unix = option_of(fd, SO_DOMAIN) == AF_UNIX;
+    if (option_of(fd, SO_ACCEPTCONN) != 1 || option_of(fd, SO_TYPE) != SOCK_STREAM ||
+        (s->port == 0 && !is_unix))
+        return sk_fail(err, SK_INVALID, "descriptor %d is no listening TCP or unix socket", fd);
     int flags = fcntl(fd, F_GETFL);
-    if (s->port == 0 || flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return sk_fail_errno(err, "the listening socket");
     const int on = 1;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* inherited by what it accepts
-                                                                     */
+    if (!is_unix) /* inherited by what it accepts */
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     s->listen_fd = sk_take_fd(&fd);
     return 0;
 }
@@ -115,26 +132,50 @@ static void refuse_connection(struct sk_http_server *s, int fd)
     (void)close(fd);
 }
 
-void sk_watch_adopt(struct sk_http_server *s, int fd, const struct sockaddr *addr,
-                    socklen_t addr_len, struct sk_view cert)
+/* c NULL: memory is out. */
+static void adopt(struct sk_http_server *s, int fd, struct sk_conn *c, const struct sockaddr *addr,
+                  socklen_t addr_len)
 {
-    if (atomic_load(&s->connections) >= s->opts.max_connections) {
-        refuse_connection(s, fd);
-        return;
-    }
     struct sk_err err = SK_ERR_INIT;
-    struct sk_conn *c = sk_conn_new(s, fd, addr, cert);
-    if (!c || sk_table_add(s, c, &err) < 0) {
-        sk_conn_unref(c);
+    if (!c || atomic_load(&s->connections) >= s->opts.max_connections ||
+        sk_table_add(s, c, &err) < 0) {
         refuse_connection(s, fd);
+        sk_conn_unref(c);
         return;
     }
-    if (s->opts.tls_cert)
-        wake(s); /* we are on the front's thread */
+    if (s->opts.tls_cert || c->drop)
+        wake(s); /* we are on another thread, and the tick may have to start */
     if (MHD_add_connection(s->daemon, fd, addr, addr_len) == MHD_YES)
         return;            /* c may be gone already */
     sk_table_remove(s, c); /* libmicrohttpd has closed fd */
     sk_conn_unref(c);
+}
+
+void sk_watch_adopt(struct sk_http_server *s, int fd, const struct sockaddr *addr,
+                    socklen_t addr_len, struct sk_view cert)
+{
+    adopt(s, fd, sk_conn_new(s, fd, addr, cert), addr, addr_len);
+}
+
+void sk_http_adopt(struct sk_http_server *s, int fd, void *tag, void (*drop)(void *tag))
+{
+    struct sockaddr_storage addr = { .ss_family = AF_UNSPEC };
+    socklen_t len = sizeof addr;
+    int flags = fcntl(fd, F_GETFL);
+    if (getpeername(fd, (struct sockaddr *)&addr, &len) < 0 || flags < 0 ||
+        fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+        (void)close(fd);
+        drop(tag);
+        return;
+    }
+    struct sk_conn *c = sk_conn_new(s, fd, (struct sockaddr *)&addr, (struct sk_view){ NULL, 0 });
+    if (c) {
+        c->tag = tag;
+        c->drop = drop;
+    }
+    adopt(s, fd, c, (struct sockaddr *)&addr, len);
+    if (!c)
+        drop(tag);
 }
 
 static void set_accepting(struct sk_http_server *s, bool on)
@@ -147,7 +188,7 @@ static void set_accepting(struct sk_http_server *s, bool on)
 /* A flood must not keep the thread from its deadlines: the rest is taken in the next round. */
 static void accept_some(struct sk_http_server *s)
 {
-    for (int i = 0; i < ACCEPTS; i++) {
+    for (int i = 0; i < ACCEPTS && atomic_load(&s->wants_accept); i++) {
         struct sockaddr_storage addr;
         socklen_t len = sizeof addr;
         int fd = accept4(s->listen_fd, (struct sockaddr *)&addr, &len,
@@ -163,13 +204,26 @@ static void accept_some(struct sk_http_server *s)
     }
 }
 
+/* Does what sk_watch_accept() says, between two rounds of accepting. */
+static void settle_accepting(struct sk_http_server *s)
+{
+    SK_LOCK(&s->lock);
+    const bool wants = atomic_load(&s->wants_accept);
+    if (s->listen_fd < 0 || wants == s->accepts)
+        return;
+    set_accepting(s, wants);
+    s->accept_pauses = false;
+    s->accepts = wants;
+    (void)pthread_cond_broadcast(&s->gone);
+}
+
 static void close_listener(struct sk_http_server *s)
 {
-    if (s->listen_fd >= 0) {
+    if (s->listen_fd >= 0 && !s->opts.is_shared)
         accept_some(s);
-        sk_close(&s->listen_fd);
-    }
     SK_LOCK(&s->lock);
+    sk_close(&s->listen_fd);
+    s->accept_pauses = s->accepts = false;
     s->is_closed = true;
     (void)pthread_cond_broadcast(&s->gone);
 }
@@ -208,13 +262,14 @@ static void *watch_main(void *arg)
             else
                 serve_lingers(s, fd, 0);
         }
+        settle_accepting(s);
         if (atomic_load(&s->quiesces) && !s->is_closed)
             close_listener(s);
         uint64_t now = sk_now_ms();
         if (now < next_ms)
             continue;
         next_ms = now + (uint64_t)tick;
-        if (s->accept_pauses && s->listen_fd >= 0)
+        if (s->accept_pauses)
             set_accepting(s, true);
         sk_table_sweep(s, now);
         serve_lingers(s, -1, now);
@@ -231,12 +286,20 @@ int sk_watch_start(struct sk_http_server *s, struct sk_err *err)
     struct epoll_event event = { .events = EPOLLIN, .data.fd = s->wake_fd };
     if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->wake_fd, &event) < 0)
         return sk_fail_errno(err, "event loop");
-    if (s->listen_fd >= 0)
-        set_accepting(s, true);
+    settle_accepting(s);
     if (sk_thread_start(&s->watch, "http-watch", watch_main, s, err) < 0)
         return -1;
     s->watch_runs = true;
     return 0;
+}
+
+void sk_watch_accept(struct sk_http_server *s, bool on)
+{
+    SK_LOCK(&s->lock);
+    atomic_store(&s->wants_accept, on);
+    wake(s);
+    while (s->accepts != on && !s->is_closed && !s->opts.only_adopts)
+        (void)pthread_cond_wait(&s->gone, &s->lock);
 }
 
 void sk_watch_quiesce(struct sk_http_server *s)

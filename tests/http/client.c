@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -29,6 +30,16 @@ void client_open(struct client *c, uint16_t port)
     assert_true(c->fd >= 0);
     assert_int_equal(connect(c->fd, (struct sockaddr *)&addr, sizeof addr), 0);
     (void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+void client_open_unix(struct client *c, const char *path)
+{
+    *c = (struct client){ .fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
+                          .in = SK_BUF_INIT(IN_BYTES) };
+    struct sockaddr_un addr = { .sun_family = AF_UNIX };
+    (void)snprintf(addr.sun_path, sizeof addr.sun_path, "%s", path);
+    assert_true(c->fd >= 0);
+    assert_int_equal(connect(c->fd, (struct sockaddr *)&addr, sizeof addr), 0);
 }
 
 void client_close(struct client *c)

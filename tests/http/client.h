@@ -23,6 +23,7 @@ struct answer {
 
 /* All fail the cmocka test when the network does; reading gives up after 10 s. */
 void client_open(struct client *c, uint16_t port);
+void client_open_unix(struct client *c, const char *path);
 void client_close(struct client *c);
 void client_send(struct client *c, const char *text);
 /* False when the peer has closed: bytes may be lost then. */

@@ -8,12 +8,14 @@
 #include "crypto/tls_client.h"
 #include "fixture.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -146,9 +148,70 @@ static int tear_down(void **state)
     return 0;
 }
 
+static void start_shared(struct fixture *f, int fd, bool is_paused)
+{
+    fixture_start(f, (struct sk_http_options){ .tls_cert = certs.cert,
+                                               .tls_key = certs.key,
+                                               .listen_fd = fd,
+                                               .is_shared = true,
+                                               .starts_paused = is_paused });
+}
+
+/* [http-64] Two servers with TLS take turns at one listening socket. */
+static void tls_changes_hands(void **state)
+{
+    (void)state;
+
+    enum {
+        TURNS = 20
+    };
+    struct fixture two[2];
+    struct tls_client kept, c;
+    uint16_t port;
+    int fd = tls_client_listen(&port), copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    start_shared(&two[0], fd, false);
+    start_shared(&two[1], copy, true);
+    assert_false(sk_http_is_accepting(two[1].server));
+    for (int turn = 0; turn < TURNS; turn++) {
+        struct fixture *old = &two[turn % 2], *new = &two[(turn + 1) % 2];
+        const unsigned before = fixture_finished();
+        assert_true(tls_client_shake(&kept, port, 0, NULL));
+        tls_client_send(&kept, OTHER, strlen(OTHER));
+        fixture_wait_finished(before + 1);
+        sk_http_resume(new->server);
+        sk_http_retire(old->server);
+        assert_int_equal(sk_http_connections(old->server), 1);
+        assert_true(tls_client_shake(&c, port, 0, NULL));
+        tls_client_send(&c, OTHER, strlen(OTHER));
+        tls_client_expect(&c, "HTTP/1.1 200 OK");
+        assert_int_equal(sk_http_connections(old->server), 1);
+        assert_int_equal(sk_http_connections(new->server), 1);
+        tls_client_send(&kept, OTHER, strlen(OTHER)); /* the next answer is its last */
+        (void)tls_client_ended_after(&kept);
+        tls_client_close(&kept);
+        tls_client_close(&c);
+        while (sk_http_connections(old->server) + sk_http_connections(new->server) > 0)
+            (void)usleep(1000);
+    }
+    /* Nobody accepts; what waits is served by the one that stays. */
+    sk_http_retire(two[TURNS % 2].server);
+    tls_client_open(&c, port);
+    fixture_stop(&two[TURNS % 2]);
+    sk_http_resume(two[(TURNS + 1) % 2].server);
+    c.ctx = certs_client();
+    c.ssl = SSL_new(c.ctx);
+    assert_int_equal(SSL_set_fd(c.ssl, c.fd), 1);
+    assert_int_equal(SSL_connect(c.ssl), 1);
+    tls_client_send(&c, OTHER, strlen(OTHER));
+    tls_client_expect(&c, "HTTP/1.1 200 OK");
+    tls_client_close(&c);
+    fixture_stop(&two[(TURNS + 1) % 2]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tls_changes_hands),
         cmocka_unit_test(gives_away),
         cmocka_unit_test(reloads),
         cmocka_unit_test(without_tls),

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -164,6 +165,63 @@ static void restart_on_the_same_port(void **state)
     fixture_stop(&f);
 }
 
+static _Atomic unsigned dropped;
+
+static void drop_tag(void *tag)
+{
+    atomic_fetch_add((_Atomic unsigned *)tag, 1);
+}
+
+static void answer_tag(struct sk_http_req *r, void *ctx)
+{
+    (void)ctx;
+    sk_buf_str(sk_http_out(r), sk_http_tag(r) == &dropped ? "tagged" : "not tagged");
+    sk_http_answer(r);
+}
+
+/* [http-8] */
+static void adopted_connections(void **state)
+{
+    static const struct sk_http_route routes[] = { { "GET", "/tag", 0, answer_tag, NULL, 0 },
+                                                   { NULL, NULL, 0, NULL, NULL, 0 } };
+
+    enum {
+        LIMIT = 3
+    };
+
+    (void)state;
+    struct fixture f;
+    struct client c[LIMIT + 1];
+    struct answer a;
+    atomic_store(&dropped, 0);
+    fixture_start(&f, (struct sk_http_options){
+                          .routes = routes, .only_adopts = true, .max_connections = LIMIT });
+    assert_int_equal(f.port, 0);
+    for (int i = 0; i <= LIMIT; i++) {
+        int ends[2];
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        c[i] = (struct client){ .fd = ends[0], .in = SK_BUF_INIT(1 << 20) };
+        sk_http_adopt(f.server, ends[1], &dropped, drop_tag);
+        for (int k = 0; k < 2 && i < LIMIT; k++) {
+            client_send(&c[i], GET("/tag"));
+            client_read(&c[i], false, &a);
+            assert_int_equal(a.status, 200);
+            assert_string_equal(a.body, "tagged");
+        }
+    }
+    client_read(&c[LIMIT], false, &a);
+    assert_int_equal(a.status, 503);
+    assert_int_equal(atomic_load(&dropped), 1);
+    sk_http_adopt(f.server, dup(STDIN_FILENO), &dropped, drop_tag); /* no socket */
+    assert_int_equal(atomic_load(&dropped), 2);
+    sk_http_retire(f.server);
+    sk_http_resume(f.server);
+    for (int i = 0; i <= LIMIT; i++)
+        client_close(&c[i]);
+    fixture_stop(&f);
+    assert_int_equal(atomic_load(&dropped), LIMIT + 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +231,7 @@ int main(void)
         cmocka_unit_test(port_in_use),
         cmocka_unit_test(given_socket),
         cmocka_unit_test(restart_on_the_same_port),
+        cmocka_unit_test(adopted_connections),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
