@@ -3,7 +3,8 @@
  *
  * Durability: WAL with synchronous FULL, so each commit syncs the log before it returns. When that
  * sync fails, SQLite takes the transaction back and the next one overwrites its frames, so a later
- * success never rests on bytes that the kernel may have dropped.
+ * success never rests on bytes that the kernel may have dropped. The log is written over zeros
+ * that were synced before (wal.c).
  */
 #include "db/db_priv.h"
 
@@ -65,12 +66,15 @@ int sk_db_conn_open(const char *path, uint64_t busy_ms, bool is_writer, struct c
                     struct sk_err *err)
 {
     SK_OWN(sk_db_conn_close) struct conn *c = calloc(1, sizeof *c);
+    const char *vfs = sk_db_vfs(err);
 
+    if (!vfs)
+        return -1;
     if (!c)
         return sk_nomem(err);
     c->busy_ms = busy_ms;
     /* NOMUTEX: a connection is used by one thread at a time. */
-    int rc = sqlite3_open_v2(path, &c->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    int rc = sqlite3_open_v2(path, &c->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, vfs);
     if (rc != SQLITE_OK)
         return sk_db_fail(c->handle, rc, path, err);
     if (set_up(c, is_writer, err) < 0)

@@ -78,6 +78,9 @@ int sk_db_fail(sqlite3 *handle, int rc, const char *what, struct sk_err *err);
 /* The database's path, for the texts of errors. */
 int sk_db_fail_in(struct sk_tx *tx, int rc, struct sk_err *err);
 
+/* The name of SQLite's door to the system with our log's zeros (wal.c); NULL: error. */
+const char *sk_db_vfs(struct sk_err *err) SK_CHECK;
+
 int sk_db_conn_open(const char *path, uint64_t busy_ms, bool is_writer, struct conn **out,
                     struct sk_err *err) SK_CHECK;
 void sk_db_conn_close(struct conn *c);

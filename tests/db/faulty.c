@@ -12,6 +12,7 @@
 
 struct file {
     sqlite3_file base;
+    bool is_log;
     sqlite3_file *real; /* behind this struct */
 };
 
@@ -19,6 +20,8 @@ static sqlite3_vfs *real_vfs;
 static bool is_armed, is_for_good, has_failed;
 static enum faulty_kind armed_kind;
 static unsigned countdown;
+static struct faulty_log watched = { .synced = -1 };
+static long long zeroed = -1; /* perhaps not synced */
 
 static sqlite3_file *real_of(sqlite3_file *f)
 {
@@ -37,6 +40,32 @@ static bool fails(bool is_sync)
     return true;
 }
 
+static bool is_log(sqlite3_file *f)
+{
+    return ((struct file *)(void *)f)->is_log;
+}
+
+static bool is_zero(const char *bytes, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (bytes[i])
+            return false;
+    return true;
+}
+
+static void watch_write(const void *from, int n, sqlite3_int64 at)
+{
+    if (!is_zero(from, n)) {
+        watched.frames++;
+        watched.astray += at + n > watched.synced;
+        return;
+    }
+    /* The first zeros after a forget go where the log ends. */
+    watched.zeros++;
+    if (zeroed < 0 || (at <= zeroed && at + n > zeroed))
+        zeroed = at + n;
+}
+
 static int f_close(sqlite3_file *f)
 {
     return real_of(f)->pMethods->xClose(real_of(f));
@@ -51,6 +80,8 @@ static int f_write(sqlite3_file *f, const void *from, int n, sqlite3_int64 at)
 {
     if (fails(false))
         return armed_kind == FAULTY_FULL ? SQLITE_FULL : SQLITE_IOERR_WRITE;
+    if (is_log(f))
+        watch_write(from, n, at);
     return real_of(f)->pMethods->xWrite(real_of(f), from, n, at);
 }
 
@@ -58,6 +89,8 @@ static int f_truncate(sqlite3_file *f, sqlite3_int64 size)
 {
     if (fails(false))
         return SQLITE_IOERR_TRUNCATE;
+    if (is_log(f) && watched.synced > size)
+        watched.synced = zeroed = size;
     return real_of(f)->pMethods->xTruncate(real_of(f), size);
 }
 
@@ -65,6 +98,10 @@ static int f_sync(sqlite3_file *f, int flags)
 {
     if (fails(true))
         return SQLITE_IOERR_FSYNC;
+    if (is_log(f) && zeroed != watched.synced) {
+        watched.syncs++;
+        watched.synced = zeroed;
+    }
     return real_of(f)->pMethods->xSync(real_of(f), flags);
 }
 
@@ -150,6 +187,7 @@ static int v_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, 
     (void)v;
     file->real = (sqlite3_file *)(void *)(file + 1);
     file->base.pMethods = NULL;
+    file->is_log = flags & SQLITE_OPEN_WAL;
     int rc = real_vfs->xOpen(real_vfs, name, file->real, flags, out_flags);
     if (rc == SQLITE_OK)
         file->base.pMethods = &methods;
@@ -181,4 +219,15 @@ bool faulty_disarm(void)
 {
     is_armed = false;
     return has_failed;
+}
+
+struct faulty_log faulty_log(bool forget)
+{
+    struct faulty_log was = watched;
+
+    if (forget) {
+        watched = (struct faulty_log){ .synced = -1 };
+        zeroed = -1;
+    }
+    return was;
 }
