@@ -35,6 +35,7 @@ void sk_bundle_free(struct sk_bundle *b)
     sk_json_free(b->prep_config);
     free(b->output);
     free(b->warmup_image);
+    sk_bundle_test_free(b->test);
     free(b->warnings);
     free(b);
 }

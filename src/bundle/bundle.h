@@ -7,9 +7,9 @@
  *
  * config.json: id2label (or a list), label2id, num_labels, problem_type; timm's label_names and
  * pretrained_cfg. labels.txt: labels when config.json has none. skerry.json: name, description,
- * grey16, exif_orientation, output, activation (auto|softmax|sigmoid|none), warmup_image; unknown
- * keys are reported as a warning text. docs/spec/bundle.md has the rules. Everything is read and
- * checked here, once; the rest of the program sees this structure only.
+ * grey16, exif_orientation, output, activation (auto|softmax|sigmoid|none), warmup_image, test;
+ * unknown keys are reported as a warning text. docs/spec/bundle.md has the rules. Everything is
+ * read and checked here, once; the rest of the program sees this structure only.
  */
 #ifndef SK_BUNDLE_BUNDLE_H
 #define SK_BUNDLE_BUNDLE_H
@@ -33,6 +33,16 @@ enum sk_activation {
     SK_ACT_NONE
 };
 
+/* A picture with what the model makes of it, to see on another machine whether it still does. */
+struct sk_bundle_test {
+    char *image;  /* path */
+    char *label;  /* the best one, as answers have it; NULL: nothing was recorded yet */
+    char **names; /* of the probabilities, as answers have them; NULL: they are in label order */
+    double *values;
+    size_t count;     /* of names and values */
+    double tolerance; /* of each probability */
+};
+
 struct sk_bundle {
     char *path;        /* as given */
     char *folder;      /* where the files are */
@@ -49,8 +59,9 @@ struct sk_bundle {
     char *output; /* output that holds the scores, NULL: the first */
     bool exif_orientation;
     enum sk_grey16 grey16;
-    char *warmup_image; /* path, NULL: a grey picture */
-    char *warnings;     /* one per line, NULL: none */
+    char *warmup_image;          /* path, NULL: a grey picture */
+    struct sk_bundle_test *test; /* NULL: none */
+    char *warnings;              /* one per line, NULL: none */
 };
 
 /* labels_file: --labels, one a line, or a JSON array or id2label object; NULL: none. Errors:
@@ -87,6 +98,13 @@ int sk_bundle_foreign(const struct sk_bundle *b, struct sk_buf *out, struct sk_e
 
 /* A cheap signature of all files (name, size, inode, mtime), to notice changes. */
 uint64_t sk_bundle_signature(const char *path);
+
+/* Appends the value of "test" in skerry.json: what a model made of a picture. image: its name
+ * inside the bundle; names: of the classes, as answers have them; best: index of the best one. Four
+ * decimals, so that machines whose last digits differ write the same; classes by name up to 1000,
+ * more as a list. tolerance 0: the default. */
+void sk_bundle_test_json(const char *image, const char *const *names, const float *probabilities,
+                         size_t count, size_t best, double tolerance, struct sk_buf *out);
 
 /* "class_7" or the label; buf is used for made-up names (at least 24 bytes). */
 const char *sk_bundle_label(const struct sk_bundle *b, size_t index, char *buf);

@@ -48,6 +48,18 @@ int sk_labels_from_config(const struct sk_json *config, struct sk_labels *out,
 int sk_bundle_settings(const struct sk_json *doc, struct sk_bundle *b, struct sk_buf *warnings,
                        struct sk_err *err) SK_CHECK;
 
+/* The path of a file inside the bundle; key: in messages. */
+int sk_bundle_inside(const struct sk_bundle *b, const char *key, const char *text, char **out,
+                     struct sk_err *err) SK_CHECK;
+
+/* ---- record.c ---- */
+
+/* "test" of skerry.json, when it is there. */
+int sk_bundle_read_test(const struct sk_json *doc, struct sk_bundle *b,
+                        struct sk_err *err) SK_CHECK;
+void sk_bundle_test_free(struct sk_bundle_test *t);
+SK_DEFINE_OWN(struct sk_bundle_test, sk_bundle_test_free);
+
 /* One more line. */
 void sk_bundle_warn(struct sk_buf *warnings, const char *fmt, ...) SK_PRINTF(2, 3);
 

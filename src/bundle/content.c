@@ -101,7 +101,8 @@ static bool is_known(const struct foreign *f, const char *path, const char *entr
     if (is_any(entry, known, sizeof known / sizeof *known, is_same) ||
         is_any(entry, beginnings, sizeof beginnings / sizeof *beginnings, sk_starts_with) ||
         is_any(entry, endings, sizeof endings / sizeof *endings, sk_ends_with) ||
-        (b->warmup_image && strcmp(path, b->warmup_image) == 0))
+        (b->warmup_image && strcmp(path, b->warmup_image) == 0) ||
+        (b->test && strcmp(path, b->test->image) == 0))
         return true;
     for (size_t i = 0; i < b->onnx->external_count; i++)
         if (strcmp(path + f->root_len, b->onnx->external_files[i]) == 0)

@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const keys[] = { "name",   "description", "grey16",      "exif_orientation",
-                                    "output", "activation",  "warmup_image" };
+static const char *const keys[] = { "name",   "description", "grey16",       "exif_orientation",
+                                    "output", "activation",  "warmup_image", "test" };
 
 enum {
     KEY_COUNT = sizeof(keys) / sizeof(keys[0]),
@@ -109,26 +109,31 @@ static int check_name(const char *name, struct sk_err *err)
     return 0;
 }
 
-static int read_warmup(const struct sk_json *doc, struct sk_bundle *b, struct sk_err *err)
+int sk_bundle_inside(const struct sk_bundle *b, const char *key, const char *text, char **out,
+                     struct sk_err *err)
 {
-    const char *text = NULL;
     SK_AUTO(free_cleanup) char *path = NULL;
 
-    if (sk_json_want_text(doc, "warmup_image", &text, err) < 0)
-        return -1;
-    if (!text)
-        return 0;
     if (text[0] == '\0' || text[0] == '/' || strcmp(text, "..") == 0 ||
         sk_starts_with(text, "../") || strstr(text, "/../") || sk_ends_with(text, "/.."))
-        return sk_fail(err, SK_INVALID,
-                       "'warmup_image': expected a name inside the bundle, got '%.64s'", text);
+        return sk_fail(err, SK_INVALID, "'%s': expected a name inside the bundle, got '%.64s'", key,
+                       text);
     path = sk_path_join(b->folder, text);
     if (!path)
         return sk_nomem(err);
     if (!sk_is_file(path))
-        return sk_fail(err, SK_NOT_FOUND, "'warmup_image': there is no file '%s'", path);
-    b->warmup_image = SK_TAKE(path);
+        return sk_fail(err, SK_NOT_FOUND, "'%s': there is no file '%s'", key, path);
+    *out = SK_TAKE(path);
     return 0;
+}
+
+static int read_warmup(const struct sk_json *doc, struct sk_bundle *b, struct sk_err *err)
+{
+    const char *text = NULL;
+
+    if (sk_json_want_text(doc, "warmup_image", &text, err) < 0)
+        return -1;
+    return text ? sk_bundle_inside(b, "warmup_image", text, &b->warmup_image, err) : 0;
 }
 
 static int check_output(const struct sk_bundle *b, struct sk_err *err)
@@ -172,7 +177,7 @@ int sk_bundle_settings(const struct sk_json *doc, struct sk_bundle *b, struct sk
         read_choice(doc, "activation", activations, sizeof(activations) / sizeof(activations[0]),
                     &activation, err) < 0 ||
         sk_json_want_bool(doc, "exif_orientation", &b->exif_orientation, err) < 0 ||
-        read_warmup(doc, b, err) < 0)
+        read_warmup(doc, b, err) < 0 || sk_bundle_read_test(doc, b, err) < 0)
         return -1;
     b->grey16 = (enum sk_grey16)grey;
     b->activation = (enum sk_activation)activation;
