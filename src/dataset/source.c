@@ -61,9 +61,10 @@ static int decode_bytes(const struct sk_source *s, struct sk_reader *r, struct s
                                    (void *)(uintptr_t)s, false, r->work, out, NULL, err);
 }
 
+/* SK_UNSUPPORTED: a library is missing, or another one than it should be. */
 static bool is_our_fault(const struct sk_err *err)
 {
-    return err->code == SK_NOMEM || err->code == SK_BUG;
+    return err->code == SK_NOMEM || err->code == SK_BUG || err->code == SK_UNSUPPORTED;
 }
 
 /* A failure with the path in front, as SK_CORRUPT unless it is not the picture's fault. */

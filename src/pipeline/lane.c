@@ -186,10 +186,38 @@ int sk_lane_infer(struct sk_lane *l, bool wide, struct sk_result *out, struct sk
             return sk_fail(err, SK_BUG, "the model's score of class %zu is not a number", i);
     }
     out->probabilities = l->probabilities;
+    out->scores = l->scores;
     out->classes = count;
     out->infer_ns = infer_ns;
     out->post_ns = sk_now_ns() - start;
     return 0;
+}
+
+/* Rows of scores: [C], [N,C] or [N,C,1,1]; 0: it has another shape. */
+static size_t rows_of(const struct sk_tensor *t, size_t classes)
+{
+    const int64_t rows = t->rank > 1 ? t->dims[0] : 1;
+    size_t count = 0;
+
+    if (rows <= 0 || rows > UINT32_MAX ||
+        !sk_pipeline_is_scores(t->dtype, t->rank, t->dims, (uint32_t)rows, &count) ||
+        count != classes)
+        return 0;
+    return (size_t)rows;
+}
+
+bool sk_lane_best(struct sk_lane *l, const struct sk_tensor *outputs, const bool *wanted,
+                  size_t row, struct sk_score *out)
+{
+    const struct sk_classifier *c = l->c;
+    const struct sk_tensor *t = &outputs[c->output];
+
+    if (c->refusal[0] != '\0' || !wanted[c->output] || row >= rows_of(t, c->classes))
+        return false;
+    for (size_t i = 0; i < c->classes; i++)
+        l->scores[i] = score_at(t, row * c->classes + i);
+    sk_prep_probabilities(l->scores, c->classes, c->problem, c->already, l->probabilities);
+    return sk_prep_top(l->probabilities, c->classes, 1, out) == 1;
 }
 
 int sk_lane_classify(struct sk_lane *l, const void *bytes, size_t len, uint64_t max_pixels,

@@ -48,6 +48,7 @@ struct sk_run *sk_lane_run(struct sk_lane *l); /* for raw tensors */
 
 struct sk_result {
     const float *probabilities; /* one per class; valid until the lane's next use */
+    const float *scores;        /* the same as the model gave them */
     size_t classes;
     struct sk_prep_report prep;
     uint64_t infer_ns, post_ns;
@@ -63,6 +64,11 @@ int sk_lane_infer(struct sk_lane *l, bool wide, struct sk_result *out, struct sk
 /* Decoding ends with SK_TIMEOUT when it is later than this (monotonic, base/clock.h; 0: never).
  * Holds until set again. */
 void sk_lane_deadline(struct sk_lane *l, uint64_t deadline_ns);
+/* The best class of one row of outputs that a run of raw tensors gave; its probability is computed
+ * as for a picture. False: there is no such row, the scores were not asked for, or this is no
+ * classifier. */
+bool sk_lane_best(struct sk_lane *l, const struct sk_tensor *outputs, const bool *wanted,
+                  size_t row, struct sk_score *out);
 /* One prediction with the bundle's warm-up picture through both sessions; nothing for what is no
  * classifier. */
 int sk_lane_warm(struct sk_lane *l, struct sk_err *err) SK_CHECK;
@@ -73,5 +79,19 @@ int sk_lane_warm(struct sk_lane *l, struct sk_err *err) SK_CHECK;
  * carries its index: "crane [517]". */
 void sk_classifier_json(const struct sk_classifier *c, const struct sk_result *r, size_t top_k,
                         struct sk_buf *out);
+
+/* ---- records of test pictures: [bundle-50] ---- */
+
+/* SK_MISMATCH, with what differs, unless the best label is the recorded one and each probability
+ * lies within the tolerance. t must have a label. */
+int sk_record_check(const struct sk_classifier *c, const struct sk_bundle_test *t,
+                    const struct sk_result *r, struct sk_err *err) SK_CHECK;
+/* Whether these are results at all: SK_MISMATCH when a score is not finite, or when they ought to
+ * be probabilities of which one applies and their sum is not 1 within 0.001. */
+int sk_record_sane(const struct sk_classifier *c, const struct sk_result *r,
+                   struct sk_err *err) SK_CHECK;
+/* Appends the value of "test" in skerry.json: sk_bundle_test_json() of a result. */
+void sk_record_json(const struct sk_classifier *c, const struct sk_result *r, const char *image,
+                    double tolerance, struct sk_buf *out);
 
 #endif

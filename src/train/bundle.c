@@ -107,16 +107,67 @@ static int write_config(const struct sk_train *t, struct sk_err *err)
     return write_file(t, "config.json", &out, err);
 }
 
-static int write_skerry(const struct sk_train *t, const char *name, struct sk_err *err)
+static size_t best_of(const float *p, size_t classes)
 {
-    SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(1 << 16);
+    size_t best = 0;
+
+    for (size_t c = 1; c < classes; c++)
+        best = p[c] > p[best] ? c : best;
+    return best;
+}
+
+/* The first picture that was classified right, else the first. */
+static size_t choose_test(const struct sk_train *t)
+{
+    const size_t classes = t->data->class_count;
+
+    for (size_t i = 0; i < t->judged->count; i++)
+        if (best_of(t->probabilities + i * classes, classes) == t->truth[i])
+            return i;
+    return 0;
+}
+
+/* The test picture as the network saw it, so that it is small, exact, and has nothing in it but
+ * pixels. *is_there false: nothing was judged, or the picture can no longer be read; one of an
+ * earlier training goes then. */
+static int write_test_image(struct sk_train *t, bool was_judged, bool *is_there, struct sk_err *err)
+{
+    SK_AUTO(sk_image_done) struct sk_image img = { 0 };
+    SK_OWN(free) char *path = sk_path_join(t->o->output_dir, SK_TRAIN_TEST_IMAGE);
+    SK_OWN(free) uint8_t *png = NULL;
+    struct sk_err ignored = SK_ERR_INIT;
+    size_t len = 0;
+
+    if (!path)
+        return sk_nomem(err);
+    *is_there = was_judged &&
+                sk_source_pixels(t->judged_source, t->judged->items[choose_test(t)], &img,
+                                 &ignored) == 0 &&
+                sk_image_encode_png(&img, &png, &len, &ignored) == 0;
+    if (*is_there)
+        return sk_file_write(path, png, len, 0644, err);
+    return unlink(path) < 0 && errno != ENOENT ? sk_fail_errno(err, "%s", path) : 0;
+}
+
+static int write_skerry(const struct sk_train *t, const char *name, bool has_test,
+                        struct sk_err *err)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf out = SK_BUF_INIT(JSON_BYTES);
+    const size_t classes = t->data->class_count;
 
     sk_buf_str(&out, "{\n  \"name\": ");
     sk_buf_json_str(&out, name);
-    sk_buf_fmt(&out, ",\n  \"description\": \"%s, %u x %u, trained for %u epoch%s%s\"\n}\n",
+    sk_buf_fmt(&out, ",\n  \"description\": \"%s, %u x %u, trained for %u epoch%s%s\"",
                t->arch->name, t->o->side, t->o->side, t->state.epoch,
                t->state.epoch == 1 ? "" : "s",
                sk_train_synthetic(t) ? " on synthetic pictures" : "");
+    if (has_test) {
+        const float *p = t->probabilities + choose_test(t) * classes;
+        sk_buf_str(&out, ",\n  \"test\": ");
+        sk_bundle_test_json(SK_TRAIN_TEST_IMAGE, (const char *const *)t->data->classes, p, classes,
+                            best_of(p, classes), 0, &out);
+    }
+    sk_buf_str(&out, "\n}\n");
     return write_file(t, "skerry.json", &out, err);
 }
 
@@ -264,11 +315,9 @@ static size_t list_wrong(struct sk_train *t, struct sk_wrong *out)
 
     for (size_t i = 0; i < count; i++) {
         const float *p = t->probabilities + rows[i] * classes;
-        uint32_t index = t->judged->items[rows[i]], best = 0;
+        uint32_t index = t->judged->items[rows[i]], best = (uint32_t)best_of(p, classes);
         struct sk_err err = SK_ERR_INIT;
 
-        for (uint32_t c = 1; c < classes; c++)
-            best = p[c] > p[best] ? c : best;
         out[i] = (struct sk_wrong){ .path = t->judged_data->samples[index].path,
                                     .truth = t->truth[rows[i]],
                                     .predicted = best,
@@ -371,6 +420,7 @@ int sk_train_write_bundle(struct sk_train *t, const struct sk_train_result *r, s
 {
     SK_OWN(sk_figures_free) struct sk_figures *f = NULL;
     SK_OWN(free) char *name = NULL;
+    bool has_test = false;
     int rc = 0;
 
     if (!t->is_first)
@@ -385,7 +435,8 @@ int sk_train_write_bundle(struct sk_train *t, const struct sk_train_result *r, s
     rc = write_model(t, name, err);
     sk_train_swap_final(t);
     if (rc < 0 || write_preprocessor(t, err) < 0 || write_config(t, err) < 0 ||
-        write_skerry(t, name, err) < 0 || write_report(t, name, r, f, err) < 0 ||
+        write_test_image(t, r->has_figures, &has_test, err) < 0 ||
+        write_skerry(t, name, has_test, err) < 0 || write_report(t, name, r, f, err) < 0 ||
         write_training(t, r, f, err) < 0)
         return sk_wrap(err, "writing the bundle");
     return 0;

@@ -19,6 +19,7 @@ static bool is_half_written(const char *name, const char *onnx_name)
                                  "config.json",
                                  "preprocessor_config.json",
                                  "skerry.json",
+                                 SK_TRAIN_TEST_IMAGE,
                                  "training.json",
                                  "report.html",
                                  onnx_name };

@@ -95,6 +95,9 @@ struct sk_train_watch {
     void *ctx;
 };
 
+/* The picture in the bundle whose result skerry.json has: "test". */
+#define SK_TRAIN_TEST_IMAGE "test.png"
+
 struct sk_train_result {
     bool reused, interrupted, stopped_early;
     bool validated; /* the figures are of validation pictures, else of the training pictures */

@@ -106,6 +106,52 @@ static void test_probabilities(void **state)
     }
 }
 
+/* [serve-70] Raw outputs, row by row; what is no row of scores has no best class. */
+static void test_best_of_raw(void **state)
+{
+    static const struct {
+        const char *name;
+        unsigned rank;
+        int64_t dims[4];
+        bool wanted;
+        size_t row;
+        int best; /* -1: none */
+    } cases[] = {
+        { "first", 2, { 2, 3 }, true, 0, 2 },
+        { "second", 2, { 2, 3 }, true, 1, 0 },
+        { "beyond", 2, { 2, 3 }, true, 2, -1 },
+        { "alone", 1, { 3 }, true, 0, 2 },
+        { "pooled", 4, { 2, 3, 1, 1 }, true, 1, 0 },
+        { "not asked for", 2, { 2, 3 }, false, 0, -1 },
+        { "other classes", 2, { 3, 2 }, true, 0, -1 },
+        { "a map", 4, { 1, 3, 2, 1 }, true, 0, -1 },
+        { "empty", 2, { 0, 3 }, true, 0, -1 },
+    };
+    const struct script script = { { PICTURE }, { SCORES }, .ops = { "Gemm" } };
+    float scores[] = { 0, 1, 2, 5, 4, 3 };
+    struct sk_err err = SK_ERR_INIT;
+    struct scripted s;
+
+    (void)state;
+    assert_int_equal(script_open(&s, &script, &err), 0);
+    {
+        SK_OWN(sk_lane_free) struct sk_lane *l = NULL;
+        assert_int_equal(sk_lane_new(s.classifier, &l, &err), 0);
+        for (size_t i = 0; i < COUNT(cases); i++) {
+            struct sk_tensor t = { .dtype = SK_DT_F32, .rank = cases[i].rank, .data = scores };
+            struct sk_score best = { 9, 0 };
+            memcpy(t.dims, cases[i].dims, sizeof cases[i].dims);
+            bool is_there = sk_lane_best(l, &t, &cases[i].wanted, cases[i].row, &best);
+            if (is_there != (cases[i].best >= 0) ||
+                (is_there && (best.index != (uint32_t)cases[i].best || best.probability < 0.66F ||
+                              best.probability > 0.67F)))
+                fail_msg("%s: %d %u %f", cases[i].name, is_there, best.index,
+                         (double)best.probability);
+        }
+    }
+    script_close(&s);
+}
+
 /* Rows of a fixed batch that nobody asked for are zeros, whatever was in the buffer. */
 static void test_batch_rest(void **state)
 {
@@ -300,7 +346,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_probabilities), cmocka_unit_test(test_batch_rest),
         cmocka_unit_test(test_open_size),     cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_deadline),      cmocka_unit_test(test_warm)
+        cmocka_unit_test(test_deadline),      cmocka_unit_test(test_warm),
+        cmocka_unit_test(test_best_of_raw),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* test_bundle.c - the files that a training leaves. */
 #include "base/file.h"
+#include "base/str.h"
 #include "bundle/bundle.h"
 #include "tiny.h"
 #include "json/json.h"
@@ -65,6 +66,26 @@ static void record_is_complete(void **state)
                         "mobilenet_v3_small");
 }
 
+/* [train-45] */
+static void test_picture_is_recorded(void **state)
+{
+    struct tiny *x = *state;
+    SK_OWN(sk_bundle_free) struct sk_bundle *b = NULL;
+    struct sk_err err = SK_ERR_INIT;
+
+    (void)tiny_train(x);
+    if (sk_bundle_open(x->out, NULL, &b, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_non_null(b->test);
+    assert_true(sk_ends_with(b->test->image, "/" SK_TRAIN_TEST_IMAGE));
+    assert_int_equal(b->test->count, 2);
+    assert_string_equal(b->test->names[0], "across");
+    assert_string_equal(b->test->names[1], "down");
+    const double *p = b->test->values;
+    assert_true(p[0] + p[1] > 0.999 && p[0] + p[1] < 1.001);
+    assert_string_equal(b->test->label, b->test->names[p[1] > p[0]]);
+}
+
 static void page_stands_alone(void **state)
 {
     struct tiny *x = *state;
@@ -97,6 +118,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(our_reader_takes_it, tiny_setup, tiny_teardown),
         cmocka_unit_test_setup_teardown(record_is_complete, tiny_setup, tiny_teardown),
+        cmocka_unit_test_setup_teardown(test_picture_is_recorded, tiny_setup, tiny_teardown),
         cmocka_unit_test_setup_teardown(page_stands_alone, tiny_setup, tiny_teardown),
         cmocka_unit_test_setup_teardown(finished_training_is_known, tiny_setup, tiny_teardown),
     };
