@@ -4,9 +4,9 @@
  *     first byte: type << 4 | flags     remaining length: 1 to 4 bytes, 7 bits each, low first
  *     then so many bytes: the variable header and the payload
  *
- * What a server must refuse is refused here, with the reason as static text; the numbers beside
- * the checks are those of the standard's normative statements. A packet whose first byte or length
- * is wrong is refused before its body has come.
+ * What a server must refuse is refused here, and what a client must; with the reason as static
+ * text. The numbers beside the checks are those of the standard's normative statements. A packet
+ * whose first byte or length is wrong is refused before its body has come.
  */
 #include "mqtt/mqtt_priv.h"
 
@@ -48,6 +48,26 @@ static const char *check_first(unsigned byte)
     }
 }
 
+/* Likewise of what a server sends. */
+static const char *check_first_of_server(unsigned byte)
+{
+    switch (byte >> 4) {
+    case SK_PACKET_CONNACK:
+    case SK_PACKET_SUBACK:
+    case SK_PACKET_UNSUBACK:
+    case SK_PACKET_PINGRESP:
+        return (byte & 15) == 0 ? NULL : "reserved flags are set";
+    case SK_PACKET_CONNECT:
+    case SK_PACKET_SUBSCRIBE:
+    case SK_PACKET_UNSUBSCRIBE:
+    case SK_PACKET_PINGREQ:
+    case SK_PACKET_DISCONNECT:
+        return "a packet that only clients send";
+    default:
+        return check_first(byte);
+    }
+}
+
 /* 1: *head and *size (of the whole packet) are known; 0: more bytes are needed; -1. */
 static int parse_fixed(const struct sk_mqtt_cutter *k, const unsigned char *p, size_t len,
                        size_t *head, size_t *size, const char **why)
@@ -56,7 +76,7 @@ static int parse_fixed(const struct sk_mqtt_cutter *k, const unsigned char *p, s
 
     if (len == 0)
         return 0;
-    *why = check_first(p[0]);
+    *why = k->is_client ? check_first_of_server(p[0]) : check_first(p[0]);
     if (*why)
         return -1;
     if (k->expects_connect) {
@@ -91,6 +111,13 @@ void sk_mqtt_cutter_init(struct sk_mqtt_cutter *k, size_t max_packet)
                                   .max_packet = max_packet };
 }
 
+void sk_mqtt_cutter_init_client(struct sk_mqtt_cutter *k, size_t max_packet)
+{
+    *k = (struct sk_mqtt_cutter){ .part = SK_BUF_INIT(max_packet),
+                                  .is_client = true,
+                                  .max_packet = max_packet };
+}
+
 /* The buffer is given back: a connection between packets has none. */
 static void reset_part(struct sk_mqtt_cutter *k)
 {
@@ -102,6 +129,12 @@ static void reset_part(struct sk_mqtt_cutter *k)
 void sk_mqtt_cutter_done(struct sk_mqtt_cutter *k)
 {
     reset_part(k);
+}
+
+void sk_mqtt_cutter_release(struct sk_mqtt_cutter *k)
+{
+    if (k->is_given)
+        reset_part(k);
 }
 
 static int give(const unsigned char *p, size_t head, size_t size, struct sk_mqtt_packet *out)
@@ -204,10 +237,15 @@ static bool get_bytes(struct cursor *c, struct sk_view *out)
 }
 
 /* 1.5.3-1: UTF-8, no surrogates; 1.5.3-2: no U+0000. */
+bool sk_mqtt_is_text(struct sk_view v)
+{
+    return v.len <= UINT16_MAX && sk_utf8_valid(v.ptr, v.len) &&
+           (v.len == 0 || !memchr(v.ptr, 0, v.len));
+}
+
 static bool get_text(struct cursor *c, struct sk_view *out)
 {
-    return get_bytes(c, out) && sk_utf8_valid(out->ptr, out->len) &&
-           (out->len == 0 || !memchr(out->ptr, 0, out->len));
+    return get_bytes(c, out) && sk_mqtt_is_text(*out);
 }
 
 static bool is_topic(struct sk_view v)
@@ -229,6 +267,16 @@ static bool is_filter(struct sk_view v)
             return false;
     }
     return v.len > 0;
+}
+
+bool sk_mqtt_is_topic(struct sk_view topic)
+{
+    return sk_mqtt_is_text(topic) && is_topic(topic);
+}
+
+bool sk_mqtt_is_filter(struct sk_view filter)
+{
+    return sk_mqtt_is_text(filter) && is_filter(filter);
 }
 
 /* ---- CONNECT ---- */
@@ -361,4 +409,37 @@ const char *sk_mqtt_parse_id(const struct sk_mqtt_packet *p, uint16_t *id)
 const char *sk_mqtt_parse_empty(const struct sk_mqtt_packet *p)
 {
     return p->body.len == 0 ? NULL : "bytes in a packet that has none";
+}
+
+/* ---- what a server sends ---- */
+
+const char *sk_mqtt_parse_connack(const struct sk_mqtt_packet *p, enum sk_mqtt_connack *code,
+                                  bool *session_present)
+{
+    struct cursor c = cursor_of(p->body);
+    unsigned flags, value;
+
+    if (!get_u8(&c, &flags) || !get_u8(&c, &value) || c.left > 0)
+        return "CONNACK of another length than 2";
+    if (flags > 1 || value > SK_MQTT_NOT_AUTHORIZED)
+        return "CONNACK with reserved flags, or a reserved code";
+    if (flags && value != SK_MQTT_ACCEPTED)
+        return "CONNACK with a refusal and a session"; /* 3.2.2-4 */
+    *code = (enum sk_mqtt_connack)value;
+    *session_present = flags;
+    return NULL;
+}
+
+const char *sk_mqtt_parse_suback(const struct sk_mqtt_packet *p, uint16_t *id,
+                                 struct sk_view *codes)
+{
+    struct cursor c = cursor_of(p->body);
+
+    if (!get_u16(&c, id) || *id == 0 || c.left == 0)
+        return "SUBACK without a packet id, or without a code";
+    *codes = (struct sk_view){ (const char *)c.p, c.left };
+    for (size_t i = 0; i < c.left; i++)
+        if (c.p[i] > 2 && c.p[i] != SK_MQTT_SUB_FAILED) /* 3.9.3-2 */
+            return "SUBACK with a reserved code";
+    return NULL;
 }

@@ -48,6 +48,7 @@ int sk_mqtt_conn_new(struct sk_mqtt_loop *l, struct sk_stream **stream,
         return sk_nomem(err);
     c->loop = l;
     c->state = is_websocket ? SK_CONN_UPGRADE : SK_CONN_HELLO;
+    c->is_young = true;
     c->by_ms = l->clock() + opts->connect_ms;
     c->rest = c->out = (struct sk_buf)SK_BUF_INIT(SIZE_MAX);
     sk_mqtt_cutter_init(&c->cut, opts->max_packet);
@@ -334,6 +335,15 @@ static bool is_unfinished(const struct sk_mqtt_conn *c)
     return wants_read(c) && has_buffered(c);
 }
 
+/* From the epoll of those that log in to that of all. */
+static void grow_up(struct sk_mqtt_conn *c)
+{
+    if (c->mask != 0)
+        (void)epoll_ctl(c->loop->young, EPOLL_CTL_DEL, c->stream->fd, NULL);
+    c->mask = 0;
+    c->is_young = false;
+}
+
 /* A descriptor that nothing is wanted of is taken out of epoll, which would else report its end for
  * ever. */
 static void ask_epoll(struct sk_mqtt_conn *c)
@@ -343,10 +353,12 @@ static void ask_epoll(struct sk_mqtt_conn *c)
     unsigned mask = reads || writes ? sk_stream_events(c->stream, reads, writes) : 0;
     struct epoll_event e = { .events = mask, .data.ptr = c };
 
+    if (c->is_young && c->state == SK_CONN_OPEN && c->loop->now_ms >= c->young_until_ms)
+        grow_up(c);
     if (mask == c->mask)
         return;
     int op = c->mask == 0 ? EPOLL_CTL_ADD : mask == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
-    if (epoll_ctl(c->loop->epoll, op, c->stream->fd, &e) < 0)
+    if (epoll_ctl(c->is_young ? c->loop->young : c->loop->epoll, op, c->stream->fd, &e) < 0)
         sk_conn_drop(c, no_memory);
     else
         c->mask = mask;

@@ -4,6 +4,10 @@
  *     round:  wait for epoll -> read those that are ready -> inbox: new connections, posts
  *             -> deadlines -> settle each connection that was touched: write, ask epoll
  *
+ * Connections that log in, and for ten seconds after, lie in an epoll of their own, of which a
+ * round takes a few when the rest is done: a login costs as much as ten messages, and of ten
+ * thousand devices that come back at once nobody who is already there shall take notice.
+ *
  * What happens to a connection in a round touches it; it is settled once, at the end, with one
  * write for all that was queued meanwhile: the acknowledgements that a hundred posts bring leave
  * together. One whose share of the round was not enough waits in `later` for the next.
@@ -26,7 +30,7 @@
 #include <sys/eventfd.h>
 
 enum {
-    EVENTS = 256,
+    EVENTS = 64,
     FIRST_SLOTS = 64,
     NO_SLOT = UINT32_MAX >> 1
 };
@@ -35,11 +39,13 @@ int sk_loop_init(struct sk_mqtt_loop *l, struct sk_mqtt_server *s, unsigned inde
                  struct sk_err *err)
 {
     struct epoll_event e = { .events = EPOLLIN };
+    struct epoll_event young = { .events = EPOLLIN, .data.ptr = &l->young };
 
     *l = (struct sk_mqtt_loop){ .server = s,
                                 .index = index,
                                 .epoll = -1,
                                 .wake = -1,
+                                .young = -1,
                                 .clock = sk_now_ms,
                                 .next_due = UINT64_MAX,
                                 .free_slot = NO_SLOT };
@@ -50,8 +56,11 @@ int sk_loop_init(struct sk_mqtt_loop *l, struct sk_mqtt_server *s, unsigned inde
     if (!l->scratch)
         return sk_nomem(err);
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
+    l->young = epoll_create1(EPOLL_CLOEXEC);
     l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (l->epoll < 0 || l->wake < 0 || epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->wake, &e) < 0)
+    if (l->epoll < 0 || l->young < 0 || l->wake < 0 ||
+        epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->wake, &e) < 0 ||
+        epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->young, &young) < 0)
         return sk_fail_errno(err, "an event loop");
     return 0;
 }
@@ -59,6 +68,7 @@ int sk_loop_init(struct sk_mqtt_loop *l, struct sk_mqtt_server *s, unsigned inde
 void sk_loop_done(struct sk_mqtt_loop *l)
 {
     sk_close(&l->epoll);
+    sk_close(&l->young);
     sk_close(&l->wake);
     free(l->scratch);
     free(l->slots);
@@ -297,21 +307,27 @@ static void end_all(struct sk_mqtt_loop *l)
 void sk_loop_round(struct sk_mqtt_loop *l, int wait_ms)
 {
     struct epoll_event events[EVENTS];
-    bool has_mail = false;
     int n = epoll_wait(l->epoll, events, EVENTS, l->later ? 0 : wait_ms);
+    bool has_mail = n == EVENTS, has_young = n == EVENTS; /* they may stand behind those */
 
     l->round++;
     l->now_ms = l->clock();
     take_later(l);
     for (int i = 0; i < n; i++) {
-        if (events[i].data.ptr)
-            sk_conn_ready(events[i].data.ptr);
-        else
+        if (!events[i].data.ptr)
             has_mail = true;
+        else if (events[i].data.ptr == &l->young)
+            has_young = true;
+        else
+            sk_conn_ready(events[i].data.ptr);
     }
     if (has_mail && empty_inbox(l))
         end_all(l);
     look_at_deadlines(l);
+    settle_all(l);
+    n = has_young ? epoll_wait(l->young, events, SK_MQTT_YOUNG_EVENTS, 0) : 0;
+    for (int i = 0; i < n; i++)
+        sk_conn_ready(events[i].data.ptr);
     settle_all(l);
 }
 

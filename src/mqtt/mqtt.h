@@ -1,7 +1,9 @@
 /*
- * mqtt.h - an MQTT 3.1.1 server (OASIS standard, 2014): packets, connections, event loops. It knows
- * nothing of topics: the handler decides who may connect, what a publish means, when it is
- * acknowledged.
+ * mqtt.h - an MQTT 3.1.1 server and client (OASIS standard, 2014): packets, connections, event
+ * loops.
+ *
+ * The server knows nothing of topics: the handler decides who may connect, what a publish means,
+ * when it is acknowledged.
  *
  * A connection is a stream (base/stream.h) that came from anywhere, as plain MQTT or inside a
  * WebSocket (RFC 6455, subprotocol "mqtt"). It belongs to one of a few event loops, on which all of
@@ -180,5 +182,93 @@ unsigned sk_mqtt_window(const struct sk_mqtt_conn *c);
 void sk_mqtt_close(struct sk_mqtt_conn *c, const char *why);
 /* Closes it at this monotonic time (a token's end); 0: never. */
 void sk_mqtt_close_at(struct sk_mqtt_conn *c, uint64_t at_ms, const char *why);
+
+/* ---- the client: connections to a server that are kept up ---- */
+/*
+ * One thread (a dialer) has any number of lines: it resolves names on threads beside it, connects
+ * (to one address after the other), shakes hands over TLS without waiting, logs in, subscribes
+ * again what the line subscribed, and after a loss tries again: after 100 ms, then twice as long
+ * each time up to 60 s, each shortened by up to a half by chance; at once when poked. A connection
+ * that was up for 10 s makes the next wait the shortest again. A line's functions run on the
+ * dialer's thread and must not wait; they may call what may be called from any thread. Any of them
+ * may be NULL.
+ *
+ * Each `up` is followed by one `down` before the next, unless the line is closed. Each publish of
+ * QoS 1 that was taken is told to `acked` once, also when the line or the dialer ends.
+ */
+struct sk_mqtt_dialer;
+struct sk_mqtt_line;
+
+struct sk_mqtt_line_handler {
+    /* Before each CONNECT: give a password with sk_mqtt_line_login, now or later (within
+     * connect_ms), from any thread. NULL: none (a certificate logs in). */
+    void (*login)(struct sk_mqtt_line *l, void *ctx);
+    /* Logged in, and all filters granted. */
+    void (*up)(struct sk_mqtt_line *l, bool session_present, void *ctx);
+    /* Lost, or could not be made; tried again in retry_ms. refusal: of CONNACK, else ACCEPTED. Also
+     * when it logs in anew (renew), with retry_ms 0. */
+    void (*down)(struct sk_mqtt_line *l, enum sk_mqtt_connack refusal, const char *why,
+                 unsigned retry_ms, void *ctx);
+    /* qos 1: sk_mqtt_line_puback with the id, now or later, from any thread. Messages may come
+     * before `up`. While max_inflight wait for their puback, nothing more is read. */
+    void (*message)(struct sk_mqtt_line *l, const struct sk_mqtt_message *m, void *ctx);
+    /* PUBACK for a publish; after a loss those that had none are told as not acked, before down. */
+    void (*acked)(struct sk_mqtt_line *l, uint64_t token, bool is_acked, void *ctx);
+    void (*writable)(struct sk_mqtt_line *l, void *ctx); /* after SK_BUSY */
+};
+
+struct sk_mqtt_line_options {
+    const char *host; /* numeric or a name; also the name that the certificate must have (SNI) */
+    uint16_t port;    /* 0: 8883 */
+    const char *verify_name;          /* instead of host; NULL: host */
+    const char *ca_file;              /* PEM, read at each dial; NULL: the system's */
+    const char *cert_file, *key_file; /* of the client; NULL: none */
+    const char *client_id, *username; /* copied, like all texts here */
+    const char *const *filters;       /* with QoS 1, at each login; NULL-terminated; NULL: none */
+    bool is_clean;                    /* CleanSession */
+    uint16_t keep_alive_s;            /* 0: 60; a silent peer is lost after half as much again */
+    unsigned connect_ms;              /* 0: 20 s, from the dial to CONNACK */
+    unsigned max_inflight;            /* 0: 64 */
+    size_t max_out_bytes, max_packet; /* 0: 1 MiB, 270,000 */
+    unsigned retry_min_ms, retry_max_ms;        /* 0: 100 and 60,000 */
+    const struct sk_mqtt_line_handler *handler; /* borrowed */
+    void *ctx;
+};
+
+int sk_mqtt_dialer_new(struct sk_mqtt_dialer **out, struct sk_err *err) SK_CHECK;
+/* Ends all lines without `down`, and frees them; what they have to send has a second to leave. Not
+ * from a line's functions. Waits for no name to be found. */
+void sk_mqtt_dialer_free(struct sk_mqtt_dialer *d);
+SK_DEFINE_OWN(struct sk_mqtt_dialer, sk_mqtt_dialer_free);
+/* Begins to dial at once. From any thread. *out is set before the line's functions run. SK_INVALID:
+ * texts that MQTT cannot say. */
+int sk_mqtt_line_open(struct sk_mqtt_dialer *d, const struct sk_mqtt_line_options *opts,
+                      struct sk_mqtt_line **out, struct sk_err *err) SK_CHECK;
+/* What was published leaves, then DISCONNECT; when it returns no function of the line runs any more
+ * and it is freed, while the bytes may still be on their way. Not from a line's functions, and no
+ * other call for the line may be under way. Accepts NULL. */
+void sk_mqtt_line_close(struct sk_mqtt_line *l);
+/* All below from any thread. */
+void sk_mqtt_line_login(struct sk_mqtt_line *l, const char *password); /* NULL: none */
+/* Login cannot be made now: the line is down, and tried again. */
+void sk_mqtt_line_no_login(struct sk_mqtt_line *l, const char *why);
+/* Logs in anew with a fresh password (before a token ends) by a new connection, or dials at once
+ * when it waits. What is unacknowledged has a second to be so before; publishes are SK_BUSY
+ * meanwhile. */
+void sk_mqtt_line_renew(struct sk_mqtt_line *l);
+/* Dials at once when it waits, or when TCP has waited for a second: the way may be free now. */
+void sk_mqtt_line_poke(struct sk_mqtt_line *l);
+/* Copies. SK_BUSY: max_inflight or max_out_bytes (writable is told, or down), or it logs in anew
+ * (down is told, and then up); SK_CANCELLED: not up; SK_INVALID: no topic; SK_LIMIT: too large for
+ * MQTT. A token is the caller's, and may be in use more than once. */
+int sk_mqtt_line_publish(struct sk_mqtt_line *l, struct sk_view topic, struct sk_view payload,
+                         unsigned qos, uint64_t token, struct sk_err *err) SK_CHECK;
+/* Adds a filter for now and later logins; one that is there already changes nothing. A filter that
+ * the server refuses ends the connection: down says which. SK_LIMIT: more than 256. */
+int sk_mqtt_line_subscribe(struct sk_mqtt_line *l, const char *filter, struct sk_err *err) SK_CHECK;
+/* They leave in the order of the messages. Of one of an earlier connection: ignored, unless the
+ * server has sent it again by now. */
+void sk_mqtt_line_puback(struct sk_mqtt_line *l, uint16_t id);
+bool sk_mqtt_line_is_up(const struct sk_mqtt_line *l);
 
 #endif

@@ -36,11 +36,16 @@ struct sk_mqtt_cutter {
     struct sk_buf part;   /* of a packet that is not whole yet */
     bool is_given;        /* part is the packet that the last call gave */
     bool expects_connect; /* nothing else is taken, and at most SK_MQTT_CONNECT_BYTES */
+    bool is_client;       /* packets of a server are cut, not of a client */
     size_t max_packet;
 };
 
 void sk_mqtt_cutter_init(struct sk_mqtt_cutter *k, size_t max_packet);
+/* For the packets that a server sends. */
+void sk_mqtt_cutter_init_client(struct sk_mqtt_cutter *k, size_t max_packet);
 void sk_mqtt_cutter_done(struct sk_mqtt_cutter *k);
+/* The packet that the last call gave is of no more use. */
+void sk_mqtt_cutter_release(struct sk_mqtt_cutter *k);
 /* 1: a packet, valid until the next call; 0: all bytes were taken; -1: why says what is wrong. */
 int sk_mqtt_cut(struct sk_mqtt_cutter *k, const void *bytes, size_t len, size_t *used,
                 struct sk_mqtt_packet *out, const char **why);
@@ -53,6 +58,14 @@ const char *sk_mqtt_parse_empty(const struct sk_mqtt_packet *p);
 /* refusal: a code to answer with before closing; SK_MQTT_ACCEPTED: none. */
 const char *sk_mqtt_parse_connect(const struct sk_mqtt_packet *p, struct sk_mqtt_connect *out,
                                   enum sk_mqtt_connack *refusal);
+const char *sk_mqtt_parse_connack(const struct sk_mqtt_packet *p, enum sk_mqtt_connack *code,
+                                  bool *session_present);
+const char *sk_mqtt_parse_suback(const struct sk_mqtt_packet *p, uint16_t *id,
+                                 struct sk_view *codes);
+/* Whether a field may hold it; whether something may be published to it; subscribed to. */
+bool sk_mqtt_is_text(struct sk_view text);
+bool sk_mqtt_is_topic(struct sk_view topic);
+bool sk_mqtt_is_filter(struct sk_view filter);
 
 /* ---- write.c: packets to bytes ---- */
 enum {
@@ -67,6 +80,12 @@ void sk_mqtt_write_pingresp(struct sk_buf *b);
 size_t sk_mqtt_publish_size(size_t topic_len, size_t payload_len, unsigned qos);
 void sk_mqtt_write_publish(struct sk_buf *b, struct sk_view topic, struct sk_view payload,
                            unsigned qos, uint16_t id);
+/* A client's; fields of at most 65,535 bytes, no will. */
+void sk_mqtt_write_connect(struct sk_buf *b, const struct sk_mqtt_connect *c);
+/* With QoS 1. */
+void sk_mqtt_write_subscribe(struct sk_buf *b, uint16_t id, char *const *filters, size_t count);
+void sk_mqtt_write_pingreq(struct sk_buf *b);
+void sk_mqtt_write_disconnect(struct sk_buf *b);
 
 /* ---- ws_upgrade.c: the HTTP request in front of a WebSocket ---- */
 enum {
@@ -124,9 +143,11 @@ enum {
     SK_MQTT_READ_BYTES = 64 << 10, /* of a connection in one round */
     SK_MQTT_FIRST_BYTES = 4 << 10, /* the same, before its CONNECT */
     SK_MQTT_ROUND_PACKETS = 64,    /* of a connection in one round */
-    SK_MQTT_ALIVE_BYTES = 1000,    /* so many in one read are a sign of life, without a packet */
-    SK_MQTT_LINGER_MS = 1000,      /* to flush, and again for the client's end */
-    SK_MQTT_TICK_MS = 100          /* between two looks at the deadlines */
+    SK_MQTT_YOUNG_MS = 10000, /* for so long after CONNACK a connection is still one that logs in */
+    SK_MQTT_YOUNG_EVENTS = 4, /* of all that log in, in a round */
+    SK_MQTT_ALIVE_BYTES = 1000, /* so many in one read are a sign of life, without a packet */
+    SK_MQTT_LINGER_MS = 1000,   /* to flush, and again for the client's end */
+    SK_MQTT_TICK_MS = 100       /* between two looks at the deadlines */
 };
 
 enum sk_mqtt_state {
@@ -169,6 +190,7 @@ struct sk_mqtt_conn {
     uint32_t slot;
     enum sk_mqtt_state state;
     unsigned mask; /* what epoll was asked for; 0: it does not know the descriptor */
+    bool is_young; /* the loop's epoll for these has it */
 
     struct sk_mqtt_conn *next; /* in the loop's touched or later, or in its inbox */
     bool is_touched;           /* in one of the two */
@@ -195,9 +217,10 @@ struct sk_mqtt_conn {
     unsigned subs; /* SUBSCRIBEs and UNSUBSCRIBEs without an answer */
     uint16_t next_id;
 
-    uint64_t alive_ms; /* last sign of life */
-    uint64_t by_ms;    /* deadline of the states other than ASKED and OPEN */
-    uint64_t keep_ms;  /* 1.5 times the keep-alive */
+    uint64_t alive_ms;       /* last sign of life */
+    uint64_t by_ms;          /* deadline of the states other than ASKED and OPEN */
+    uint64_t keep_ms;        /* 1.5 times the keep-alive */
+    uint64_t young_until_ms; /* once it is OPEN */
     uint64_t close_at_ms;
     const char *close_at_why;
 };
@@ -236,6 +259,7 @@ struct sk_mqtt_loop {
     struct sk_mqtt_server *server;
     unsigned index;
     int epoll, wake; /* wake: an eventfd that says that the inbox is not empty */
+    int young;       /* an epoll in the other, with the connections that log in */
     pthread_t thread;
     bool has_thread;
     uint64_t (*clock)(void); /* sk_now_ms, or a test's */

@@ -217,6 +217,7 @@ void sk_mqtt_connack(struct sk_mqtt_conn *c, enum sk_mqtt_connack code, bool ses
     }
     c->state = SK_CONN_OPEN;
     c->alive_ms = c->loop->now_ms;
+    c->young_until_ms = c->loop->now_ms + SK_MQTT_YOUNG_MS;
     sk_loop_set_due(c);
 }
 

@@ -1,7 +1,8 @@
-/* write.c - the packets that a server sends, appended to a buffer. */
+/* write.c - the packets that a server and a client send, appended to a buffer. */
 #include "mqtt/mqtt_priv.h"
 
 #include <assert.h>
+#include <string.h>
 
 enum {
     LENGTH_MAX = 268435455 /* 2.2.3: what four bytes can say */
@@ -12,6 +13,13 @@ static void write_u16(struct sk_buf *b, unsigned value)
     const char two[2] = { (char)(value >> 8), (char)value };
 
     sk_buf_add(b, two, sizeof two);
+}
+
+static void write_length(struct sk_buf *b, size_t length)
+{
+    for (; length > 127; length >>= 7)
+        sk_buf_chr(b, (char)((length & 127) | 128));
+    sk_buf_chr(b, (char)length);
 }
 
 void sk_mqtt_write_connack(struct sk_buf *b, enum sk_mqtt_connack code, bool session_present)
@@ -68,12 +76,68 @@ void sk_mqtt_write_publish(struct sk_buf *b, struct sk_view topic, struct sk_vie
     size_t length = 2 + topic.len + (qos > 0 ? 2 : 0) + payload.len;
 
     sk_buf_chr(b, (char)(SK_PACKET_PUBLISH << 4 | qos << 1));
-    for (; length > 127; length >>= 7)
-        sk_buf_chr(b, (char)((length & 127) | 128));
-    sk_buf_chr(b, (char)length);
+    write_length(b, length);
     write_u16(b, (unsigned)topic.len);
     sk_buf_add(b, topic.ptr, topic.len);
     if (qos > 0)
         write_u16(b, id);
     sk_buf_add(b, payload.ptr, payload.len);
+}
+
+/* ---- a client's ---- */
+
+static void write_field(struct sk_buf *b, struct sk_view v)
+{
+    assert(v.len <= UINT16_MAX);
+    write_u16(b, (unsigned)v.len);
+    sk_buf_add(b, v.ptr, v.len);
+}
+
+void sk_mqtt_write_connect(struct sk_buf *b, const struct sk_mqtt_connect *c)
+{
+    const unsigned flags = (c->is_clean ? 2u : 0) | (c->has_password ? 64u : 0) |
+                           (c->has_username ? 128u : 0);
+    const size_t length = 10 + 2 + c->client_id.len + (c->has_username ? 2 + c->username.len : 0) +
+                          (c->has_password ? 2 + c->password.len : 0);
+
+    sk_buf_chr(b, (char)(SK_PACKET_CONNECT << 4));
+    write_length(b, length);
+    write_field(b, SK_VIEW("MQTT"));
+    sk_buf_chr(b, 4);
+    sk_buf_chr(b, (char)flags);
+    write_u16(b, c->keep_alive_s);
+    write_field(b, c->client_id);
+    if (c->has_username)
+        write_field(b, c->username);
+    if (c->has_password)
+        write_field(b, c->password);
+}
+
+void sk_mqtt_write_subscribe(struct sk_buf *b, uint16_t id, char *const *filters, size_t count)
+{
+    size_t length = 2;
+
+    for (size_t i = 0; i < count; i++)
+        length += 3 + strlen(filters[i]);
+    sk_buf_chr(b, (char)(SK_PACKET_SUBSCRIBE << 4 | 2));
+    write_length(b, length);
+    write_u16(b, id);
+    for (size_t i = 0; i < count; i++) {
+        write_field(b, sk_view_of(filters[i]));
+        sk_buf_chr(b, 1);
+    }
+}
+
+void sk_mqtt_write_pingreq(struct sk_buf *b)
+{
+    const char all[] = { (char)(SK_PACKET_PINGREQ << 4), 0 };
+
+    sk_buf_add(b, all, sizeof all);
+}
+
+void sk_mqtt_write_disconnect(struct sk_buf *b)
+{
+    const char all[] = { (char)(SK_PACKET_DISCONNECT << 4), 0 };
+
+    sk_buf_add(b, all, sizeof all);
 }

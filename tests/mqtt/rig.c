@@ -176,7 +176,7 @@ void rig_done(struct rig *r)
 
 void rig_rounds(struct rig *r)
 {
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 60; i++) /* of those that are young each takes a few */
         sk_loop_round(r->loop, 0);
 }
 

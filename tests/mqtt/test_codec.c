@@ -348,12 +348,85 @@ static void test_pieces(void **state)
         }
 }
 
+/* What a server sends, and what it must not. */
+static void test_of_server(void **state)
+{
+    static const struct {
+        const char *bytes, *why;
+        unsigned code; /* of CONNACK; the id of SUBACK */
+        bool session_present;
+    } answers[] = {
+        { "20 02 00 00", NULL, 0, false },
+        { "20 02 01 00", NULL, 0, true },
+        { "20 02 00 05", NULL, 5, false },
+        { "20 02 01 05", "a refusal and a session", 0, false },
+        { "20 02 02 00", "reserved", 0, false },
+        { "20 02 00 06", "reserved", 0, false },
+        { "20 01 00", "another length", 0, false },
+        { "20 03 00 00 00", "another length", 0, false },
+        { "22 02 00 00", "reserved flags", 0, false },
+        { "90 03 0007 00", NULL, 7, false },
+        { "90 06 0007 00 01 02 80", NULL, 7, false },
+        { "90 03 0007 03", "a reserved code", 0, false },
+        { "90 03 0000 00", "without a packet id", 0, false },
+        { "90 02 0007", "without a code", 0, false },
+        { "90 01 00", "without a packet id", 0, false },
+        { "82 06 0001 0001 'f' 01", "only clients send", 0, false },
+        { "34 05 0001 't' 0001", "QoS 2", 0, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        struct sk_mqtt_cutter k;
+        struct sk_mqtt_packet p;
+        unsigned char bytes[100];
+        size_t len = rig_bytes(answers[i].bytes, bytes, sizeof bytes), used;
+        enum sk_mqtt_connack code = SK_MQTT_ACCEPTED;
+        struct sk_view codes = { NULL, 0 };
+        bool session_present = false;
+        uint16_t id = 0;
+        const char *why = NULL;
+
+        sk_mqtt_cutter_init_client(&k, MAX_PACKET);
+        if (sk_mqtt_cut(&k, bytes, len, &used, &p, &why) == 1)
+            why = p.type == SK_PACKET_CONNACK ? sk_mqtt_parse_connack(&p, &code, &session_present)
+                                              : sk_mqtt_parse_suback(&p, &id, &codes);
+        bool is_right = answers[i].why ? why && strstr(why, answers[i].why)
+                                       : !why && code + id == answers[i].code &&
+                                             session_present == answers[i].session_present &&
+                                             (id == 0 || codes.len == len - 4);
+        if (!is_right)
+            fail_msg("%s: %s", answers[i].bytes, why ? why : "taken");
+        sk_mqtt_cutter_done(&k);
+    }
+}
+
+/* What a packet was gathered in is given back when it is done with. */
+static void test_release(void **state)
+{
+    struct sk_mqtt_cutter k;
+    struct sk_mqtt_packet p;
+    const char *why;
+    size_t used;
+
+    (void)state;
+    sk_mqtt_cutter_init_client(&k, MAX_PACKET);
+    assert_int_equal(sk_mqtt_cut(&k, "\xd0", 1, &used, &p, &why), 0);
+    sk_mqtt_cutter_release(&k);
+    assert_int_equal(sk_mqtt_cut(&k, "", 1, &used, &p, &why), 1);
+    assert_non_null(k.part.data);
+    sk_mqtt_cutter_release(&k);
+    assert_null(k.part.data);
+    sk_mqtt_cutter_done(&k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_statements), cmocka_unit_test(test_filters),
         cmocka_unit_test(test_fields),     cmocka_unit_test(test_filter_count),
         cmocka_unit_test(test_sizes),      cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_of_server),  cmocka_unit_test(test_release),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -189,6 +189,54 @@ static void test_one_write(void **state)
     rig_done(&r);
 }
 
+/* ---- a storm of logins ---- */
+
+/* Of a hundred that log in, a round takes a few; who is there already is served in each. */
+static void test_logins_wait_for_messages(void **state)
+{
+    enum {
+        STORM = 100
+    };
+
+    static unsigned char connect[100], publish[100];
+    const size_t connect_len = rig_bytes(RIG_CONNECT, connect, sizeof connect);
+    const size_t publish_len = rig_bytes("32 05 0001 't' 0007", publish, sizeof publish);
+    struct sk_mqtt_conn *old;
+    int fds[STORM];
+    struct rig r;
+
+    (void)state;
+    rig_init(&r, NULL);
+    int fd = rig_connected(&r);
+    old = r.conn;
+    assert_true(old->is_young);
+    rig_pass(&r, SK_MQTT_YOUNG_MS);
+    rig_send(&r, fd, "c0 00");
+    rig_expect(fd, "d0 00");
+    assert_false(old->is_young);
+    for (int i = 0; i < STORM; i++)
+        fds[i] = rig_client(&r, false);
+    for (int i = 0; i < STORM; i++)
+        assert_int_equal(send(fds[i], connect, connect_len, 0), (ssize_t)connect_len);
+    r.log[0] = '\0';
+    r.publishes = 0;
+    for (unsigned round = 1; round <= 5; round++) {
+        assert_int_equal(send(fd, publish, publish_len, 0), (ssize_t)publish_len);
+        sk_loop_round(r.loop, 0);
+        assert_int_equal(r.publishes, round);
+        rig_expect(fd, "40 02 0007");
+        unsigned logins = 0;
+        for (const char *at = r.log; (at = strstr(at, "connect:")); at++)
+            logins++;
+        assert_int_equal(logins, round * SK_MQTT_YOUNG_EVENTS);
+    }
+    for (int i = 0; i < STORM; i++)
+        (void)close(fds[i]);
+    (void)close(fd);
+    rig_rounds(&r);
+    rig_done(&r);
+}
+
 /* ---- many ---- */
 
 enum {
@@ -232,6 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_posts),
         cmocka_unit_test(test_one_write),
+        cmocka_unit_test(test_logins_wait_for_messages),
         cmocka_unit_test(test_many),
     };
 

@@ -1,4 +1,4 @@
-/* test_write.c - the packets of a server, byte by byte. */
+/* test_write.c - the packets of a server and of a client, byte by byte. */
 #include "rig.h"
 
 #include <setjmp.h>
@@ -87,12 +87,42 @@ static void test_lengths(void **state)
     assert_int_not_equal(sk_mqtt_publish_size(65535, 1, 1), 0);
 }
 
+static void test_of_client(void **state)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf b = SK_BUF_INIT(1000);
+    char a[] = "a/#", c[] = "c";
+    char *const filters[] = { a, c };
+    struct sk_mqtt_connect connect = { .client_id = SK_VIEW("id"), .keep_alive_s = 0x0102 };
+
+    (void)state;
+    sk_mqtt_write_connect(&b, &connect);
+    expect("CONNECT", &b, "10 0e 0004 'MQTT' 04 00 0102 0002 'id'");
+    sk_buf_clear(&b);
+    connect.is_clean = connect.has_username = true;
+    connect.username = SK_VIEW("user");
+    sk_mqtt_write_connect(&b, &connect);
+    expect("CONNECT, clean", &b, "10 14 0004 'MQTT' 04 82 0102 0002 'id' 0004 'user'");
+    sk_buf_clear(&b);
+    connect.has_password = true;
+    connect.password = SK_VIEW("pw");
+    sk_mqtt_write_connect(&b, &connect);
+    expect("CONNECT, password", &b, "10 18 0004 'MQTT' 04 c2 0102 0002 'id' 0004 'user' 0002 'pw'");
+    sk_buf_clear(&b);
+    sk_mqtt_write_subscribe(&b, 9, filters, 2);
+    expect("SUBSCRIBE", &b, "82 0c 0009 0003 'a/#' 01 0001 'c' 01");
+    sk_buf_clear(&b);
+    sk_mqtt_write_pingreq(&b);
+    sk_mqtt_write_disconnect(&b);
+    expect("PINGREQ, DISCONNECT", &b, "c0 00 e0 00");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_acks),
         cmocka_unit_test(test_publish),
         cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_of_client),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
