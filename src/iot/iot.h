@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "crypto/crypto.h"
 #include "json/json.h"
 
 #include <stdbool.h>
@@ -140,6 +141,26 @@ size_t sk_iot_message_size(size_t body, const struct sk_iot_bag *bag);
  * key, valid until expires_s; policy may be NULL or "". Appends. SK_INVALID: not base64. */
 int sk_iot_sas_make(const char *resource, const char *key, const char *policy, int64_t expires_s,
                     struct sk_buf *out, struct sk_err *err) SK_CHECK;
+/* The text of a token that is signed already: sr as it was signed, and as base64 the signature.
+ * Appends. */
+void sk_iot_sas_write(struct sk_view sr, const unsigned char signature[SK_SHA256_BYTES],
+                      int64_t expires_s, struct sk_buf *out);
+
+struct sk_iot_sas {
+    struct sk_view sr, se; /* as they stand there: what is signed is "sr\nse" */
+    struct sk_view skn;    /* not decoded; ptr NULL: none */
+    int64_t expires_s;
+    unsigned char signature[SK_SHA256_BYTES];
+};
+
+/* Whether it begins as a token does. */
+bool sk_iot_sas_is(struct sk_view text);
+/* Reads a token; views point into text. Fields in any order, each once. SK_INVALID: malformed, or
+ * it ends after latest_s. What sr names, and who signed it, is for the caller to check. */
+int sk_iot_sas_read(struct sk_view text, int64_t latest_s, struct sk_iot_sas *out,
+                    struct sk_err *err) SK_CHECK;
+/* A field of a token, percent-decoded. False: malformed, a NUL, or too long for cap. */
+bool sk_iot_sas_decode(struct sk_view v, char *out, size_t cap);
 
 /* "HostName=..;DeviceId=..;ModuleId=..;SharedAccessKeyName=..;SharedAccessKey=..;x509=true;
  * GatewayHostName=.." in any order, keys of any case. Needed are HostName, DeviceId or
