@@ -10,6 +10,7 @@
  *
  * The key is a digest of names, modes and contents; the layer is a function of what it covers.
  */
+#include "image/image.h"
 #include "pack/pack_priv.h"
 
 #include <fcntl.h>
@@ -236,6 +237,7 @@ int sk_pack_base_collect(const struct sk_pack_own *own, struct sk_pack_base *out
         resolve(own->onnxruntime, &onnxruntime, err) < 0)
         return -1;
     if (sk_pack_loader_open(NULL, &l, err) < 0 || sk_pack_closure_add(&l, program, &c, err) < 0 ||
+        sk_pack_closure_add_opened(&l, program, SK_IMAGE_LIBTIFF, &c, err) < 0 ||
         sk_pack_closure_add(&l, onnxruntime, &c, err) < 0 ||
         add_files(&b, program, onnxruntime, err) < 0 || add_libraries(&b, &c, err) < 0)
         return -1;

@@ -283,13 +283,10 @@ static int add_object(const struct sk_pack_loader *l, const char *path, struct s
     return add_needs(l, path, &e, c, err);
 }
 
-int sk_pack_closure_add(const struct sk_pack_loader *l, const char *object,
-                        struct sk_pack_closure *c, struct sk_err *err)
+/* What those from `next` on need. */
+static int complete(const struct sk_pack_loader *l, struct sk_pack_closure *c, size_t next,
+                    struct sk_err *err)
 {
-    size_t next = c->count;
-
-    if (add_object(l, object, c, err) < 0)
-        return -1;
     while (next < c->count) {
         SK_OWN(free) char *path = strdup(c->items[next++].path); /* the array moves */
         if (!path)
@@ -298,4 +295,27 @@ int sk_pack_closure_add(const struct sk_pack_loader *l, const char *object,
             return -1;
     }
     return 0;
+}
+
+int sk_pack_closure_add(const struct sk_pack_loader *l, const char *object,
+                        struct sk_pack_closure *c, struct sk_err *err)
+{
+    size_t next = c->count;
+
+    return add_object(l, object, c, err) < 0 ? -1 : complete(l, c, next, err);
+}
+
+int sk_pack_closure_add_opened(const struct sk_pack_loader *l, const char *object, const char *name,
+                               struct sk_pack_closure *c, struct sk_err *err)
+{
+    SK_AUTO(sk_elf_done) struct sk_elf e = { 0 };
+    SK_OWN(free) char *path = NULL;
+    size_t next = c->count;
+
+    if (is_known(c, name))
+        return 0;
+    if (sk_elf_read(object, &e, err) < 0 ||
+        sk_pack_loader_find(l, name, object, &e, &path, err) < 0 || append(c, name, &path, err) < 0)
+        return -1;
+    return complete(l, c, next, err);
 }

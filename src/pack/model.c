@@ -163,6 +163,14 @@ static int add_beside(struct walk *w, const char *name, bool is_needed, struct s
     return is_needed || sk_is_file(path) ? add_file(w, path, name, err) : 0;
 }
 
+/* One that the settings name; path may be NULL. */
+static int add_picture(struct walk *w, const char *path, struct sk_err *err)
+{
+    if (!path || !is_below(path, w->root))
+        return 0;
+    return add_beside(w, path + strlen(w->root) + 1, true, err);
+}
+
 static int add_lone(struct walk *w, const struct sk_bundle *b, struct sk_err *err)
 {
     const char *slash = strrchr(b->model_path, '/');
@@ -177,9 +185,29 @@ static int add_lone(struct walk *w, const struct sk_bundle *b, struct sk_err *er
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
         if (add_beside(w, settings[i], false, err) < 0)
             return -1;
-    if (b->warmup_image && is_below(b->warmup_image, w->root))
-        return add_beside(w, b->warmup_image + strlen(w->root) + 1, true, err);
-    return 0;
+    return add_picture(w, b->warmup_image, err) < 0 ||
+                   (b->test && (!b->warmup_image || strcmp(b->test->image, b->warmup_image) != 0) &&
+                    add_picture(w, b->test->image, err) < 0)
+               ? -1
+               : 0;
+}
+
+/* The settings are others than those that lie there. */
+static int put_settings(struct sk_pack_model_files *f, const char *path, struct sk_err *err)
+{
+    static const char name[] = "skerry.json";
+    SK_OWN(free) char *copy = strdup(path);
+
+    if (!copy)
+        return sk_nomem(err);
+    for (size_t i = 0; i < f->count; i++) {
+        if (strcmp(f->items[i].name, name) != 0)
+            continue;
+        free(f->items[i].path);
+        f->items[i].path = SK_TAKE(copy);
+        return 0;
+    }
+    return append(f, name, &copy, err);
 }
 
 /* ---- all ---- */
@@ -213,7 +241,7 @@ static void walk_done(struct walk *w)
     free(w->blobs);
 }
 
-int sk_pack_model_collect(const char *path, const struct sk_bundle *b,
+int sk_pack_model_collect(const char *path, const struct sk_bundle *b, const char *settings_file,
                           struct sk_pack_model_files *out, struct sk_err *err)
 {
     SK_AUTO(sk_pack_model_files_done) struct sk_pack_model_files files = { 0 };
@@ -222,7 +250,8 @@ int sk_pack_model_collect(const char *path, const struct sk_bundle *b,
 
     w.root = is_folder ? path : b->folder;
     if (find_places(&w, err) < 0 ||
-        (is_folder ? add_folder(&w, path, "", 0, err) : add_lone(&w, b, err)) < 0)
+        (is_folder ? add_folder(&w, path, "", 0, err) : add_lone(&w, b, err)) < 0 ||
+        (settings_file && put_settings(&files, settings_file, err) < 0))
         return -1;
     qsort(files.items, files.count, sizeof *files.items, by_name);
     *out = files;

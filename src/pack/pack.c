@@ -118,7 +118,7 @@ static int put_model(struct job *j, struct sk_err *err)
     SK_OWN(sk_tar_writer_free) struct sk_tar_writer *w = NULL;
     struct sk_pack_layer *l = &j->layers[1];
 
-    if (sk_pack_model_collect(j->opts->bundle, j->bundle, &files, err) < 0 ||
+    if (sk_pack_model_collect(j->opts->bundle, j->bundle, j->opts->settings, &files, err) < 0 ||
         sk_pack_blob_begin(j->opts->layout, &blob, err) < 0 ||
         sk_tar_writer_new(SK_ARCHIVE_PLAIN, sk_pack_blob_put, &blob, &w, err) < 0 ||
         put_files(j, &files, w, err) < 0 ||

@@ -39,12 +39,13 @@ struct sk_pack_own {
 };
 
 struct sk_pack_options {
-    const char *bundle;  /* folder, or a lone .onnx file */
-    const char *name;    /* of the model; NULL: the bundle's */
-    const char *version; /* NULL: none */
-    const char *digest;  /* "sha256:..." of the registered version; NULL: computed */
-    uint64_t signature;  /* sk_bundle_signature() before `digest` was computed; 0: changes go
-                            unnoticed */
+    const char *bundle;   /* folder, or a lone .onnx file */
+    const char *settings; /* file that goes along as its skerry.json; NULL: its own */
+    const char *name;     /* of the model; NULL: the bundle's */
+    const char *version;  /* NULL: none */
+    const char *digest;   /* "sha256:..." of the registered version; NULL: computed */
+    uint64_t signature;   /* sk_bundle_signature() before `digest` was computed; 0: changes go
+                             unnoticed */
     const char *title, *description, *created; /* created: RFC 3339, NULL: 1970-01-01T00:00:00Z */
     const char *platform;                      /* "linux/arm64"; NULL: the base's */
     struct sk_pack_own own;

@@ -89,6 +89,9 @@ struct sk_pack_closure {
 /* All libraries that the objects need, directly or not. Each file counts once. */
 int sk_pack_closure_add(const struct sk_pack_loader *l, const char *object,
                         struct sk_pack_closure *c, struct sk_err *err) SK_CHECK;
+/* And the library `name`, which `object` opens when it runs. */
+int sk_pack_closure_add_opened(const struct sk_pack_loader *l, const char *object, const char *name,
+                               struct sk_pack_closure *c, struct sk_err *err) SK_CHECK;
 void sk_pack_closure_done(struct sk_pack_closure *c);
 
 /* ---- base.c ---- */
@@ -165,7 +168,7 @@ struct sk_pack_model_files {
     size_t count, cap;
 };
 
-int sk_pack_model_collect(const char *path, const struct sk_bundle *b,
+int sk_pack_model_collect(const char *path, const struct sk_bundle *b, const char *settings_file,
                           struct sk_pack_model_files *out, struct sk_err *err) SK_CHECK;
 void sk_pack_model_files_done(struct sk_pack_model_files *f);
 

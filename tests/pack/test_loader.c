@@ -210,6 +210,36 @@ static void as_the_loader_does(void **state)
             assert_string_not_equal(c.items[i].name, c.items[k].name);
 }
 
+/* A library that a program opens later, with what that one needs. */
+static void what_is_opened(void **state)
+{
+    (void)state;
+    const struct sk_elf_made program = { .runpath = "$ORIGIN" },
+                             opened = { .needed = { "libdeep.so" }, .runpath = "$ORIGIN" },
+                             deep = { .runpath = "$ORIGIN" };
+    SK_AUTO(sk_pack_loader_done) struct sk_pack_loader l = { 0 };
+    SK_AUTO(sk_pack_closure_done) struct sk_pack_closure c = { 0 };
+    SK_AUTO(free_cleanup) char *path = at("opens/program");
+    SK_AUTO(free_cleanup) char *cache = at("none");
+    struct sk_err err = SK_ERR_INIT;
+
+    put_elf("opens/program", &program);
+    put_elf("opens/libopened.so", &opened);
+    put_elf("opens/libdeep.so", &deep);
+    assert_int_equal(sk_pack_loader_open(cache, &l, &err), 0);
+    assert_int_equal(sk_pack_closure_add(&l, path, &c, &err), 0);
+    assert_int_equal(c.count, 0);
+    for (int i = 0; i < 2; i++) { /* the second time it is there */
+        if (sk_pack_closure_add_opened(&l, path, "libopened.so", &c, &err) < 0)
+            fail_msg("%s", err.text);
+        assert_int_equal(c.count, 2);
+        assert_string_equal(c.items[0].name, "libopened.so");
+        assert_string_equal(c.items[1].name, "libdeep.so");
+    }
+    assert_int_equal(sk_pack_closure_add_opened(&l, path, "libnone.so", &c, &err), -1);
+    assert_int_equal(err.code, SK_NOT_FOUND);
+}
+
 static void what_does_not_fit(void **state)
 {
     (void)state;
@@ -265,6 +295,7 @@ int main(void)
         cmocka_unit_test(no_hwcaps),
         cmocka_unit_test(broken_caches),
         cmocka_unit_test(as_the_loader_does),
+        cmocka_unit_test(what_is_opened),
         cmocka_unit_test(what_does_not_fit),
         cmocka_unit_test(allocations),
     };

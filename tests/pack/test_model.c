@@ -19,7 +19,8 @@ static int collect(const char *path, struct sk_buf *out, struct sk_err *err)
     SK_AUTO(sk_pack_model_files_done) struct sk_pack_model_files files = { 0 };
     SK_OWN(sk_bundle_free) struct sk_bundle *b = NULL;
 
-    if (sk_bundle_open(path, NULL, &b, err) < 0 || sk_pack_model_collect(path, b, &files, err) < 0)
+    if (sk_bundle_open(path, NULL, &b, err) < 0 ||
+        sk_pack_model_collect(path, b, NULL, &files, err) < 0)
         return -1;
     for (size_t i = 0; i < files.count; i++) {
         sk_buf_fmt(out, "%s%s", i ? " " : "", files.items[i].name);
@@ -73,6 +74,13 @@ static void what_goes(void **state)
     put("lone/cat.onnx", NULL);
     put("lone/config.json", "{}");
     put("lone/holiday.jpg", "mine");
+    put("shown/cat.onnx", NULL);
+    put("shown/warm.png", "");
+    put("shown/test.png", "");
+    put("shown/skerry.json", "{\"warmup_image\":\"warm.png\",\"test\":{\"image\":\"test.png\"}}");
+    put("once/cat.onnx", NULL);
+    put("once/test.png", "");
+    put("once/skerry.json", "{\"warmup_image\":\"test.png\",\"test\":{\"image\":\"test.png\"}}");
     put("many/cat.onnx", NULL);
     put("many/dog.onnx", NULL);
     put("many/config.json", "{}");
@@ -88,6 +96,8 @@ static void what_goes(void **state)
         { "ext", "external.bin model.onnx" },
         { "ext/model.onnx", "external.bin model.onnx" },
         { "lone/cat.onnx", "cat.onnx config.json" },
+        { "shown/cat.onnx", "cat.onnx skerry.json test.png warm.png" },
+        { "once/cat.onnx", "cat.onnx skerry.json test.png" },
         { "many/cat.onnx", "cat.onnx" },
         { "linked", "model.onnx real.onnx.d/m skerry.json" },
     };
@@ -100,6 +110,33 @@ static void what_goes(void **state)
             fail_msg("%s: %s", rows[i].path, err.text);
         if (strcmp(names.data, rows[i].names) != 0)
             fail_msg("%s: '%s'", rows[i].path, names.data);
+    }
+}
+
+/* [package-27] Other settings take the place of the bundle's, or are new. */
+static void settings_from_elsewhere(void **state)
+{
+    static const char *const folders[] = { "with", "without" };
+    SK_AUTO(free_cleanup) char *other = NULL;
+
+    (void)state;
+    put("with/model.onnx", NULL);
+    put("with/skerry.json", "{}");
+    put("without/model.onnx", NULL);
+    put("without/zebra.txt", "");
+    put("other/new.json", "{}");
+    other = at("other/new.json");
+    for (size_t i = 0; i < 2; i++) {
+        SK_AUTO(sk_pack_model_files_done) struct sk_pack_model_files files = { 0 };
+        SK_OWN(sk_bundle_free) struct sk_bundle *b = NULL;
+        SK_AUTO(free_cleanup) char *path = at(folders[i]);
+        struct sk_err err = SK_ERR_INIT;
+        if (sk_bundle_open(path, NULL, &b, &err) < 0 ||
+            sk_pack_model_collect(path, b, other, &files, &err) < 0)
+            fail_msg("%s", err.text);
+        assert_int_equal(files.count, 2 + i);
+        assert_string_equal(files.items[1].name, "skerry.json");
+        assert_string_equal(files.items[1].path, other);
     }
 }
 
@@ -192,7 +229,7 @@ static int collect_again(void *ctx, struct sk_err *err)
 {
     SK_AUTO(sk_pack_model_files_done) struct sk_pack_model_files files = { 0 };
     const struct sk_bundle *b = ctx;
-    return sk_pack_model_collect(b->path, b, &files, err);
+    return sk_pack_model_collect(b->path, b, NULL, &files, err);
 }
 
 static void allocations(void **state)
@@ -216,8 +253,12 @@ static void allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_goes),      cmocka_unit_test(links),       cmocka_unit_test(limits),
-        cmocka_unit_test(too_many_files), cmocka_unit_test(allocations),
+        cmocka_unit_test(settings_from_elsewhere),
+        cmocka_unit_test(what_goes),
+        cmocka_unit_test(links),
+        cmocka_unit_test(limits),
+        cmocka_unit_test(too_many_files),
+        cmocka_unit_test(allocations),
     };
     return cmocka_run_group_tests(tests, make_root, drop_root);
 }
