@@ -8,6 +8,7 @@
 #include "accounts/accounts.h"
 #include "base/thread.h"
 #include "crypto/crypto.h"
+#include "iot/iot.h"
 
 enum {
     SK_TOKEN_ID_LEN = 16,
@@ -111,7 +112,6 @@ struct sk_sas {
     int64_t expires_s;
 };
 
-bool sk_sas_is(const char *text);
 /* SK_INVALID: malformed. */
 int sk_sas_parse(const char *text, struct sk_sas *out, struct sk_err *err) SK_CHECK;
 /* Whether the signature is of this key (base64; "" or broken: never). Always the same work. */

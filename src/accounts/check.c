@@ -166,8 +166,8 @@ static int check_basic(struct sk_accounts *a, const struct sk_credentials *c, st
     if (!colon)
         return sk_accounts_refuse(err);
     *colon = '\0';
-    int rc = sk_sas_is(colon + 1) ? check_sas(a, c, colon + 1, plain.data, out, err)
-                                  : check_token(a, sk_view_of(colon + 1), out, err);
+    int rc = sk_iot_sas_is(sk_view_of(colon + 1)) ? check_sas(a, c, colon + 1, plain.data, out, err)
+                                                  : check_token(a, sk_view_of(colon + 1), out, err);
     explicit_bzero(plain.data, plain.len);
     return rc;
 }
@@ -181,7 +181,7 @@ static int check_authorization(struct sk_accounts *a, const struct sk_credential
         return check_token(a, bearer, out, err);
     if (basic.ptr)
         return check_basic(a, c, basic, out, err);
-    if (sk_sas_is(c->authorization))
+    if (sk_iot_sas_is(sk_view_of(c->authorization)))
         return check_sas(a, c, c->authorization, NULL, out, err);
     return sk_accounts_refuse(err);
 }

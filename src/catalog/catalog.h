@@ -43,6 +43,9 @@ struct sk_catalog_files {
 int sk_catalog_files_read(const char *bundle, struct sk_catalog_files *out,
                           struct sk_err *err) SK_CHECK;
 void sk_catalog_files_done(struct sk_catalog_files *f);
+/* The file at path goes as `name`, whether there was one of that name or not. */
+int sk_catalog_files_put(struct sk_catalog_files *f, const char *name, const char *path,
+                         struct sk_err *err) SK_CHECK;
 /* The digest of all, as models.h defines it: "sha256:...". */
 int sk_catalog_digest(const struct sk_catalog_files *f, char out[72], struct sk_err *err) SK_CHECK;
 
@@ -50,6 +53,7 @@ int sk_catalog_digest(const struct sk_catalog_files *f, char out[72], struct sk_
 
 struct sk_catalog_new {
     const char *bundle;
+    const char *settings;    /* file that goes along as skerry.json; NULL: its own */
     const char *name;        /* NULL: the bundle's */
     const char *description; /* NULL: the bundle's */
     const char *type;        /* "custom_model" */

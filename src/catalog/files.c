@@ -163,6 +163,43 @@ static void free_path(char **path)
     free(*path);
 }
 
+static int hash(struct sk_catalog_file *f, struct sk_err *err)
+{
+    char hex[SK_SHA256_HEX];
+
+    if (sk_sha256_file(f->path, hex, err) < 0)
+        return -1;
+    (void)snprintf(f->digest, sizeof(f->digest), "sha256:%s", hex);
+    return 0;
+}
+
+int sk_catalog_files_put(struct sk_catalog_files *f, const char *name, const char *path,
+                         struct sk_err *err)
+{
+    struct sk_catalog_file *item = NULL;
+    struct stat st;
+
+    if (stat(path, &st) < 0)
+        return sk_fail(err, SK_IO, "%s: %s", path, strerror(errno));
+    for (size_t i = 0; !item && i < f->count; i++)
+        item = strcmp(f->items[i].name, name) == 0 ? &f->items[i] : NULL;
+    if (item) {
+        char *copy = strdup(path);
+
+        if (!copy)
+            return sk_nomem(err);
+        free(item->path);
+        item->path = copy;
+        f->bytes = f->bytes - item->size + (uint64_t)st.st_size;
+        item->size = (uint64_t)st.st_size;
+        return hash(item, err);
+    }
+    if (add(f, name, path, (uint64_t)st.st_size, err) < 0 || hash(&f->items[f->count - 1], err) < 0)
+        return -1;
+    qsort(f->items, f->count, sizeof(*f->items), by_name);
+    return 0;
+}
+
 int sk_catalog_files_read(const char *bundle, struct sk_catalog_files *out, struct sk_err *err)
 {
     SK_AUTO(sk_catalog_files_done) struct sk_catalog_files found = { 0 };
@@ -177,13 +214,9 @@ int sk_catalog_files_read(const char *bundle, struct sk_catalog_files *out, stru
     if (found.count == 0)
         return sk_fail(err, SK_NOT_FOUND, "%s: no files", bundle);
     qsort(found.items, found.count, sizeof(*found.items), by_name);
-    for (size_t i = 0; i < found.count; i++) {
-        char hex[SK_SHA256_HEX];
-
-        if (sk_sha256_file(found.items[i].path, hex, err) < 0)
+    for (size_t i = 0; i < found.count; i++)
+        if (hash(&found.items[i], err) < 0)
             return -1;
-        (void)snprintf(found.items[i].digest, sizeof(found.items[i].digest), "sha256:%s", hex);
-    }
     *out = found;
     found = (struct sk_catalog_files){ .count = 0 };
     return 0;

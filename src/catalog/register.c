@@ -117,6 +117,7 @@ int sk_catalog_register(struct sk_remote *r, const struct sk_catalog_new *n,
         sk_bundle_open(n->bundle, NULL, &b, err) < 0 ||
         sk_catalog_describe(n, b, &properties, err) < 0 ||
         sk_catalog_files_read(n->bundle, &files, err) < 0 ||
+        (n->settings && sk_catalog_files_put(&files, "skerry.json", n->settings, err) < 0) ||
         make_body(n, &files, n->description ? n->description : b->description, properties.data,
                   &body, err) < 0)
         return -1;

@@ -7,8 +7,9 @@
 #include <string.h>
 
 /* What is kept for deletions is not taken by messages, which come all the time. */
-static int ask_room(void *ctx, struct sk_err *err)
+static int ask_room(void *ctx, uint64_t bytes, struct sk_err *err)
 {
+    (void)bytes;
     return sk_db_need_room(ctx, SK_DB_WRITE, err);
 }
 
@@ -20,6 +21,8 @@ int sk_telemetry_open(const struct sk_telemetry_options *opts, struct sk_telemet
         .max_bytes = opts->max_bytes,
         .max_age_ms = opts->max_age_ms,
         .max_queue_bytes = 64u << 20,
+        .min_sync_ms = opts->gather_ms,
+        .worth_records = opts->gather_ms > 0 ? UINT32_MAX : 0,
         .committed = opts->committed,
         .ctx = opts->ctx,
         .room = opts->db ? ask_room : NULL,

@@ -35,6 +35,7 @@ struct sk_telemetry_options {
     const char *name;               /* "telemetry", "events": of its consumer groups */
     struct sk_db *db;               /* for consumer groups; its disk is the journal's */
     uint64_t max_bytes, max_age_ms; /* retention; 0: no bound */
+    uint32_t gather_ms; /* groups begin so far apart, however much comes: nobody waits for it; 0 */
     /* After each commit, on the journal's thread: readers may go on. May be NULL. */
     void (*committed)(void *ctx, uint64_t first, uint64_t last);
     void *ctx;

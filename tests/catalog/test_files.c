@@ -144,14 +144,47 @@ static void nothing(void **state)
     assert_int_equal(err.code, SK_NOT_FOUND);
 }
 
+/* Another file under a name that is there, and under one that is not. */
+static void files_are_put(void **state)
+{
+    static const char *const names[] = { "config.json", "model.onnx", "skerry.json" };
+    SK_AUTO(folder_done) struct folder f;
+    SK_AUTO(folder_done) struct folder other;
+    SK_AUTO(sk_catalog_files_done) struct sk_catalog_files files = { 0 };
+    struct sk_err err = SK_ERR_INIT;
+
+    (void)state;
+    folder_make(&f);
+    folder_make(&other);
+    folder_put_model(&f, "model.onnx");
+    folder_put(&f, "config.json", "{}", 2);
+    folder_put(&other, "abc", "abc", 3);
+    SK_OWN(free) char *path = strdup(folder_at(&other, "abc"));
+    assert_int_equal(sk_catalog_files_read(f.path, &files, &err), 0);
+    const uint64_t bytes = files.bytes;
+    assert_int_equal(sk_catalog_files_put(&files, "skerry.json", path, &err), 0);
+    assert_int_equal(sk_catalog_files_put(&files, "config.json", path, &err), 0);
+    assert_int_equal(files.count, 3);
+    assert_int_equal(files.bytes, bytes + 3 + 1);
+    for (size_t i = 0; i < 3; i++)
+        assert_string_equal(files.items[i].name, names[i]);
+    for (size_t i = 0; i < 3; i += 2) {
+        assert_string_equal(files.items[i].path, path);
+        assert_int_equal(files.items[i].size, 3);
+        assert_string_equal(
+            files.items[i].digest,
+            "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+    assert_int_equal(sk_catalog_files_put(&files, "x", folder_at(&other, "none"), &err), -1);
+    assert_int_equal(files.count, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(folder_of_a_training),
-        cmocka_unit_test(lone_model),
-        cmocka_unit_test(links),
-        cmocka_unit_test(not_published),
-        cmocka_unit_test(nothing),
+        cmocka_unit_test(files_are_put), cmocka_unit_test(folder_of_a_training),
+        cmocka_unit_test(lone_model),    cmocka_unit_test(links),
+        cmocka_unit_test(not_published), cmocka_unit_test(nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

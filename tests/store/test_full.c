@@ -166,6 +166,7 @@ static void empty(struct place *p, struct disk *d)
         DONE(sk_artifact_remove(tx, "c", &err));
         DONE(sk_tx_commit(&tx, &err));
     }
+    leave(d, p->store->reserve_bytes / 2); /* the commit itself may have found room in the log */
     SK_OWN(sk_upload_suspend) struct sk_upload *u = NULL;
     SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
     FAILS(sk_upload_begin(p->store, "s", &u, &err), SK_FULL);
