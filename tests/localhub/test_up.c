@@ -1,0 +1,157 @@
+/* test_up.c - messages to the cloud: order, windows, losses. */
+#include "rig.h"
+
+enum {
+    MANY = 300
+};
+
+/* Numbers of the messages of a module as they came, without those that came twice. */
+static void expect_in_order(struct rig *r, const char *module, int count)
+{
+    char mark[128];
+    int next = 0;
+    SK_AUTO(sk_buf_done) struct sk_buf text = SK_BUF_INIT(16 << 20);
+    (void)snprintf(mark, sizeof mark, DEVICE "/%s devices/" DEVICE "/modules/%s/messages", module,
+                   module);
+    {
+        SK_LOCK(&r->cloud.notes.lock);
+        sk_buf_add(&text, r->cloud.notes.text.data, r->cloud.notes.text.len);
+    }
+    for (char *at = text.data; at && (at = strstr(at, mark)) != NULL;) {
+        char *end = at + strcspn(at, "\n");
+        *end = '\0';
+        const int number = (int)strtol(strrchr(at, ' '), NULL, 10);
+        at = end + 1;
+        if (number > next)
+            fail_msg("%s: %d before %d", module, number, next);
+        next += number == next;
+    }
+    assert_int_equal(next, count);
+}
+
+static void say_numbers(struct client *c, const char *module, int from, int to)
+{
+    char text[16];
+    for (int i = from; i < to; i++) {
+        (void)snprintf(text, sizeof text, "%d", i);
+        client_say(c, module, "", text);
+    }
+}
+
+static bool is_drained(struct rig *r, void *ctx)
+{
+    (void)ctx;
+    return r->h->spool && sk_spool_length(r->h->spool, "$upstream", SK_SPOOL_PRIORITIES - 1) == 0;
+}
+
+static void losses_change_no_order(void **state)
+{
+    struct rig *r = *state;
+    SK_OWN(client_free) struct client *m = client_in(r, "m");
+
+    SK_OWN(client_free) struct client *n = client_in(r, "n");
+    {
+        SK_LOCK(&r->cloud.lock);
+        r->cloud.holds = true; /* what comes now is never acknowledged */
+    }
+
+    say_numbers(m, "m", 0, MANY);
+    say_numbers(n, "n", 0, 10);
+    notes_wait(&r->cloud.notes, DEVICE "/m devices", NULL);
+    {
+        SK_LOCK(&r->cloud.lock);
+        r->cloud.holds = false;
+    }
+    cloud_cut(r, DEVICE "/m");
+    cloud_cut(r, DEVICE "/n");
+    wait_until(r, is_drained, NULL, "it is drained");
+    expect_in_order(r, "m", MANY);
+    expect_in_order(r, "n", 10);
+}
+
+static void a_window_is_kept(void **state)
+{
+    struct rig *r = *state;
+
+    SK_OWN(client_free) struct client *m = client_in(r, "m");
+    {
+        SK_LOCK(&r->cloud.lock);
+        r->cloud.holds = true;
+    }
+
+    say_numbers(m, "m", 0, 2 * SK_LH_WINDOW);
+    (void)usleep(200000);
+    const size_t sent = notes_count(&r->cloud.notes, DEVICE "/m devices");
+    assert_true(sent >= 16 && sent <= SK_LH_WINDOW); /* how many bytes: test_pace.c */
+}
+
+static void one_that_is_away_holds_up_nobody(void **state)
+{
+    struct rig *r = *state;
+    SK_OWN(client_free) struct client *m = client_in(r, "m");
+    SK_OWN(client_free) struct client *n = client_in(r, "n");
+    (void)agent_call(r, "{\"type\":\"modules\",\"modules\":[{\"name\":\"m\",\"isRegistered\":false,"
+                        "\"instances\":[{\"instance\":\"m-1\"}]},{\"name\":\"n\",\"instances\":[{"
+                        "\"instance\":\"n-1\"}]}]}");
+    notes_wait(&r->cloud.notes, "down " DEVICE "/m", NULL);
+    say_numbers(m, "m", 0, 20);
+    say_numbers(n, "n", 0, 20);
+    notes_wait(&r->cloud.notes, DEVICE "/n devices", " 19\n", NULL);
+    agent_instances(r, "[{\"instance\":\"m-1\",\"role\":\"active\"}]");
+    wait_until(r, is_drained, NULL, "it is drained");
+    expect_in_order(r, "m", 20);
+    expect_in_order(r, "n", 20);
+}
+
+static void what_a_module_left_is_sent(void **state)
+{
+    struct rig *r = *state;
+    cloud_stop(r);
+    {
+        SK_OWN(client_free) struct client *m = client_in(r, "m");
+        say_numbers(m, "m", 0, 5);
+    }
+    (void)agent_call(r, "{\"type\":\"modules\",\"modules\":[]}");
+    rig_restart(r, false);
+    agent_connect(r); /* its key is still there */
+    cloud_start(r);
+    wait_until(r, is_drained, NULL, "it is drained");
+    expect_in_order(r, "m", 5);
+}
+
+/* A kill can bring back what was sent, of a module that was removed since. */
+static void what_nobody_can_send_is_dropped(void **state)
+{
+    struct rig *r = *state;
+
+    SK_OWN(client_free) struct client *n = client_in(r, "n");
+    cloud_stop(r);
+    {
+        SK_OWN(client_free) struct client *m = client_in(r, "m");
+        say_numbers(m, "m", 0, 5);
+    }
+    say_numbers(n, "n", 0, 5);
+    {
+        SK_LOCK(&r->cloud.lock);
+        r->cloud.unknown = DEVICE "/m";
+    }
+    cloud_start(r);
+    notes_wait(&r->cloud.notes, DEVICE "/n devices", " 4\n", NULL);
+    (void)usleep(3000000);             /* refused as often as it takes */
+    assert_false(is_drained(r, NULL)); /* it is listed: the hub may come to know it */
+    (void)agent_call(r, "{\"type\":\"modules\",\"modules\":[{\"name\":\"n\",\"instances\":[{"
+                        "\"instance\":\"n-1\"}]}]}");
+    wait_until(r, is_drained, NULL, "it is drained");
+    expect_in_order(r, "n", 5);
+    expect_in_order(r, "m", 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ROW(losses_change_no_order),           ROW(a_window_is_kept),
+        ROW(one_that_is_away_holds_up_nobody), ROW(what_a_module_left_is_sent),
+        ROW(what_nobody_can_send_is_dropped),
+    };
+    return cmocka_run_group_tests_name("localhub/up", tests, NULL, NULL);
+}
