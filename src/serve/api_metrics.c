@@ -146,6 +146,8 @@ static void write_gauge(struct sk_buf *out, const char *name, const char *help, 
 
 static void write_server(struct sk_server *s, struct sk_http_req *req, struct sk_buf *out)
 {
+    const struct sk_http_server *http = sk_server_is_control(s, req) ? s->http
+                                                                     : sk_http_server_of(req);
     size_t queued = 0;
     unsigned running = 0;
 
@@ -157,12 +159,10 @@ static void write_server(struct sk_server *s, struct sk_http_req *req, struct sk
                 queued);
     write_gauge(out, "skerry_workers_busy", "Workers at work.", running);
     write_gauge(out, "skerry_workers", "Workers, one per core.", sk_pool_workers(s->pool));
-    write_gauge(out, "skerry_connections", "Open connections.",
-                sk_http_connections(sk_http_server_of(req)));
+    write_gauge(out, "skerry_connections", "Open connections.", sk_http_connections(http));
     sk_metrics_head(out, "skerry_connections_refused_total", "counter",
                     "Connections beyond --max-connections.");
-    sk_metrics_u64(out, "skerry_connections_refused_total", NULL,
-                   sk_http_refused(sk_http_server_of(req)));
+    sk_metrics_u64(out, "skerry_connections_refused_total", NULL, sk_http_refused(http));
     write_gauge(out, "skerry_device_degraded", "1 when another device was asked for than is used.",
                 sk_engine_degraded(s->engine));
     sk_metrics_head(out, "process_start_time_seconds", "gauge", "Start, seconds since 1970.");
@@ -175,6 +175,7 @@ void sk_api_metrics(struct sk_http_req *req, void *ctx)
 
     write_models(ctx, out);
     write_server(ctx, req, out);
+    sk_results_metrics(ctx, out);
     sk_metrics_process(out);
     sk_http_set_type(req, "text/plain; version=0.0.4; charset=utf-8");
     sk_http_answer(req);

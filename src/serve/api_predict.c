@@ -45,6 +45,15 @@ struct predict {
 
 /* ---- working ---- */
 
+static void tell(struct predict *p, const struct sk_result *r)
+{
+    struct sk_score best;
+
+    if (sk_prep_top(r->probabilities, r->classes, 1, &best) == 1)
+        sk_results_tell(&p->call, sk_classifier_label(p->call.loaded->classifier, best.index),
+                        (double)best.probability, r->infer_ns);
+}
+
 /* One picture on one worker; the JSON goes to out. */
 static int classify(struct predict *p, const struct picture *pic, uint64_t queued_ns,
                     unsigned worker, struct sk_buf *out, struct sk_run_times *times,
@@ -75,6 +84,7 @@ static int classify(struct predict *p, const struct picture *pic, uint64_t queue
                "model=%s hint=\"most 16-bit grey pixels are above 255 and become white: set "
                "grey16 to high_byte or min_max in skerry.json\"",
                loaded->slot->name);
+    tell(p, &result);
     sk_classifier_json(loaded->classifier, &result, p->top_k, out);
     times->input_ns = result.prep.decode.decode_ns;
     times->resize_ns = result.prep.decode.resize_ns + result.prep.normalise_ns;
@@ -137,8 +147,11 @@ static enum sk_job_next run_many(struct sk_job *job, unsigned worker)
     if (i < p->count) {
         struct picture *pic = &p->pictures[i];
         sk_log_request(sk_http_id(p->call.req));
-        if (classify(p, pic, job->queued_ns, worker, &pic->json, &times, &err) < 0)
+        if (classify(p, pic, job->queued_ns, worker, &pic->json, &times, &err) < 0) {
             keep_error(pic, &err);
+            if (sk_code_http(err.code) >= 500)
+                sk_results_tell(&p->call, NULL, 0, sk_now_ns() - job->queued_ns);
+        }
         sk_log_request(NULL);
         if (atomic_load(&p->next) < p->count)
             return SK_JOB_AGAIN;

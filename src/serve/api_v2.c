@@ -15,6 +15,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+enum {
+    ROWS_TOLD = 1024 /* of one request */
+};
+
 /* ---- addresses ---- */
 
 struct address {
@@ -332,6 +336,22 @@ static int check_size(const struct sk_v2_request *r, const struct sk_net_info *n
                                   (unsigned long long)size, (unsigned long long)most);
 }
 
+/* What a request for classes was told, row by row. */
+static void tell(struct infer *f, struct sk_lane *lane, const struct sk_v2_request *r,
+                 const struct sk_tensor *outputs, uint64_t infer_ns)
+{
+    const struct sk_classifier *c = f->call.loaded->classifier;
+    struct sk_score best;
+    bool is_asked = false;
+
+    for (size_t i = 0; i < r->order_count; i++)
+        is_asked |= r->outputs[r->order[i]].classification > 0;
+    for (size_t row = 0;
+         is_asked && row < ROWS_TOLD && sk_lane_best(lane, outputs, r->wanted, row, &best); row++)
+        sk_results_tell(&f->call, sk_classifier_label(c, best.index), (double)best.probability,
+                        infer_ns);
+}
+
 static int infer(struct infer *f, unsigned worker, struct sk_err *err)
 {
     struct sk_http_req *req = f->call.req;
@@ -361,6 +381,7 @@ static int infer(struct infer *f, unsigned worker, struct sk_err *err)
                     &header_len, err) < 0)
         return -1;
     times.output_ns = sk_now_ns() - start;
+    tell(f, lane, &r, outputs, times.infer_ns);
     if (header_len > 0) {
         (void)snprintf(text, sizeof text, "%zu", header_len);
         sk_http_set_header(req, "Inference-Header-Content-Length", text);

@@ -36,8 +36,10 @@ struct sk_call *sk_call_begin(struct sk_server *s, struct sk_http_req *req, cons
         c->server = s;
         c->req = req;
         c->deadline_ns = sk_http_start_ns(req) + s->opts.request_ms * 1000000;
+        c->is_control = sk_server_is_control(s, req);
         if (sk_models_get(s->models, model, version, &c->loaded, &err) == 0) {
             sk_http_set_user(req, c);
+            atomic_fetch_add(s->inside, !c->is_control);
             return c;
         }
     }
@@ -67,15 +69,24 @@ static void log_access(const struct sk_http_req *req, int status, uint64_t total
     sk_log_request(NULL);
 }
 
-void sk_server_finished(struct sk_http_req *req, int status, uint64_t total_ns, void *ctx)
+static bool asks_model(const struct sk_http_req *req)
 {
-    struct sk_server *s = ctx;
-    struct sk_call *c = sk_http_user(req);
+    const struct sk_http_route *route = sk_http_route_of(req);
 
+    return route && (route->handle == sk_api_predict || route->handle == sk_api_v2_model_post);
+}
+
+/* What is counted of all requests, and of one that has found its model. */
+static void count(struct sk_server *s, struct sk_http_req *req, struct sk_call *c, int status,
+                  uint64_t total_ns)
+{
     sk_status_add(&s->responses, status);
-    log_access(req, status, total_ns);
+    if (asks_model(req))
+        sk_recent_add(&s->recent, sk_now_ms(), status, total_ns);
     if (!c)
         return;
+    atomic_fetch_sub(s->inside, 1);
+    sk_results_end(c, status, total_ns);
     struct sk_stats *stats = &c->loaded->slot->stats;
     sk_metrics_observe(&stats->stages[SK_STAGE_READ], sk_http_read_ns(req) - sk_http_start_ns(req));
     if (c->done_ns)
@@ -85,7 +96,18 @@ void sk_server_finished(struct sk_http_req *req, int status, uint64_t total_ns, 
     if (infer_ns > 0 && infer_ns < total_ns) /* not so with several pictures on several cores */
         sk_metrics_observe(&stats->stages[SK_STAGE_OVERHEAD], total_ns - infer_ns);
     sk_stats_finish(stats, status, total_ns);
-    sk_loaded_unref(c->loaded);
+}
+
+void sk_server_finished(struct sk_http_req *req, int status, uint64_t total_ns, void *ctx)
+{
+    struct sk_server *s = ctx;
+    struct sk_call *c = sk_http_user(req);
+
+    log_access(req, status, total_ns);
+    if (!sk_server_is_control(s, req))
+        count(s, req, c, status, total_ns);
+    if (c)
+        sk_loaded_unref(c->loaded);
 }
 
 void sk_call_ran(struct sk_call *c, const struct sk_run_times *t, uint64_t batch)
@@ -93,6 +115,8 @@ void sk_call_ran(struct sk_call *c, const struct sk_run_times *t, uint64_t batch
     struct sk_stats *s = &c->loaded->slot->stats;
 
     atomic_fetch_add_explicit(&c->infer_ns, t->infer_ns, memory_order_relaxed);
+    if (c->is_control)
+        return;
     sk_metrics_observe(&s->stages[SK_STAGE_QUEUE], t->queue_ns);
     sk_metrics_observe(&s->stages[SK_STAGE_DECODE], t->input_ns);
     sk_metrics_observe(&s->stages[SK_STAGE_RESIZE], t->resize_ns);

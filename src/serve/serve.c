@@ -12,19 +12,27 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/net.h"
 #include "base/thread.h"
 #include "serve/api_priv.h"
+#include "serve/sockets_priv.h"
 #include "serve/upload_priv.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum {
     KEY_BYTES_MAX = 4096,
     CHORES_MAX = 16,
     WATCH_MS = 1000,
+    CONTROL_CONNECTIONS = 16,
+    CONTROL_DRAIN_MS = 1000,
     LOAD_TIMEOUT_MS = 60000
 };
 
@@ -127,6 +135,7 @@ static void server_free(struct sk_server *s)
     if (!s)
         return;
     stop_watcher(s);
+    sk_results_stop(s);
     sk_pool_free(s->chores);
     sk_pool_free(s->pool);
     sk_models_free(s->models);
@@ -134,6 +143,13 @@ static void server_free(struct sk_server *s)
         explicit_bzero(s->api_key, strlen(s->api_key));
         free(s->api_key);
     }
+    sk_recent_done(&s->recent);
+    if (s->opts.http_fd > 0) /* not served yet */
+        (void)close(s->opts.http_fd);
+    if (s->opts.control_fd > 0)
+        (void)close(s->opts.control_fd);
+    if (s->inside != &s->own_inside)
+        (void)munmap(s->inside, sizeof *s->inside);
     (void)pthread_cond_destroy(&s->watch_wake);
     (void)pthread_mutex_destroy(&s->watch_mutex);
     free(s);
@@ -141,27 +157,77 @@ static void server_free(struct sk_server *s)
 
 SK_DEFINE_OWN(struct sk_server, server_free);
 
-static int start_http(struct sk_server *s, struct sk_err *err)
+/* Descriptor 0 means none in our options. */
+static int take_socket(int *fd)
 {
-    const struct sk_http_options http = {
-        .host = s->opts.host,
-        .port = s->opts.port,
-        .listen_fd = -1,
+    int taken = *fd > 0 ? *fd : -1;
+
+    *fd = 0;
+    return taken;
+}
+
+/* Where what was in flight can be read once we are dead; a file that is none costs only that. */
+static void map_inside(struct sk_server *s)
+{
+    struct stat st;
+    SK_AUTO(sk_close) int fd = take_socket(&s->opts.inside_fd);
+
+    s->inside = &s->own_inside;
+    if (fd < 0 || fstat(fd, &st) < 0 || st.st_size < (off_t)sizeof *s->inside)
+        return;
+    void *page = mmap(NULL, sizeof *s->inside, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (page != MAP_FAILED)
+        s->inside = page;
+}
+
+static struct sk_http_options http_options(struct sk_server *s, bool is_control)
+{
+    return (struct sk_http_options){
         .max_body_bytes = (size_t)s->opts.max_body_bytes,
         .max_header_bytes = (size_t)s->opts.max_header_bytes,
         .max_connections = (unsigned)s->opts.max_connections,
         .max_parts = (unsigned)s->opts.max_parts,
         .read_ms = (unsigned)s->opts.read_ms,
         .idle_ms = (unsigned)s->opts.idle_ms,
-        .routes = sk_serve_routes,
+        .routes = sk_serve_routes(is_control),
         .ctx = s,
-        .api_key = s->api_key,
-        .tls_cert = s->opts.tls_cert,
-        .tls_key = s->opts.tls_key,
         .finished = sk_server_finished,
     };
+}
 
+static int start_http(struct sk_server *s, struct sk_err *err)
+{
+    struct sk_http_options http = http_options(s, false);
+
+    http.host = s->opts.host;
+    http.port = s->opts.port;
+    http.listen_fd = take_socket(&s->opts.http_fd);
+    http.is_shared = http.listen_fd >= 0;
+    http.starts_paused = s->opts.starts_paused;
+    http.api_key = s->api_key;
+    http.tls_cert = s->opts.tls_cert;
+    http.tls_key = s->opts.tls_key;
     return sk_http_start(&http, &s->http, err);
+}
+
+/* It accepts when both servers are known to handlers. */
+static int start_servers(struct sk_server *s, struct sk_err *err)
+{
+    struct sk_http_options control = http_options(s, true);
+
+    control.listen_fd = take_socket(&s->opts.control_fd);
+    control.starts_paused = true;
+    control.threads = 1;
+    control.max_connections = CONTROL_CONNECTIONS;
+    if (control.listen_fd >= 0 && sk_http_start(&control, &s->control, err) < 0)
+        return sk_wrap(err, "the control socket");
+    if (start_http(s, err) < 0) {
+        sk_http_stop(s->control);
+        return -1;
+    }
+    if (s->control)
+        sk_http_resume(s->control);
+    return 0;
 }
 
 int sk_server_start(const struct sk_serve_options *opts, struct sk_engine *engine,
@@ -175,6 +241,8 @@ int sk_server_start(const struct sk_serve_options *opts, struct sk_engine *engin
     fill_defaults(&s->opts);
     s->engine = engine;
     s->start_wall_ms = sk_wall_ms();
+    map_inside(s);
+    sk_recent_init(&s->recent);
     (void)pthread_mutex_init(&s->watch_mutex, NULL);
     if (sk_cond_init(&s->watch_wake, err) < 0)
         return -1;
@@ -192,8 +260,10 @@ int sk_server_start(const struct sk_serve_options *opts, struct sk_engine *engin
     };
     if (sk_models_new(&models, &s->models, err) < 0 ||
         sk_pool_new(s->opts.threads, (size_t)s->opts.max_queue, &s->pool, err) < 0 ||
-        sk_pool_new(1, CHORES_MAX, &s->chores, err) < 0 || start_watcher(s, err) < 0 ||
-        start_http(s, err) < 0)
+        sk_pool_new(1, CHORES_MAX, &s->chores, err) < 0 || start_watcher(s, err) < 0)
+        return -1;
+    sk_results_start(s);
+    if (start_servers(s, err) < 0)
         return -1;
     *out = SK_TAKE(s);
     return 0;
@@ -218,6 +288,9 @@ unsigned sk_server_stop(struct sk_server *s)
     atomic_store(&s->is_cut, true);
     sk_pool_stop(s->pool);
     sk_pool_stop(s->chores);
+    if (s->control)
+        (void)sk_http_drain(s->control, CONTROL_DRAIN_MS);
+    sk_http_stop(s->control); /* its handlers ask http */
     sk_http_stop(s->http);
     server_free(s);
     return cut;
@@ -225,7 +298,8 @@ unsigned sk_server_stop(struct sk_server *s)
 
 /* ---- the command ---- */
 
-static void log_start(const struct sk_server *s, uint64_t start_ns)
+/* place: of a socket from outside; "". */
+static void log_start(const struct sk_server *s, const char *place, uint64_t start_ns)
 {
     const char *reason = "";
     const char *device = sk_engine_device(s->engine, &reason);
@@ -235,14 +309,40 @@ static void log_start(const struct sk_server *s, uint64_t start_ns)
     else
         sk_log(SK_INFO, "device", "device=%s reason=\"%s\"", device, reason);
     bool is_v6 = strchr(s->opts.host, ':') != NULL;
-    sk_log(SK_INFO, "ready", "url=%s://%s%s%s:%u engine=\"%s\" workers=%u ms=%llu",
-           s->opts.tls_cert ? "https" : "http", is_v6 ? "[" : "", s->opts.host, is_v6 ? "]" : "",
-           sk_server_port(s), sk_engine_name(s->engine), s->opts.threads,
+    char own[280];
+    (void)snprintf(own, sizeof own, "%s%.255s%s:%u", is_v6 ? "[" : "", s->opts.host,
+                   is_v6 ? "]" : "", sk_server_port(s));
+    sk_log(SK_INFO, "ready", "url=%s://%s engine=\"%s\" workers=%u accepting=%s ms=%llu",
+           s->opts.tls_cert ? "https" : "http", place[0] ? place : own, sk_engine_name(s->engine),
+           s->opts.threads, s->opts.starts_paused ? "no" : "yes",
            (unsigned long long)((sk_now_ns() - start_ns) / 1000000));
 }
 
-int sk_serve_run(const struct sk_serve_options *opts, struct sk_err *err)
+/* Where a socket from outside listens; a unix socket is "local". */
+static void name_socket(int fd, char *out)
 {
+    struct sockaddr_storage addr = { .ss_family = AF_UNSPEC };
+    socklen_t len = sizeof addr;
+
+    (void)getsockname(fd, (struct sockaddr *)&addr, &len);
+    sk_peer_text(&addr, len, out);
+}
+
+int sk_serve_run(const struct sk_serve_options *given, struct sk_err *err)
+{
+    struct sk_serve_options own = *given;
+    const struct sk_serve_options *opts = &own;
+    struct sk_sockets sockets;
+    char place[SK_PEER_TEXT] = "";
+
+    if (sk_sockets_take(&sockets, err) < 0)
+        return -1;
+    own.http_fd = sockets.http_fd;
+    own.control_fd = sockets.control_fd;
+    own.inside_fd = sockets.inside_fd;
+    own.starts_paused = sockets.is_paused;
+    if (own.http_fd)
+        name_socket(own.http_fd, place);
     const struct sk_engine_options engine_opts = {
         .library = opts->onnxruntime,
         .device = opts->device,
@@ -263,7 +363,7 @@ int sk_serve_run(const struct sk_serve_options *opts, struct sk_err *err)
     if (sk_engine_open(&engine_opts, &engine, err) < 0 ||
         sk_server_start(opts, engine, &s, err) < 0)
         return -1;
-    log_start(s, start_ns);
+    log_start(s, place, start_ns);
     while (sigwait(&signals, &signal) == 0 && signal == SIGHUP)
         sk_log(SK_INFO, "rescan", "changes=%u", sk_server_rescan(s));
     sk_log(SK_INFO, "draining", "signal=%s wait_ms=%llu", signal == SIGINT ? "INT" : "TERM",

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static int send_all(int fd, const char *bytes, size_t len)
@@ -19,13 +20,10 @@ static int send_all(int fd, const char *bytes, size_t len)
     return 0;
 }
 
-void client_ask(uint16_t port, const char *line, const char *type, const void *body, size_t len,
-                struct answer *out)
+static void ask(int family, const void *to, socklen_t to_len, const char *line, const char *type,
+                const void *body, size_t len, struct answer *out)
 {
-    struct sockaddr_in to = { .sin_family = AF_INET,
-                              .sin_port = htons(port),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     char head[512];
     size_t used = 0;
 
@@ -34,7 +32,7 @@ void client_ask(uint16_t port, const char *line, const char *type, const void *b
         head, sizeof head,
         "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s%s%sContent-Length: %zu\r\n\r\n", line,
         type ? "Content-Type: " : "", type ? type : "", type ? "\r\n" : "", len);
-    if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0 && send_all(fd, head, (size_t)n) == 0 &&
+    if (connect(fd, to, to_len) == 0 && send_all(fd, head, (size_t)n) == 0 &&
         send_all(fd, body, len) == 0) {
         for (;;) {
             ssize_t got = recv(fd, out->text + used, sizeof out->text - 1 - used, 0);
@@ -46,4 +44,23 @@ void client_ask(uint16_t port, const char *line, const char *type, const void *b
             out->status = (int)strtol(out->text + 9, NULL, 10);
     }
     (void)close(fd);
+}
+
+void client_ask(uint16_t port, const char *line, const char *type, const void *body, size_t len,
+                struct answer *out)
+{
+    const struct sockaddr_in to = { .sin_family = AF_INET,
+                                    .sin_port = htons(port),
+                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+    ask(AF_INET, &to, sizeof to, line, type, body, len, out);
+}
+
+void client_ask_unix(const char *path, const char *line, const char *type, const void *body,
+                     size_t len, struct answer *out)
+{
+    struct sockaddr_un to = { .sun_family = AF_UNIX };
+
+    (void)snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
+    ask(AF_UNIX, &to, sizeof to, line, type, body, len, out);
 }

@@ -13,5 +13,7 @@ struct answer {
 /* method and path as in "POST /predict"; type NULL: none. */
 void client_ask(uint16_t port, const char *line, const char *type, const void *body, size_t len,
                 struct answer *out);
+void client_ask_unix(const char *path, const char *line, const char *type, const void *body,
+                     size_t len, struct answer *out);
 
 #endif

@@ -158,7 +158,7 @@ static void reads_binary(void **state)
     SK_AUTO(sk_arena_done) struct sk_arena arena = SK_ARENA_INIT(1 << 20);
     struct sk_err err = SK_ERR_INIT;
     struct sk_v2_request r;
-    char header[16];
+    char header[24];
 
     (void)state;
     sk_buf_add(&body, json, strlen(json));
