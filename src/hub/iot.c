@@ -28,8 +28,9 @@
 #include <sys/socket.h>
 
 enum {
-    BACKLOG = 4096,      /* a storm of devices that reconnect */
-    HANDSHAKE_NICE = 10, /* it must not slow those that are connected */
+    BACKLOG = 4096,         /* a storm of devices that reconnect */
+    HANDSHAKE_NICE = 10,    /* it must not slow those that are connected */
+    EVENTS_GATHER_MS = 100, /* nobody waits for them: their syncs leave the disk to messages */
     CARE_MS = 1000
 };
 
@@ -213,7 +214,7 @@ static void stop_care(struct sk_hub_iot *iot)
 /* ---- start ---- */
 
 static int open_journal(struct sk_hub *h, const char *name, uint64_t max_bytes, uint64_t max_age_ms,
-                        struct sk_telemetry **out, struct sk_err *err)
+                        uint32_t gather_ms, struct sk_telemetry **out, struct sk_err *err)
 {
     SK_OWN(free) char *dir = sk_path_join(h->dir, name);
     if (!dir)
@@ -224,6 +225,7 @@ static int open_journal(struct sk_hub *h, const char *name, uint64_t max_bytes, 
         .db = sk_store_db(h->store),
         .max_bytes = max_bytes,
         .max_age_ms = max_age_ms,
+        .gather_ms = gather_ms,
         .committed = sk_live_wake,
         .ctx = &h->iot->readers,
     };
@@ -240,10 +242,10 @@ static int open_parts(struct sk_hub *h, struct sk_err *err)
         .event = on_device_event,
         .ctx = h,
     };
-    if (open_journal(h, SK_STORE_TELEMETRY, h->opts.telemetry_bytes, h->opts.telemetry_age_ms,
+    if (open_journal(h, SK_STORE_TELEMETRY, h->opts.telemetry_bytes, h->opts.telemetry_age_ms, 0,
                      &iot->telemetry, err) < 0 ||
-        open_journal(h, SK_STORE_EVENTS, EVENTS_BYTES, h->opts.telemetry_age_ms, &iot->events,
-                     err) < 0 ||
+        open_journal(h, SK_STORE_EVENTS, EVENTS_BYTES, h->opts.telemetry_age_ms, EVENTS_GATHER_MS,
+                     &iot->events, err) < 0 ||
         sk_devices_new(&devices, &iot->devices, err) < 0)
         return -1;
     const struct sk_gateway_options gateway = {
