@@ -173,7 +173,8 @@ struct sk_stages {
 /* Reads skerry_request_stage_seconds out of a Prometheus text, summed over models and versions.
  * Unknown lines are skipped; a peer without these metrics gives an empty list. */
 void sk_stages_parse(const char *text, size_t len, struct sk_stages *out);
-/* after - before, in place; stages that saw nothing are dropped. */
+/* after - before, in place; stages that saw nothing are dropped, and all of them when a counter
+ * went back: the server was changed for another. */
 void sk_stages_subtract(struct sk_stages *after, const struct sk_stages *before);
 /* Interpolated within its bucket; seconds. */
 double sk_stage_quantile(const struct sk_stage *s, double q);

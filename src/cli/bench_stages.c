@@ -117,6 +117,18 @@ void sk_stages_parse(const char *text, size_t len, struct sk_stages *out)
     }
 }
 
+/* Counters never go back in one process: another one answers there now. */
+static bool went_back(const struct sk_stage *a, const struct sk_stage *b)
+{
+    if (a->count < b->count || a->sum < b->sum)
+        return true;
+    for (size_t j = 0; j < b->bound_count; j++)
+        for (size_t k = 0; k < a->bound_count; k++)
+            if (a->bounds[k] == b->bounds[j] && a->counts[k] < b->counts[j])
+                return true;
+    return false;
+}
+
 void sk_stages_subtract(struct sk_stages *after, const struct sk_stages *before)
 {
     size_t kept = 0;
@@ -127,6 +139,10 @@ void sk_stages_subtract(struct sk_stages *after, const struct sk_stages *before)
             const struct sk_stage *b = &before->rows[k];
             if (strcmp(a->name, b->name) != 0)
                 continue;
+            if (went_back(a, b)) {
+                after->count = 0;
+                return;
+            }
             a->sum -= b->sum;
             a->count -= b->count;
             for (size_t j = 0; j < b->bound_count; j++)

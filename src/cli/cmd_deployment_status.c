@@ -76,12 +76,16 @@ static void add_versions(const struct sk_json *desired, const struct sk_json *re
 static void add_module(const char *name, const struct sk_json *wanted, const struct sk_json *is,
                        struct sk_buf *out)
 {
-    const struct sk_json *settings = sk_json_get(wanted ? wanted : is, "settings");
+    const char *want = sk_json_get_text(sk_json_get(wanted, "settings"), "image", "-");
+    const char *image = sk_json_get_text(sk_json_get(is, "settings"), "image", want);
 
+    /* What runs; another one is wanted while an update is under way, and after it was given up. */
     sk_cli_cell(out, name, 24);
     sk_cli_cell(out, sk_json_get_text(is, "runtimeStatus", "-"), 12);
-    sk_cli_cell(out, wanted ? sk_json_get_text(settings, "image", "-") : "(no longer wanted)", 40);
+    sk_cli_cell(out, wanted ? image : "(no longer wanted)", 40);
     sk_cli_cell(out, sk_json_get_text(is, "statusDescription", ""), 0);
+    if (wanted && strcmp(image, want) != 0)
+        sk_buf_fmt(out, " (wanted is %s)", want);
     while (sk_buf_ok(out) && out->len > 0 && out->data[out->len - 1] == ' ')
         out->len--;
     sk_buf_chr(out, '\n');

@@ -6,7 +6,7 @@
 #include <string.h>
 
 struct args {
-    const char *hub, *auth, *thumbprint, *secondary_thumbprint, *module;
+    const char *hub, *auth, *thumbprint, *secondary_thumbprint, *module, *parent;
     struct sk_opt_list tags;
     bool is_edge, is_disabled, json;
 };
@@ -16,6 +16,7 @@ struct args {
 /* clang-format off */
 static const struct sk_opt options[] = {
     { "edge-enabled", 'e', SK_OPT_FLAG, NULL, "an edge device, which runs modules", AT(is_edge) },
+    { "parent", 'p', SK_OPT_TEXT, "EDGE", "it connects through this edge device", AT(parent) },
     { "auth", 0, SK_OPT_CHOICE, "KIND", "sas: keys, made by the hub; x509-thumbprint: certificates by their SHA-256; x509-ca: a certificate of an authority that `hub device-ca` knows",
       .def = "sas", .choices = "sas|x509-thumbprint|x509-ca", AT(auth) },
     { "thumbprint", 0, SK_OPT_TEXT, "HEX", "SHA-256 of its certificate", AT(thumbprint) },
@@ -39,13 +40,44 @@ static int check(const struct args *a, struct sk_err *err)
         return sk_fail(err, SK_USAGE, "--auth x509-thumbprint: --thumbprint is missing");
     if (!wants_prints && has_prints)
         return sk_fail(err, SK_USAGE, "--thumbprint: it goes with --auth x509-thumbprint");
-    if (a->module && (a->is_edge || a->is_disabled || a->tags.count > 0))
+    if (a->module && (a->is_edge || a->is_disabled || a->parent || a->tags.count > 0))
         return sk_fail(err, SK_USAGE,
-                       "--module: --edge-enabled, --disabled and --tag are of devices");
+                       "--module: --edge-enabled, --parent, --disabled and --tag are of devices");
     return 0;
 }
 
-static void add_identity(const struct args *a, const char *device, struct sk_buf *out)
+/* The scope of the parent: what says that a device is one of its. "" without a parent; free(). */
+static int find_scope(struct sk_remote *r, const struct args *a, char **out, struct sk_err *err)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(SK_DEVICE_PATH_BYTES);
+    SK_OWN(sk_json_free) struct sk_json *parent = NULL;
+    const char *scope = "";
+
+    if (a->parent) {
+        if (sk_device_path("/devices/", a->parent, NULL, NULL, &path, err) < 0 ||
+            sk_remote_call(r, "GET", path.data, NULL, &parent, err) < 0)
+            return sk_wrap(err, "--parent");
+        scope = sk_json_get_text(parent, "deviceScope", "");
+        if (!*scope ||
+            !sk_json_bool(sk_json_get(sk_json_get(parent, "capabilities"), "iotEdge"), false))
+            return sk_fail(err, SK_INVALID, "--parent: '%s' is no edge device", a->parent);
+    }
+    *out = strdup(scope);
+    return *out ? 0 : sk_nomem(err);
+}
+
+static void add_scope(const struct args *a, const char *scope, struct sk_buf *out)
+{
+    if (!*scope)
+        return;
+    sk_buf_str(out, a->is_edge ? ",\"parentScopes\":[" : ",\"deviceScope\":");
+    sk_buf_json_str(out, scope);
+    if (a->is_edge)
+        sk_buf_chr(out, ']');
+}
+
+static void add_identity(const struct args *a, const char *device, const char *scope,
+                         struct sk_buf *out)
 {
     const char *type = strcmp(a->auth, "sas") == 0       ? "sas"
                        : strcmp(a->auth, "x509-ca") == 0 ? "certificateAuthority"
@@ -59,6 +91,7 @@ static void add_identity(const struct args *a, const char *device, struct sk_buf
     } else {
         sk_buf_fmt(out, ",\"status\":\"%s\",\"capabilities\":{\"iotEdge\":%s}",
                    a->is_disabled ? "disabled" : "enabled", a->is_edge ? "true" : "false");
+        add_scope(a, scope, out);
     }
     sk_buf_fmt(out, ",\"authentication\":{\"type\":\"%s\"", type);
     if (a->thumbprint) {
@@ -130,17 +163,20 @@ static int run(const void *args, char **operands, unsigned count, struct sk_err 
     SK_AUTO(sk_buf_done) struct sk_buf path = SK_BUF_INIT(SK_DEVICE_PATH_BYTES);
     SK_AUTO(sk_buf_done) struct sk_buf body = SK_BUF_INIT(SK_DEVICE_BODY_BYTES);
     SK_AUTO(sk_buf_done) struct sk_buf tags = SK_BUF_INIT(SK_DEVICE_BODY_BYTES);
+    SK_OWN(free) char *scope = NULL;
     char host[256];
 
     (void)count;
     /* The tags are looked at first, so that a wrong word creates nothing. */
     if (check(a, err) < 0 || sk_device_pairs(&a->tags, "--tag", &tags, err) < 0)
         return -1;
-    add_identity(a, operands[0], &body);
+    if (sk_cli_remote(a->hub, &r, err) < 0 || sk_device_hub_name(r, host, err) < 0 ||
+        find_scope(r, a, &scope, err) < 0)
+        return -1;
+    add_identity(a, operands[0], scope, &body);
     if (!sk_buf_ok(&body))
         return sk_buf_fail(&body, err);
-    if (sk_cli_remote(a->hub, &r, err) < 0 || sk_device_hub_name(r, host, err) < 0 ||
-        sk_device_path("/devices/", operands[0], a->module, NULL, &path, err) < 0 ||
+    if (sk_device_path("/devices/", operands[0], a->module, NULL, &path, err) < 0 ||
         sk_remote_call(r, "PUT", path.data, body.data, &made, err) < 0 ||
         set_tags(r, a, operands[0], err) < 0)
         return -1;
@@ -152,9 +188,11 @@ const struct sk_cmd sk_cli_device_create = {
     .operands = "DEVICE",
     .summary = "Makes the identity of a device or module",
     .details = "The connection string, which the device SDKs take, is printed on standard output. "
-               "Devices connect to the first host name of the hub.",
+               "Devices connect to the first host name of the hub; one with --parent to its edge "
+               "device: add ;GatewayHostName=NAME to the string, and trust that device's CA.",
     .examples = "skerry device create line-3 --tag site=north # one that sends messages\n"
                 "skerry device create cell-7 --edge-enabled # one that runs modules\n"
+                "skerry device create cam-2 --parent cell-7 # one that connects through it\n"
                 "skerry device create line-3 --module filter # a module of it\n"
                 "skerry device create cam-1 --auth x509-ca # by its certificate\n",
     .options = options,

@@ -3,6 +3,7 @@
  */
 #include "base/str.h"
 #include "catalog/catalog.h"
+#include "cli/bundle_record_priv.h"
 #include "cli/cli_priv.h"
 #include "cli/remote_priv.h"
 
@@ -127,6 +128,7 @@ static int run_register(const void *args, char **operands, unsigned count, struc
     SK_OWN(sk_remote_free) struct sk_remote *r = NULL;
     SK_OWN(sk_json_free) struct sk_json *version = NULL;
     SK_OWN(sk_bundle_free) struct sk_bundle *b = NULL;
+    SK_AUTO(sk_cli_record_done) struct sk_cli_record record = { 0 };
     struct sk_transfer t = { .verb = "uploading" };
     char parent[400];
     struct sk_catalog_new n = {
@@ -150,6 +152,9 @@ static int run_register(const void *args, char **operands, unsigned count, struc
         check_origin(r, a, parent, err) < 0)
         return -1;
     n.parent = a->parent ? parent : NULL;
+    if (sk_cli_record(b, NULL, &record, err) < 0)
+        return -1;
+    n.settings = record.settings;
 
     int rc = sk_catalog_register(r, &n, sk_transfer_progress, &t, &version, err);
 
@@ -175,7 +180,9 @@ const struct sk_cmd sk_cli_model_register = {
         "sent by digest; those that the hub has already are not sent again, and an upload that "
         "was cut goes on where it stopped. The version appears with all its files or not at "
         "all. A file with a private key is refused; files that no model needs, and labels that do "
-        "not fit, give a warning.\n\n"
+        "not fit, give a warning. What the model makes of its test picture (\"test\" or "
+        "\"warmup_image\" of skerry.json) is recorded in the version unless it was before; the "
+        "folder stays as it is.\n\n"
         "Kept with it: description, tags, type, inputs and outputs, labels, preprocessing, how it "
         "was trained and evaluated (training.json), the digest of the training data, the version "
         "it came from.",

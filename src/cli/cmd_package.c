@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "catalog/catalog.h"
+#include "cli/bundle_record_priv.h"
 #include "cli/cli_priv.h"
 #include "cli/image_priv.h"
 #include "cli/package_priv.h"
@@ -72,6 +73,7 @@ struct work {
     struct sk_cli_image image;
     struct sk_signer *signer;
     char *onnxruntime, *layout;
+    struct sk_cli_record record;
     struct sk_catalog_files files;
     char digest[SK_OCI_DIGEST_TEXT], created[SK_TIME_TEXT];
     struct sk_pack_result result;
@@ -84,6 +86,7 @@ static void work_done(struct work *w)
     sk_signer_free(w->signer);
     free(w->onnxruntime);
     free(w->layout);
+    sk_cli_record_done(&w->record);
     sk_catalog_files_done(&w->files);
 }
 
@@ -172,13 +175,14 @@ static int prepare(struct work *w, const char *model, struct sk_err *err)
 }
 
 /* What `model register` would say, too: it is one model. */
-static int check_bundle(const struct work *w, struct sk_err *err)
+static int check_bundle(struct work *w, struct sk_err *err)
 {
     SK_OWN(sk_bundle_free) struct sk_bundle *b = NULL;
     SK_AUTO(sk_buf_done) struct sk_buf ignored = SK_BUF_INIT(DESCRIPTION_BYTES);
     const struct sk_catalog_new n = { .bundle = w->source.bundle };
 
-    if (sk_bundle_open(w->source.bundle, NULL, &b, err) < 0 || sk_cli_report_bundle(b, err) < 0)
+    if (sk_bundle_open(w->source.bundle, NULL, &b, err) < 0 || sk_cli_report_bundle(b, err) < 0 ||
+        sk_cli_record(b, w->onnxruntime, &w->record, err) < 0)
         return -1;
     return sk_is_dir(w->source.bundle) ? sk_catalog_describe(&n, b, &ignored, err) : 0;
 }
@@ -194,8 +198,12 @@ static int find_digest(struct work *w, struct sk_err *err)
         (void)snprintf(w->digest, sizeof w->digest, "%s", known);
         return 0;
     }
-    if (sk_catalog_files_read(w->source.bundle, &w->files, &why) == 0)
+    if (sk_catalog_files_read(w->source.bundle, &w->files, &why) == 0) {
+        if (w->record.settings &&
+            sk_catalog_files_put(&w->files, "skerry.json", w->record.settings, err) < 0)
+            return -1;
         return sk_catalog_digest(&w->files, w->digest, err);
+    }
     if (why.code == SK_INVALID || why.code == SK_NOT_FOUND)
         return 0;
     *err = why;
@@ -220,6 +228,7 @@ static int pack(struct work *w, struct sk_err *err)
         return -1;
     const struct sk_pack_options o = {
         .bundle = w->source.bundle,
+        .settings = w->record.settings,
         .name = field(w, "name"),
         .version = a->version ? a->version : field(w, "version"),
         .digest = w->digest[0] ? w->digest : NULL,
@@ -362,7 +371,9 @@ const struct sk_cmd sk_cli_package = {
         "it is made; the base is made once and kept in the cache.\n\n"
         "A folder goes whole, but for hidden files and weights that the model does not use. A file "
         "with a private key is refused; files that no model needs, and labels that do not fit, "
-        "give a warning.\n\n"
+        "give a warning. What the model makes of its test picture (\"test\" or \"warmup_image\" of "
+        "skerry.json) is recorded in the image unless it was before, so that a device can check "
+        "it; the bundle stays as it is.\n\n"
         "A docker archive is what 'docker load' reads, and an OCI archive at the same time. "
         "'skerry pull --model-only' fetches the model's layer alone.\n\n"
         "An image for another CPU needs a base from there: 'skerry image base' makes one, and "

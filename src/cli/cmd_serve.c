@@ -23,6 +23,8 @@ struct args {
     uint64_t body_bytes, pixels, header_bytes, json_values, output_bytes;
     uint64_t connections, queue, parts;
     uint64_t request_ms, read_ms, idle_ms;
+    const char *telemetry, *model_version;
+    uint64_t telemetry_every, telemetry_ms;
 };
 
 enum {
@@ -70,7 +72,7 @@ static const struct sk_opt options[] = {
     { "max-connections", 0, SK_OPT_U64, "N", "most open connections",
       .def = "1024", .min = 1, .max = 1000000, AT(connections), .group = "Limits" },
     { "max-queue", 0, SK_OPT_U64, "N", "most requests that wait for a core; more get 503",
-      .def = "128", .min = 1, .max = 1000000, AT(queue), .group = "Limits" },
+      .def = "1024", .min = 1, .max = 1000000, AT(queue), .group = "Limits" },
     { "max-parts", 0, SK_OPT_U64, "N", "most pictures in one request",
       .def = "64", .min = 1, .max = 100000, AT(parts), .group = "Limits" },
     { "max-json-values", 0, SK_OPT_U64, "N", "most values in a JSON body",
@@ -86,6 +88,15 @@ static const struct sk_opt options[] = {
       "time a connection may stay without a request after an answer; a new one that is silent is "
       "closed after --read-timeout",
       .def = "75s", .min = 1, .max = DAY_MS, AT(idle_ms), .group = "Limits" },
+
+    { "telemetry", 0, SK_OPT_CHOICE, "HOW", "as a module of an edge: which results go to the hub",
+      .def = "each", .choices = "each|sampled|summary|off", AT(telemetry), .group = "Telemetry" },
+    { "telemetry-every", 0, SK_OPT_U64, "N", "sampled: every n-th result",
+      .def = "10", .min = 1, .max = 1000000, AT(telemetry_every), .group = "Telemetry" },
+    { "telemetry-interval", 0, SK_OPT_MS, "TIME", "summary: how often",
+      .def = "60s", .min = 1000, .max = DAY_MS, AT(telemetry_ms), .group = "Telemetry" },
+    { "model-version", 0, SK_OPT_TEXT, "TEXT", "version that results carry as modelVersion",
+      AT(model_version), .group = "Telemetry" },
 
     { "log-level", 0, SK_OPT_CHOICE, "LEVEL", "least level that is logged",
       .def = "info", .choices = "debug|info|warn|error", AT(log_level), .group = "Log" },
@@ -139,6 +150,10 @@ static int run(const void *args, char **operands, unsigned count, struct sk_err 
         .read_ms = a->read_ms,
         .idle_ms = a->idle_ms,
         .drain_ms = a->drain_ms,
+        .telemetry = a->telemetry,
+        .model_version = a->model_version,
+        .telemetry_every = (unsigned)a->telemetry_every,
+        .telemetry_interval_s = (unsigned)(a->telemetry_ms / 1000),
     };
     return sk_serve_run(&serve, err);
 }
@@ -158,7 +173,8 @@ const struct sk_cmd sk_cli_serve = {
                "a page to try it. "
                "/metrics, /healthz and /readyz are for machines.\n\n"
                "SIGTERM stops accepting and answers what was accepted; SIGHUP looks for changed "
-               "models at once.\n\n"
+               "models at once. Under systemd's socket activation the socket named \"http\" is "
+               "served, and one named \"control\" takes orders (docs/spec/serve.md).\n\n"
                "TIME is a number with ms, s, m or h; a bare number is seconds.",
     .examples = "skerry serve models/digits # one model on http://127.0.0.1:5001\n"
                 "skerry serve --host 0.0.0.0 --port 8000 --watch models/ # all models of a folder, "

@@ -12,7 +12,10 @@
 #include "cli/cli_priv.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <strings.h>
@@ -121,13 +124,16 @@ static int say(int tty, const char *text)
     return sk_write_all(tty, text, strlen(text));
 }
 
-/* A line without its end into out[cap]; false: none came. */
-static bool hear(int tty, char *out, size_t cap)
+/* A line without its end into out[cap]; false: none came, or a signal that `mask` lets through
+ * while it waits (NULL: the mask stays).
+ */
+static bool hear(int tty, const sigset_t *mask, char *out, size_t cap)
 {
+    struct pollfd typed = { .fd = tty, .events = POLLIN };
     size_t len = 0;
     char c = '\0';
 
-    while (read(tty, &c, 1) == 1 && c != '\n')
+    while (ppoll(&typed, 1, NULL, mask) == 1 && read(tty, &c, 1) == 1 && c != '\n')
         if (len + 1 < cap)
             out[len++] = c;
     out[len] = '\0';
@@ -155,7 +161,7 @@ int sk_login_ask_ca(const char *host, const char *sha256, bool *yes, struct sk_e
         return sk_buf_fail(&b, err);
     if (say(tty, b.data) < 0)
         return sk_fail_errno(err, "the terminal");
-    *yes = hear(tty, answer, sizeof answer) && strcasecmp(answer, "yes") == 0;
+    *yes = hear(tty, NULL, answer, sizeof answer) && strcasecmp(answer, "yes") == 0;
     return 0;
 }
 
@@ -172,31 +178,47 @@ static void on_ending(int number)
     ended_by = number;
 }
 
-/* Without an echo. A signal interrupts the answer, and ends the program when the echo is back. */
-static bool hear_quietly(int tty, const struct termios *before, char *out, size_t cap)
+/* A line that is typed without an echo: 1; 0: none came; -1: the terminal failed, with errno. The
+ * signals that end a program are held from before the echo goes until it is back, but for the wait:
+ * so none leaves a silent terminal.
+ */
+static int hear_quietly(int tty, const struct termios *before, const char *prompt, char *out,
+                        size_t cap)
 {
-    const struct sigaction action = { .sa_handler = on_ending }; /* no SA_RESTART */
+    const struct sigaction action = { .sa_handler = on_ending };
     struct sigaction earlier[ENDINGS] = { 0 };
+    struct termios quiet = *before;
+    sigset_t held, mask;
+    int rc = -1, failed = 0;
 
+    (void)sigemptyset(&held);
+    for (size_t i = 0; i < ENDINGS; i++)
+        (void)sigaddset(&held, endings[i]);
+    (void)pthread_sigmask(SIG_BLOCK, &held, &mask);
     ended_by = 0;
     for (size_t i = 0; i < ENDINGS; i++)
         if (sigaction(endings[i], NULL, &earlier[i]) == 0 && earlier[i].sa_handler != SIG_IGN)
             (void)sigaction(endings[i], &action, NULL);
-    bool has_line = hear(tty, out, cap);
+    quiet.c_lflag &= ~(tcflag_t)ECHO;
+    if (tcsetattr(tty, TCSAFLUSH, &quiet) == 0 && say(tty, prompt) == 0)
+        rc = hear(tty, &mask, out, cap);
+    failed = errno;
     (void)tcsetattr(tty, TCSAFLUSH, before);
     (void)say(tty, "\n");
     for (size_t i = 0; i < ENDINGS; i++)
         (void)sigaction(endings[i], &earlier[i], NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
     if (ended_by)
         (void)raise(ended_by);
-    return has_line;
+    errno = failed;
+    return rc;
 }
 
 int sk_login_ask_token(const char *host, char **out, struct sk_err *err)
 {
     SK_OWN(free) char *line = calloc(1, TOKEN_BYTES);
     SK_AUTO(sk_close) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC);
-    struct termios before, quiet;
+    struct termios before;
     char prompt[400];
 
     if (tty < 0 || tcgetattr(tty, &before) < 0)
@@ -205,11 +227,10 @@ int sk_login_ask_token(const char *host, char **out, struct sk_err *err)
     if (!line)
         return sk_nomem(err);
     (void)snprintf(prompt, sizeof prompt, "Token for %s: ", host);
-    quiet = before;
-    quiet.c_lflag &= ~(tcflag_t)ECHO;
-    if (tcsetattr(tty, TCSAFLUSH, &quiet) < 0 || say(tty, prompt) < 0)
+    int rc = hear_quietly(tty, &before, prompt, line, TOKEN_BYTES);
+    if (rc < 0)
         return sk_fail_errno(err, "the terminal");
-    if (!hear_quietly(tty, &before, line, TOKEN_BYTES))
+    if (rc == 0)
         return sk_fail(err, SK_CANCELLED, "no token was given");
     if (check_token(line, "the terminal", err) < 0)
         return -1;

@@ -226,7 +226,7 @@ int sk_track_send_files(struct sk_track *t, struct sk_err *err)
     const char *const names[] = { t->o.train->onnx_name, "model.safetensors",
                                   "config.json",         "preprocessor_config.json",
                                   "skerry.json",         "training.json",
-                                  "report.html" };
+                                  "report.html",         SK_TRAIN_TEST_IMAGE };
 
     for (; t->files_sent < sizeof(names) / sizeof(names[0]); t->files_sent++) {
         const char *name = names[t->files_sent];
