@@ -46,6 +46,33 @@ static void test_difference(void **state)
     assert_true(isinf(s->bounds[2]) || isinf(s->bounds[1]));
 }
 
+/* A module of an edge device whose version changed: what it counts has nothing to do with before.
+ */
+static void test_another_server(void **state)
+{
+    static const char was[] = "skerry_request_stage_seconds_sum{stage=\"read\"} 2\n"
+                              "skerry_request_stage_seconds_count{stage=\"read\"} 10\n"
+                              "skerry_request_stage_seconds_bucket{stage=\"read\",le=\"1\"} 10\n";
+    static const char *const now[] = {
+        "skerry_request_stage_seconds_sum{stage=\"read\"} 1\n"
+        "skerry_request_stage_seconds_count{stage=\"read\"} 20\n",
+        "skerry_request_stage_seconds_sum{stage=\"read\"} 3\n"
+        "skerry_request_stage_seconds_count{stage=\"read\"} 9\n",
+        "skerry_request_stage_seconds_sum{stage=\"read\"} 30\n"
+        "skerry_request_stage_seconds_count{stage=\"read\"} 20\n"
+        "skerry_request_stage_seconds_bucket{stage=\"read\",le=\"1\"} 5\n",
+    };
+    struct sk_stages before, after;
+
+    (void)state;
+    sk_stages_parse(was, sizeof was - 1, &before);
+    for (size_t i = 0; i < COUNT(now); i++) {
+        sk_stages_parse(now[i], strlen(now[i]), &after);
+        sk_stages_subtract(&after, &before);
+        assert_int_equal(after.count, 0);
+    }
+}
+
 static void test_quantiles(void **state)
 {
     const struct sk_stage s = {
@@ -100,6 +127,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_difference),
+        cmocka_unit_test(test_another_server),
         cmocka_unit_test(test_quantiles),
         cmocka_unit_test(test_rubbish),
     };

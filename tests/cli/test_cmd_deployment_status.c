@@ -39,7 +39,9 @@ static void rows(void **state)
     "\"status\":\"Targeted\"}},\"properties\":{\"desired\":{\"$version\":5,\"modules\":{\"f\":{"   \
     "\"settings\":{\"image\":\"r/f:2\"}}}},\"reported\":{\"lastDesiredVersion\":4,"                \
     "\"lastDesiredStatus\":{\"code\":412,\"description\":\"no such schema\"},\"modules\":{\"f\":{" \
-    "\"runtimeStatus\":\"running\",\"statusDescription\":\"Up\"},\"old\":{\"runtimeStatus\":"      \
+    "\"settings\":{\"image\":\"r/"                                                                 \
+    "f:1\"},\"runtimeStatus\":\"running\",\"statusDescription\":\"Up\"},\"old\":{"                 \
+    "\"runtimeStatus\":"                                                                           \
     "\"stopped\"}}}}}"
 
 static void reported(void **state)
@@ -63,8 +65,8 @@ static void reported(void **state)
                         "reported            version 4 of 5: 412 no such schema\n\n"
                         "MODULE                    STATUS        IMAGE                             "
                         "        DESCRIPTION\n"
-                        "f                         running       r/f:2                             "
-                        "        Up\n"
+                        "f                         running       r/f:1                             "
+                        "        Up (wanted is r/f:2)\n"
                         "old                       stopped       (no longer wanted)\n");
     assert_non_null(strstr(s.last, "GET /twins/e/modules/%24edgeAgent?"));
 }

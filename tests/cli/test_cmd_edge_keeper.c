@@ -1,0 +1,40 @@
+/* test_cmd_edge_keeper.c - `skerry edge-keeper`: words that are wrong; what it does is in
+ * tests/keeper.
+ */
+#include "cli_test.h"
+
+static void errors(void **state)
+{
+    static const struct {
+        const char *line, *says;
+        int status;
+    } rows[] = {
+        { "skerry edge-keeper --loud", "--loud", 2 },
+        { "skerry edge-keeper --socket /dev/null/x", "/dev/null", 1 },
+        { "skerry edge-keeper now", "now", 2 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        SK_AUTO(ran_done) struct ran r = run_words(rows[i].line, NULL, NULL);
+        check_status(rows[i].line, &r, rows[i].status);
+        if (!strstr(r.err, rows[i].says))
+            fail_msg("%s: %s", rows[i].line, r.err);
+    }
+}
+
+static void is_hidden(void **state)
+{
+    (void)state;
+    SK_AUTO(ran_done) struct ran r = run_words("skerry --help", NULL, NULL);
+    assert_null(strstr(r.out, "edge-keeper"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(errors),
+        cmocka_unit_test(is_hidden),
+    };
+    return cmocka_run_group_tests_name("cmd_edge_keeper", tests, NULL, NULL);
+}
