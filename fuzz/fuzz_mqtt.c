@@ -5,12 +5,8 @@
  * The first byte chooses: 1 WebSocket, 2 answers come late, 4 a good upgrade request is put in
  * front, 8 a good CONNECT. The second is the seed of the pieces. A stream in memory feeds the rest.
  */
+#include "memory_stream.h"
 #include "mqtt/mqtt_priv.h"
-
-#include <stdint.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 
 enum {
     WEBSOCKET = 1,
@@ -21,18 +17,11 @@ enum {
     ROUNDS_MAX = 1000000
 };
 
-static void require(bool is_true)
-{
-    if (!is_true)
-        abort();
-}
-
 /* ---- what happened ---- */
 
 struct events {
     uint64_t hash; /* of the calls, in order */
-    uint64_t out_hash;
-    size_t out_len;
+    struct written out;
     unsigned connects, closes;
     bool is_late;
 
@@ -45,15 +34,6 @@ struct events {
     unsigned held_count;
     struct sk_mqtt_conn *conn;
 };
-
-static uint64_t mix(uint64_t hash, const void *bytes, size_t len)
-{
-    const unsigned char *p = bytes;
-
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ p[i]) * 0x100000001b3u;
-    return hash;
-}
 
 static void note(struct events *e, char kind, struct sk_view v)
 {
@@ -180,66 +160,6 @@ static const struct sk_mqtt_handler handler = {
     .closed = on_closed,
 };
 
-/* ---- the stream ---- */
-
-struct memory {
-    struct sk_stream base;
-    struct events *events;
-    const unsigned char *bytes;
-    size_t len, at;
-    uint32_t seed; /* 0: all at once */
-};
-
-static ssize_t memory_read(struct sk_stream *s, void *out, size_t cap)
-{
-    struct memory *m = (struct memory *)s;
-    size_t n = m->len - m->at;
-
-    if (n == 0)
-        return SK_STREAM_END;
-    if (m->seed) {
-        m->seed = m->seed * 1664525u + 1013904223u;
-        size_t some = m->seed >> 28 ? (m->seed >> 20) % 17 : (m->seed >> 16) % 5000;
-        if (some == 0)
-            return SK_STREAM_AGAIN;
-        n = some < n ? some : n;
-    }
-    n = n < cap ? n : cap;
-    memcpy(out, m->bytes + m->at, n);
-    m->at += n;
-    return (ssize_t)n;
-}
-
-static ssize_t memory_write(struct sk_stream *s, const void *bytes, size_t len)
-{
-    struct memory *m = (struct memory *)s;
-
-    require(len > 0);
-    m->events->out_hash = mix(m->events->out_hash, bytes, len);
-    m->events->out_len += len;
-    return (ssize_t)len;
-}
-
-static unsigned memory_events(const struct sk_stream *s, bool wants_read, bool wants_write)
-{
-    (void)s;
-    return (wants_read ? EPOLLIN : 0u) | (wants_write ? EPOLLOUT : 0u);
-}
-
-static void memory_end(struct sk_stream *s)
-{
-    (void)s;
-}
-
-static void memory_free(struct sk_stream *s)
-{
-    sk_close(&s->fd);
-    free(s);
-}
-
-static const struct sk_stream_ops memory_ops = { memory_read,   memory_write, NULL,
-                                                 memory_events, memory_end,   memory_free };
-
 /* ---- one run ---- */
 
 static uint64_t still(void)
@@ -253,18 +173,15 @@ static void run(unsigned choice, uint32_t seed, const unsigned char *bytes, size
     const struct sk_mqtt_options o = { .loops = 1, .handler = &handler, .ctx = e };
     const struct sk_mqtt_peer peer = { .address = "x" };
     SK_OWN(sk_mqtt_server_free) struct sk_mqtt_server *s = NULL;
-    struct memory *m = calloc(1, sizeof *m);
     struct sk_err err = SK_ERR_INIT;
 
-    require(m != NULL && sk_server_make(&o, &s, &err) == 0);
+    require(sk_server_make(&o, &s, &err) == 0);
     struct sk_mqtt_loop *l = &s->loops[0];
     l->clock = still;
     l->now_ms = still();
-    /* always ready to read and write */
-    *m = (struct memory){ { &memory_ops, eventfd(1, EFD_CLOEXEC) }, e, bytes, len, 0, seed };
-    require(m->base.fd >= 0);
     e->is_late = choice & LATE;
-    require(sk_mqtt_server_add(s, &m->base, &peer, choice & WEBSOCKET, &err) == 0);
+    require(sk_mqtt_server_add(s, memory_stream(bytes, len, seed, &e->out), &peer,
+                               choice & WEBSOCKET, &err) == 0);
     for (unsigned i = 0; sk_mqtt_server_connections(s) > 0; i++) {
         require(i < ROUNDS_MAX);
         sk_loop_round(l, 0);
@@ -306,6 +223,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0; /* then duplicates depend on the pieces */
     require(whole.hash == pieces.hash);
     /* a pong leaves before the answers to what was in front of it in the same piece */
-    require(is_websocket || (whole.out_len == pieces.out_len && whole.out_hash == pieces.out_hash));
+    require(is_websocket || (whole.out.len == pieces.out.len && whole.out.hash == pieces.out.hash));
     return 0;
 }
