@@ -1,5 +1,5 @@
 """Sessions and deliveries byte by byte: what is kept for a client, what it may subscribe to, its will, and that a slow one slows
-no other. The C SDK's exchange is here too: it is not installed, so its packets are played."""
+no other. The C SDK's exchange is here too, its packets played; test_iot_c.py has compiled clients."""
 
 import json
 import socket

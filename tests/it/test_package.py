@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import io
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import time
 
 import pytest
 import requests
+from PIL import Image
 
 from harness import models, oci, program
 from harness.registry import DockerRegistry, skopeo
@@ -106,6 +108,45 @@ def test_layers_have_what_they_should(cli, package, bundle, tmp_path):
                                             for data in (gzip.decompress(base), model)]
 
 
+@pytest.mark.parametrize("skerry", [{"name": "cats", "test": {"image": "t.png"}}, {"warmup_image": "t.png", "name": "cats"}])
+def test_the_test_picture_is_recorded(cli, package, bundle, tmp_path, skerry):
+    """[package-27] In the image, not in the folder; what runs there gives the same as here."""
+    Image.new("RGB", (40, 30), (10, 200, 90)).save(os.path.join(bundle, "t.png"))
+    before = json.dumps(skerry)
+    with open(os.path.join(bundle, "skerry.json"), "w") as f:
+        f.write(before)
+    made = package(bundle, "-o", tmp_path / "layout")
+    manifest = json.loads(blob(tmp_path / "layout", made["digest"]))
+    with tarfile.open(fileobj=io.BytesIO(blob(tmp_path / "layout", manifest["layers"][1]["digest"]))) as t:
+        settings = json.load(t.extractfile("models/cats/skerry.json"))
+        t.extractall(tmp_path / "out")
+    with open(os.path.join(bundle, "skerry.json")) as f:
+        assert f.read() == before
+    record = settings.pop("test")
+    skerry.pop("test", None)
+    assert settings == skerry
+    answer = json.loads(cli("predict", bundle, os.path.join(bundle, "t.png"), "--json").stdout)[0]
+    assert record["image"] == "t.png" and record["label"] == answer["prediction"] and record["tolerance"] == 0.02
+    assert record["probabilities"] == pytest.approx(answer["probabilities"], abs=1e-4)
+    assert package(bundle, "-o", tmp_path / "again")["digest"] == made["digest"]
+    # What has a record is packed as it is.
+    again = package(tmp_path / "out" / "models" / "cats", "-o", tmp_path / "third")
+    assert again["digest"] == made["digest"]
+
+
+def test_without_a_runtime_there_is_no_record(cli, bundle, tmp_path):
+    """[package-27] Whoever only has the library of another machine is told, and gets an image."""
+    Image.new("RGB", (8, 8)).save(os.path.join(bundle, "t.png"))
+    with open(os.path.join(bundle, "skerry.json"), "w") as f:
+        json.dump({"name": "cats", "test": {"image": "t.png"}}, f)
+    base = tmp_path / "base.tar"
+    assert cli("image", "base", "-o", base).returncode == 0
+    done = cli("package", bundle, "-t", "cats:v1", "--base", base, "-o", tmp_path / "layout",
+               env={"SKERRY_ONNXRUNTIME": "/nowhere.so"})
+    assert done.returncode == 0, done.stderr
+    assert "was not recorded" in done.stderr
+
+
 def test_serve_maps_the_libraries_of_the_base_and_no_other(docker, cli, package, bundle, tmp_path):
     """[package-10] What it maps in the container is what the base has: nothing is missing, nothing is for nothing."""
     package(bundle, "-o", tmp_path / "image.tar")
@@ -113,6 +154,10 @@ def test_serve_maps_the_libraries_of_the_base_and_no_other(docker, cli, package,
     with docker.container("cats:v1", "--health-interval", "500ms") as c:
         c.wait_health("healthy")
         assert requests.post(c.url(5001) + "/predict", data=b"no picture", timeout=30).status_code == 415
+        picture = io.BytesIO()
+        Image.new("RGB", (40, 30), (200, 3, 4)).save(picture, "TIFF", compression="tiff_lzw")  # opens libtiff
+        answer = requests.post(c.url(5001) + "/predict", data=picture.getvalue(), headers={"Content-Type": "image/tiff"}, timeout=30)
+        assert answer.status_code == 200, answer.text
         with open(f"/proc/{c.pid}/maps") as f:
             mapped = {line.split()[5] for line in f if len(line.split()) > 5 and line.split()[5].startswith("/")}
     libraries = {p for p in base_files(cli) if ".so" in p}

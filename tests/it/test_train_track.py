@@ -15,7 +15,7 @@ from test_train import make_folder
 mlflow = pytest.importorskip("mlflow", reason="tools/requirements-test.txt has mlflow-skinny")
 
 BUNDLE = {"model.onnx", "model.safetensors", "config.json", "preprocessor_config.json", "skerry.json", "training.json",
-          "report.html"}
+          "report.html", "test.png"}
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_curves_while_it_trains(client, start):
     [run] = runs(client, "live")
     assert run.info.status == "KILLED"
     assert len(losses(client, run.info.run_id)) == len(printed(text))
-    assert BUNDLE <= {f.path for f in client.list_artifacts(run.info.run_id)}
+    assert BUNDLE - {"test.png"} <= {f.path for f in client.list_artifacts(run.info.run_id)}
 
 
 def test_failure_is_recorded(client, start):
@@ -173,17 +173,16 @@ def test_hub_that_is_not_there(hub, start, tmp_path):
 def test_hub_that_hangs(start_hub, start, tmp_path):
     """[train-78] It takes connections and says nothing."""
     hub = start_hub()
-    t = start("--epochs", 4, "--track-wait", "2s", of=hub)
     hub.process.send_signal(signal.SIGSTOP)
     try:
-        text = t.wait(timeout=60)
+        text = start("--epochs", 4, "--track-wait", "2s", of=hub).wait()
     finally:
         hub.process.send_signal(signal.SIGCONT)
     assert f"not tracked: {hub.url} got nothing of this run (4 epochs, the bundle)" in text and "does not answer" in text
     assert len(printed(text)) == 4 and BUNDLE <= set(os.listdir(tmp_path / "out0"))
 
 
-def test_given_up_run_is_ended(start_hub, start, monkeypatch):
+def test_given_up_run_is_ended(start_hub, start, monkeypatch, tmp_path):
     """[train-78] What was given up does not stay RUNNING at a hub that is back a moment later."""
     hub = start_hub()
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", hub.tokens["reader"])
@@ -193,8 +192,11 @@ def test_given_up_run_is_ended(start_hub, start, monkeypatch):
     until(lambda: runs(client, "given-up") and len(losses(client, runs(client, "given-up")[0].info.run_id)) >= 2)
     hub.process.send_signal(signal.SIGSTOP)
     try:
+        begin = time.monotonic()
         t.process.send_signal(signal.SIGTERM)
-        time.sleep(5)                                     # 3 s of waiting, then 3 s to end the run
+        until(lambda: BUNDLE - {"test.png"} <= set(os.listdir(tmp_path / "out0")))
+        # now the end of the training: 3 s of waiting since the hub's last word, then 3 s to end the run
+        time.sleep(max(1, begin + 4.5 - time.monotonic()))
     finally:
         hub.process.send_signal(signal.SIGCONT)
     text = t.wait(timeout=30)

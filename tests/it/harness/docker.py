@@ -11,12 +11,16 @@ made, containers use the host's network. Unavailable says why there is none: no 
 """
 
 import contextlib
+import io
 import ipaddress
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
+import sys
+import tarfile
 import tempfile
 import time
 
@@ -28,8 +32,25 @@ REFUSED = ("operation not permitted", "permission denied", "Devices cgroup isn't
            "not supported", "read-only file system")
 
 
+# What lets a container of shell_image() run this Python with its packages.
+PYTHON_BINDS = [f"{path}:{path}:ro" for path in sorted({sys.prefix, sys.base_prefix, "/usr/lib"})]
+
+
 class Unavailable(Exception):
     pass
+
+
+def shell_image():
+    """A root file system with this machine's sh, sleep and cat, and what they are linked with, as a tar: an image that needs
+    no registry."""
+    out, done = io.BytesIO(), set()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for tool in ("/bin/sh", "/bin/sleep", "/bin/cat"):
+            listing = subprocess.run(["ldd", tool], capture_output=True, text=True, check=True).stdout
+            for path in {tool, *re.findall(r"(/\S+) \(0x", listing)} - done:
+                done.add(path)
+                tar.add(os.path.realpath(path), arcname=path.lstrip("/"))
+    return out.getvalue()
 
 
 class Container:
@@ -129,13 +150,19 @@ class Engine:
 
     def run(self, *args, check=True, input=None):
         env = {"PATH": os.environ["PATH"], "HOME": self.folder, "DOCKER_HOST": f"unix://{self.socket}"}
-        done = subprocess.run([DOCKER, *map(str, args)], capture_output=True, text=True, input=input, env=env, timeout=180)
+        done = subprocess.run([DOCKER, *map(str, args)], capture_output=True, text=not isinstance(input, bytes), input=input,
+                              env=env, timeout=180)
         assert not check or done.returncode == 0, f"docker {args}: {done.stderr}"
         return done
 
     def __call__(self, *args, **kwargs):
         """The output of a command that must work."""
         return self.run(*args, **kwargs).stdout
+
+    def import_shell(self, name, *changes):
+        """shell_image() under this name; changes as `docker import` takes them, "ENV A=b". Its id."""
+        self.run("import", *[w for c in changes for w in ("--change", c)], "-", name, input=shell_image())
+        return self("image", "inspect", "--format", "{{.Id}}", name).strip()
 
     @contextlib.contextmanager
     def container(self, image, *options, ports=(5001,), command=()):
@@ -150,6 +177,6 @@ class Engine:
     def trust(self, host, ca):
         """Lets the daemon trust a registry's CA: it looks in /etc/docker only. Removed at the end."""
         folder = os.path.join("/etc/docker/certs.d", host)
-        os.makedirs(folder)
+        os.makedirs(folder, exist_ok=True)
         self.trusted.append(folder)
         shutil.copy(ca, os.path.join(folder, "ca.crt"))

@@ -81,6 +81,12 @@ def restart(hub, load):
     return {"start_s": round(started, 3), "back_s": round(time.monotonic() - begin, 3)}
 
 
+def slack(bar):
+    """A time that a fault may take: `make soak` holds it to the bar, with the machine to itself; `make test`, where several programs
+    share the processors of whatever machine it is, to a multiple."""
+    return bar * float(os.environ.get("SKERRY_SLACK", "1"))
+
+
 def resumes(load, since, within_s=5):
     """Seconds from `since` until messages are acknowledged again."""
     while True:
@@ -88,7 +94,7 @@ def resumes(load, since, within_s=5):
         now = time.monotonic() - since
         if window.get("publish", {}).get("count", 0) > 0:
             return round(now, 3)
-        assert now < within_s, f"nothing was acknowledged for {within_s} s"
+        assert now < slack(within_s), f"nothing was acknowledged for {within_s} s"
         time.sleep(0.05)
 
 
@@ -120,7 +126,14 @@ class LoopDisk:
             os.close(fd)
 
     def mount_again(self):
+        """When the old one is gone: a container that began meanwhile may hold a copy of the mount for a while, and the new mount would be
+        the same dead file system."""
         subprocess.run(["umount", self.folder], check=True)
+        end = time.monotonic() + 60
+        while subprocess.run(["losetup", "-j", self.image], capture_output=True, text=True, check=True).stdout:
+            if time.monotonic() > end:
+                raise Unavailable("something else holds the mount")
+            time.sleep(0.02)
         subprocess.run(self.mount_command(), check=True)
 
     def __enter__(self):
@@ -142,6 +155,9 @@ def power_cut(folder, seeds, devices=50):
 
 
 def one_cut(disk, hub, keys, rng, devices, folder):
+    if rng.random() < 0.5:  # a database whose log is new: it grows
+        hub.stop()
+        hub.start()
     after = last_number(hub)
     with Fleet(hub, keys, devices, *RETRY, folder=folder, seed=rng.randrange(1, 1 << 30)) as load:
         load.wait("ready")
@@ -234,7 +250,11 @@ def broken_sync(hub, how):
         yield
     finally:
         strace.send_signal(signal.SIGINT)
-        strace.wait()
+        try:
+            strace.wait(10)
+        except subprocess.TimeoutExpired:  # it waits for ever when the process is killed while it lets go
+            strace.kill()
+            strace.wait()
         strace.stderr.close()
 
 
@@ -252,7 +272,7 @@ def slow_sync(folder, seeds, devices=50):
                     with broken_sync(hub, "delay_enter=300000"):
                         slow = load.measure(rng.uniform(1, 2))
                     assert slow["publish"]["p50_ms"] > 200, f"acknowledged before the sync: {slow}"
-                    assert slow["get"]["p99_ms"] < 200, f"reading waits for the disk: {slow}"
+                    assert slow["get"]["p99_ms"] < slack(200), f"reading waits for the disk: {slow}"
                     took = resumes(load, time.monotonic())
                     yield {"seed": seed, "acked": finish(hub, load, after), "slow_publish_p50_ms": slow["publish"]["p50_ms"],
                            "slow_get_p99_ms": slow["get"]["p99_ms"], "resumed_s": took}
@@ -344,7 +364,7 @@ def superseded(folder, seeds, devices=20):
                     hub.start()
                 begin, expected = time.monotonic(), max(there.values())[2]
                 while any(deployed(hub, d) != expected for d in names):
-                    assert time.monotonic() < begin + 5, f"expected {expected}, have {[deployed(hub, d) for d in names]}"
+                    assert time.monotonic() < begin + slack(5), f"expected {expected}, have {[deployed(hub, d) for d in names]}"
                 took = time.monotonic() - begin
                 for name in there:
                     hub.delete(f"/configurations/{name}", params={"api-version": API})
@@ -418,6 +438,7 @@ def trust(folder, seeds, devices=20):
     with hub:
         for seed in seeds:
             with of_seed(seed) as rng:
+                hub.restart()  # it counts failed logins by address, and refuses more when there were many
                 after = last_number(hub)
                 with Fleet(hub, keys, devices, *RETRY, "--verbose", folder=folder, seed=rng.randrange(1, 1 << 30)) as load:
                     load.wait("ready")
@@ -427,7 +448,7 @@ def trust(folder, seeds, devices=20):
                     begin = time.monotonic()
                     hub.process.send_signal(signal.SIGHUP)
                     while served_certificate(hub) == before:
-                        assert time.monotonic() < begin + 10, "the certificate is the old one"
+                        assert time.monotonic() < begin + slack(10), "the certificate is the old one"
                         time.sleep(0.05)
                     rotation = time.monotonic() - begin
                     time.sleep(0.5)
@@ -466,11 +487,11 @@ def wrong_tokens(hub, lines, rng, folder, devices):
             f.write(f"{spare[0]} {key}\n")
         with Fleet(hub, path, 1, "--verbose", "--token-end", end, folder=folder) as load:
             if expected:
-                closed = load.wait("closed", 0, 5)
+                closed = load.wait("closed", 0, slack(5))
                 assert closed["why"] in (expected, "CONNACK 4"), closed
             else:
                 load.wait("ready")
-                load.wait("closed", 0, 5)  # when the skew is over
+                load.wait("closed", 0, slack(5))  # when the skew is over
 
 
 # ---- F24: a storm with a backlog ----

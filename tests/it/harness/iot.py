@@ -16,7 +16,7 @@ import urllib.parse
 from harness.hub import Hub
 
 MQTT_PORT, WS_PORT = 8883, 443
-WAIT_S = 60
+WAIT_S = 120
 API = "api-version=2021-04-12"
 numbers = itertools.count()
 

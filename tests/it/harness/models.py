@@ -51,6 +51,16 @@ def classifier(path, classes=3, height=32, width=32, layout="nchw", dtype=Tensor
     return save(path, nodes, [("pixels", dtype, shape)], [("scores", TensorProto.FLOAT, [batch, classes])], weights)
 
 
+def nan_classifier(path, **kwargs):
+    """A classifier that says NaN of everything."""
+    model = onnx.load(classifier(path, **kwargs))
+    for w in model.graph.initializer:
+        if w.name == "bias":
+            w.CopyFrom(numpy_helper.from_array(np.full(w.dims[0], np.nan, np.float32), "bias"))
+    onnx.save(model, path)
+    return str(path)
+
+
 def identity(path, dtype=TensorProto.FLOAT, shape=("N", 4)):
     """Input "x", output "y"; any type, strings included."""
     return save(path, [helper.make_node("Identity", ["x"], ["y"])], [("x", dtype, shape)], [("y", dtype, shape)])
@@ -95,6 +105,20 @@ def slow_classifier(path, rounds=50, side=512, classes=3, height=32, width=32):
                "out": random.normal(size=(side, classes)).astype(np.float32)}
     return save(path, nodes, [("pixels", TensorProto.FLOAT, [1, 3, height, width])],
                 [("scores", TensorProto.FLOAT, [1, classes])], weights)
+
+
+def never_ready(path, classes=3, height=32, width=32):
+    """A classifier whose first prediction never ends."""
+    random = np.random.default_rng(1)
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["goes"]), helper.make_node("Tanh", ["row"], ["next"])], "body",
+        [helper.make_tensor_value_info("i", TensorProto.INT64, []), helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+         helper.make_tensor_value_info("row", TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info("goes", TensorProto.BOOL, []), helper.make_tensor_value_info("next", TensorProto.FLOAT, None)])
+    nodes = [helper.make_node("GlobalAveragePool", ["pixels"], ["mean"]), helper.make_node("Flatten", ["mean"], ["flat"]),
+             helper.make_node("MatMul", ["flat", "weight"], ["row"]), helper.make_node("Loop", ["count", "yes", "row"], ["scores"], body=body)]
+    weights = {"weight": random.normal(size=(3, classes)).astype(np.float32), "count": np.array(2**62, np.int64), "yes": np.array(True)}
+    return save(path, nodes, [("pixels", TensorProto.FLOAT, [1, 3, height, width])], [("scores", TensorProto.FLOAT, [1, classes])], weights)
 
 
 def with_external_data(path, location="model.onnx.data"):

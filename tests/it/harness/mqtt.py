@@ -66,8 +66,9 @@ def publish_packet(topic, payload=b"", qos=0, retain=False, packet_id=1, dup=Fal
 class Raw:
     """A connection to a hub; `source` is the address that it comes from."""
 
-    def __init__(self, hub, port=MQTT_PORT, source=None, receive_bytes=0):
+    def __init__(self, hub, port=MQTT_PORT, source=None, receive_bytes=0, flags=0):
         context = ssl.create_default_context(cafile=hub.ca)
+        context.verify_flags |= flags
         plain = socket.socket()
         if receive_bytes:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)

@@ -17,6 +17,7 @@ from harness import program
 from harness.iot import WAIT_S
 
 SCRIPT = os.path.join(program.ROOT, "tests", "it", "node", "client.js")
+MODULE = os.path.join(program.ROOT, "tests", "it", "node", "module.js")
 MODULES = os.path.join(program.ROOT, "build", "node")
 
 
