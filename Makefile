@@ -26,15 +26,15 @@ deps: ## install what the build needs and is missing
 deps-test: ## install what the tests and benches need and is missing
 	@tools/deps.sh test
 
-demo: all ## the chain on made pictures: train, serve, ask by curl, latency
+demo: all ## the whole chain on made pictures, from training to an update under load; KEEP=1 leaves it running
 	@examples/demo/run.sh
 
 test: deps-test ## every check and test; the last line counts them
 	@$(PYTHON) tools/run-tests.py --jobs $(JOBS) $(ARGS)
 
-bench: all deps-test ## the figures of the README, beside their peers; ONLY=serve, train, hub, iot or kill for one part
+bench: all deps-test ## the figures of the README, beside their peers; ONLY=serve, train, hub, iot, edge or kill for one part
 	@ninja -C $(BUILD) -j $(JOBS) $(QUIET)
-	@status=0; for part in $(or $(ONLY),serve train hub iot kill); do $(PYTHON) bench/$$part.py $(ARGS) || status=1; done; exit $$status
+	@status=0; for part in $(or $(ONLY),serve train hub iot edge kill); do $(PYTHON) bench/$$part.py $(ARGS) || status=1; done; exit $$status
 
 interop: all deps-test ## the OCI conformance suite, and the real cosign, built here (5 minutes, Go)
 	@tools/interop.sh

@@ -4,13 +4,14 @@
     tools/soak.py [--seconds 600] [--model BUNDLE]
     tools/soak.py --faults all                   # about two hours; bench/results/iot-F7.json and so on
     tools/soak.py --faults F7,F19 [--seeds 20] [--seed 1000]
+    tools/soak.py --faults edge                  # those of edge devices: E1,E3,E5 and so on; bench/results/edge-F1.json
 
 Callers come and go (1 to 16 at a time, new count every few seconds); one in ten requests is broken on purpose, one in
 twenty leaves before the answer. Every good picture must get the same answer as at the start, every bad one a 4xx,
 and the server's memory after the first fifth must not have grown by more than 10 % + 8 MB at the end. Ends with
 SIGTERM, which must give exit status 0.
 
-The faults are those of tests/it/harness/faults.py, with as many seeds and devices as FULL says. A seed that fails is kept with what it
+The faults are those of tests/it/harness/faults.py, and of edge_faults.py (E1 for F1 there), with as many seeds and devices as FULL says. A seed that fails is kept with what it
 said, and the others still run.
 """
 
@@ -29,7 +30,8 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "it"))
 
 import draw_pages  # noqa: E402
 import real_models  # noqa: E402
-from harness import faults  # noqa: E402
+from harness import edge_faults, faults  # noqa: E402
+from harness.edge_site import Site  # noqa: E402
 from harness.program import Server  # noqa: E402
 
 
@@ -47,18 +49,51 @@ FULL = {
     "F24": (20, {"devices": 1000, "quiet": 100, "quiet_s": 5}),
     "F25": (50, {"devices": 100, "patches": 400}),
 }
+EDGE = {
+    "E1": (20, {"cycles": 5, "off_s": (1, 40), "on_s": (1, 20)}),
+    "E3": (30, {}),
+    "E2": (3, {"steps": 80}),
+    "E4": (20, {}),
+    "E5": (50, {"count": 10}),
+    "E8": (200, {}),
+    "E9": (30, {}),
+    "E10": (30, {}),
+    "E11": (30, {}),
+    "E12": (20, {}),
+    "E13": (10, {"seconds": 60}),
+    "E15": (30, {}),
+    "E16": (36, {}),
+    "E17": (12, {}),
+    "E18": (50, {"count": 100, "seconds": 10}),
+    "E28": (3, {"count": 1000000}),
+    "E30": (10, {}),
+}
 AT_ONCE = 25  # seeds on one hub and disk
+EDGE_AT_ONCE = {"E4": 5, "E15": 6, "E17": 4}  # they run side by side
+
+
+def results_of(name, home, part, how):
+    """One by one, of a hub, or of edge devices beside one."""
+    if name in FULL:
+        yield from faults.FAULTS[name](home, part, **how)
+        return
+    with Site() as site:
+        yield from edge_faults.FAULTS[fault_of(name)](site, part, **how)
+
+
+def fault_of(name):
+    return "F" + name[1:] if name in EDGE else name
 
 
 def run_fault(name, first, count):
     """All seeds, also behind one that fails; what each gave."""
-    seeds, how = FULL[name]
+    seeds, how = (FULL | EDGE)[name]
     todo, results = list(range(first, first + (count or seeds))), []
     while todo:
-        part = todo[:AT_ONCE]
+        part = todo[:EDGE_AT_ONCE.get(name, AT_ONCE)]
         with tempfile.TemporaryDirectory(dir=os.path.join(ROOT, "build"), ignore_cleanup_errors=True) as home:
             try:
-                for result in faults.FAULTS[name](pathlib.Path(home), part, **how):
+                for result in results_of(name, pathlib.Path(home), list(part), how):
                     results.append(result)
                     todo.pop(0)
                     print(f"{name}  {result}", flush=True)
@@ -72,15 +107,16 @@ def run_fault(name, first, count):
 
 
 def soak_faults(args):
-    names = list(FULL) if args.faults == "all" else args.faults.split(",")
+    names = {"all": list(FULL) + list(EDGE), "edge": list(EDGE)}.get(args.faults) or args.faults.split(",")
     failed = 0
     os.makedirs(RESULTS, exist_ok=True)
     for name in names:
         results = run_fault(name, args.seed, args.seeds)
         bad = sum("failed" in r for r in results)
         failed += bad
-        about = {"cores": os.cpu_count(), "load_average": os.getloadavg()[1], "how": FULL[name][1]}
-        faults.write(os.path.join(RESULTS, f"iot-{name}.json"), name, results, about)
+        about = {"cores": os.cpu_count(), "load_average": os.getloadavg()[1], "how": (FULL | EDGE)[name][1]}
+        kind = "edge" if name in EDGE else "iot"
+        faults.write(os.path.join(RESULTS, f"{kind}-{fault_of(name)}.json"), fault_of(name), results, about)
         acked = sum(r.get("acked", 0) for r in results)
         print(f"{name}: {len(results)} seeds, {bad} failed, {acked} messages acknowledged")
     return 1 if failed else 0
@@ -135,7 +171,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--model")
-    parser.add_argument("--faults", metavar="NAMES", help=f"all, or some of {','.join(FULL)}")
+    parser.add_argument("--faults", metavar="NAMES", help=f"all, edge, or some of {','.join(FULL | EDGE)}")
     parser.add_argument("--seeds", type=int, help="for each fault, instead of its own number")
     parser.add_argument("--seed", type=int, default=1, help="the first one")
     args = parser.parse_args()
