@@ -11,3 +11,4 @@ else
     echo "$wanted" >"$kept/data.txt"
 fi
 say "surfaces that do not exist: brushed metal, castings, fabric; half of them with a scratch, a dent, a stain or a crack"
+result "$(find "$data/train" -type f | wc -l) to train on, $(find "$data/val" -type f | wc -l) to judge by"

@@ -19,4 +19,4 @@ until curl -fsS --noproxy '*' -o "$work/ready" "$base/readyz" 2>/dev/null; do
     [ $(($(date +%s%N) - started)) -lt 60000000000 ] || fail "the server is not ready after 60 s"
     sleep 0.01
 done
-say "ready after $((($(date +%s%N) - started) / 1000000)) ms: open $base/ in a browser while it runs"
+result "ready after $((($(date +%s%N) - started) / 1000000)) ms: open $base/ in a browser while it runs"

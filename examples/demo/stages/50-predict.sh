@@ -17,7 +17,6 @@ print(answer["prediction"], format(answer["confidence"], ".4f"))' "$answer")"
     if [ "$label" = "$class" ]; then right=$((right + 1)); else mark=wrong; fi
     printf '   %-36s %-10s %-10s %10s %s\n' "$(basename "$picture")" "$class" "$label" "$confidence" "$mark"
 done
-say "$right of ${#pictures[@]} are right"
 awk "BEGIN { exit !($right >= $min_accuracy * ${#pictures[@]}) }" || fail "too many wrong answers"
 
 say ""
@@ -26,3 +25,4 @@ say "\$ curl -F image=@README.md $base/predict"
 status=$(curl -sS --noproxy '*' -o "$work/refused.json" -w '%{http_code}' -F image=@README.md "$base/predict")
 say "HTTP $status $(cat "$work/refused.json")"
 [ "$status" -ge 400 ] && [ "$status" -lt 500 ] || fail "README.md is no picture, and the answer is HTTP $status"
+result "$right of ${#pictures[@]} are right"
