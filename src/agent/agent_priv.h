@@ -262,6 +262,8 @@ enum { /* why a wait ended */
 };
 
 void *sk_agent_module_main(void *module);
+/* Modules of a lower startupOrder go first, until they run, have failed or wait for a pull. */
+bool sk_agent_module_has_turn(struct sk_agent_module *m);
 /* Waits for the time, a wake, or the end of the instance (NULL: none). */
 int sk_agent_module_wait(struct sk_agent_module *m, const struct sk_instance *i, uint64_t ms);
 bool sk_agent_module_stops(const struct sk_agent_module *m);

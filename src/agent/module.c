@@ -30,7 +30,8 @@ enum {
     INTENSIVE_CARE_MS = 600000,
     LOOK_MS = 1000,
     DOCKER_LOOK_MS = 5000,
-    STOP_GRACE_MS = 30000
+    STOP_GRACE_MS = 30000,
+    TURN_MS = 60000
 };
 
 /* ---- what the steps share ---- */
@@ -471,25 +472,24 @@ static bool forget(struct sk_agent_module *m)
     return true;
 }
 
-/* Modules of a lower startupOrder go first, until they run or cannot, for at most a minute. */
+bool sk_agent_module_has_turn(struct sk_agent_module *m)
+{
+    SK_LOCK(&m->agent->lock);
+    for (size_t i = 0; m->want && i < m->agent->module_count; i++) {
+        const struct sk_agent_module *o = m->agent->modules[i];
+        const bool is_begun = *o->view.status &&
+                              (o->view.is_settled || strcmp(o->view.status, "stopped") != 0);
+        if (o->want && o->want->is_running && o->want->order < m->want->order && !is_begun)
+            return false;
+    }
+    return true;
+}
+
 static void await_turn(struct sk_agent_module *m)
 {
-    const uint64_t until = sk_now_ms() + 60000;
-    while (!sk_agent_module_stops(m) && sk_now_ms() < until) {
-        bool must_wait = false;
-        {
-            SK_LOCK(&m->agent->lock);
-            for (size_t i = 0; m->want && i < m->agent->module_count; i++) {
-                const struct sk_agent_module *o = m->agent->modules[i];
-                if (o->want && o->want->is_running && o->want->order < m->want->order &&
-                    !*o->view.status)
-                    must_wait = true;
-            }
-        }
-        if (!must_wait)
-            return;
+    const uint64_t until = sk_now_ms() + TURN_MS;
+    while (!sk_agent_module_stops(m) && sk_now_ms() < until && !sk_agent_module_has_turn(m))
         (void)sk_agent_module_wait(m, NULL, FIRST_RESTART_MS);
-    }
 }
 
 void *sk_agent_module_main(void *arg)

@@ -268,13 +268,47 @@ static void test_minds(void **state)
     }
 }
 
+/* A view as it is shown at each step of a first start, and whether the next module begins. */
+static void test_turns(void **state)
+{
+    (void)state;
+
+    static const struct {
+        const char *order, *status;
+        bool is_settled, has_turn;
+    } rows[] = { { "1", "", false, false },       { "1", "stopped", false, false },
+                 { "1", "running", true, true },  { "1", "running", false, true },
+                 { "1", "backoff", false, true }, { "1", "failed", true, true },
+                 { "1", "stopped", true, true },  { "2", "", false, true },
+                 { "3", "", false, true } };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char text[200];
+        struct rig r;
+        rig_open(&r, dir);
+        (void)snprintf(text, sizeof text,
+                       "{\"settings\":{\"image\":\"127.0.0.1/a:v1\"},\"startupOrder\":%s}",
+                       rows[i].order);
+        struct sk_agent_module *first = rig_module(&r, "first", spec_of("first", text));
+        struct sk_agent_module *second = rig_module(
+            &r, "second",
+            spec_of("second", "{\"settings\":{\"image\":\"127.0.0.1/a:v1\"},\"startupOrder\":2}"));
+        (void)snprintf(first->view.status, sizeof first->view.status, "%s", rows[i].status);
+        first->view.is_settled = rows[i].is_settled;
+        if (sk_agent_module_has_turn(second) != rows[i].has_turn)
+            fail_msg("behind order %s, '%s', settled %d", rows[i].order, rows[i].status,
+                     rows[i].is_settled);
+        rig_close(&r);
+    }
+}
+
 int main(void)
 {
 #define ROW(f) cmocka_unit_test_setup_teardown(f, begin, end)
     const struct CMUnitTest tests[] = {
         ROW(test_policies),     ROW(test_pauses),      ROW(test_reboots), ROW(test_removed),
         ROW(test_wanted_again), ROW(test_lost),        ROW(test_tells),   ROW(test_shows),
-        ROW(test_keeps),        ROW(test_keeper_lost), ROW(test_minds)
+        ROW(test_keeps),        ROW(test_keeper_lost), ROW(test_minds),   ROW(test_turns)
     };
     world_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
