@@ -18,10 +18,12 @@
 #include "serve/sources_priv.h"
 #include "serve/upload_priv.h"
 
+#include <malloc.h>
 #include <string.h>
 
 enum {
-    SLOTS_MAX = 4096
+    SLOTS_MAX = 4096,
+    KEPT_FREE = 4 << 20
 };
 
 /* A slot with what only this file knows about it. */
@@ -360,6 +362,14 @@ unsigned sk_models_rescan(struct sk_models *m, bool settled)
     return changes;
 }
 
+/* The allocator would keep up to 32 MiB free at the end of each arena once it has seen a block as
+ * large as a model's, and malloc_trim() reaches only the first arena's end. */
+static void give_memory_back(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, KEPT_FREE);
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_FREE);
+}
+
 int sk_models_new(const struct sk_models_options *opts, struct sk_models **out, struct sk_err *err)
 {
     SK_AUTO(sk_sources_done) struct sk_sources found = { 0 };
@@ -368,6 +378,7 @@ int sk_models_new(const struct sk_models_options *opts, struct sk_models **out, 
 
     if (!m)
         return sk_nomem(err);
+    give_memory_back();
     m->opts = *opts;
     (void)pthread_mutex_init(&m->loading, NULL);
     (void)pthread_mutex_init(&m->mutex, NULL);
