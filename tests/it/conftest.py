@@ -13,6 +13,7 @@ import sys
 import pytest
 
 from harness import program
+from harness.edge import Edge
 from harness.hub import Hub
 from harness.iot import IotHub, has_port_443
 from harness.mqtt import RawDevice
@@ -33,6 +34,11 @@ def pytest_runtest_call(item):
     signal.alarm(TEST_S)
     try:
         return (yield)
+    except Exception:
+        for value in item.funcargs.values():
+            if isinstance(value, Edge):
+                value.print_log()
+        raise
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, previous)
