@@ -134,13 +134,13 @@ static bool may_lack(enum work work)
     return work == SETTINGS || work == RESULT || work == FILES;
 }
 
-/* In words; a call that go_on ended has none. */
+/* In words; a call that go_on ended has none, but those before it may have had. */
 static void keep_reason(struct sk_track *t, const struct sk_err *why)
 {
-    if (why->code == SK_CANCELLED && sk_ends_with(why->text, "stopped"))
-        (void)snprintf(t->reason, sizeof(t->reason), "it does not answer");
-    else
+    if (why->code != SK_CANCELLED || !sk_ends_with(why->text, "stopped"))
         (void)snprintf(t->reason, sizeof(t->reason), "%s", why->text);
+    else if (t->failures == 0)
+        (void)snprintf(t->reason, sizeof(t->reason), "it does not answer");
 }
 
 /* What follows of a failure, for its note; false: nothing to say now. */

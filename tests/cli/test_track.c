@@ -1,11 +1,14 @@
 /* test_track.c - the thread that tells a hub about a training. */
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/thread.h"
 #include "cli_test.h"
 #include "hub_test.h"
 #include "track_test.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -98,6 +101,44 @@ static void bounded_queue(void **state)
         fail_msg("%llu and %llu ms", (unsigned long long)trained, (unsigned long long)ended);
 }
 
+static bool has_note(struct sk_track *t)
+{
+    SK_LOCK(&t->lock);
+    return t->note_count > 0;
+}
+
+/* The last try is ended by --track-wait while it hangs: the reason that was known is told. */
+static void keeps_the_reason(void **state)
+{
+    const struct sk_train_result result = { .is_first = true };
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof a;
+    struct shown shown;
+    struct sk_train_watch watch;
+    char url[64];
+    SK_AUTO(sk_close) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    (void)state;
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0); /* refuses, until it listens */
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u", ntohs(a.sin_port));
+    assert_int_equal(setenv("SKERRY_CONFIG_DIR", "/nonexistent", 1), 0);
+    assert_int_equal(unsetenv("SKERRY_HUB"), 0);
+    assert_int_equal(setenv("SKERRY_TOKEN", "skt_x", 1), 0);
+    struct sk_track_options o = track_options(url, NULL, "/nonexistent", &shown);
+    o.last_ms = 3000;
+    struct sk_track *t = start(&o, &watch);
+    epochs(&watch, 1, 1);
+    uint64_t until = sk_now_ms() + 30000;
+    while (!has_note(t) && sk_now_ms() < until)
+        (void)usleep(10000);
+    assert_int_equal(listen(fd, 8), 0);
+    sk_track_end(t, &result, NULL);
+    must_say(&shown, "nothing is sent later: ");
+    if (!strstr(strstr(shown.notes, "nothing is sent later: "), "connect"))
+        fail_msg("%s", shown.notes);
+}
+
 /* What the hub refused: the rest arrives, and the run says that it is not whole. */
 static void refused_file(void **state)
 {
@@ -176,7 +217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_arrive),      cmocka_unit_test(refused_file),
         cmocka_unit_test(nothing_trained), cmocka_unit_test(failed_one),
-        cmocka_unit_test(bounded_queue),
+        cmocka_unit_test(bounded_queue),   cmocka_unit_test(keeps_the_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
