@@ -215,6 +215,7 @@ struct sk_agent_view {
     char status[24], description[400]; /* runtimeStatus, statusDescription */
     bool is_settled;                   /* it is as the deployment says, or has failed for good */
     bool is_failed;                    /* the deployment's version of it was refused or went back */
+    bool is_hindered;                  /* that version could not be begun, and is tried again */
     bool is_up;
     char version[130], image[600], hash[160];
     int exit_code;
@@ -243,6 +244,7 @@ struct sk_agent_module {
     uint64_t restart_at_ms; /* monotonic: not before it, the next start of the active one */
     uint64_t not_before_ms; /* likewise, the next attempt at an update to the spec waits_for */
     char waits_for[SK_AGENT_HASH];
+    bool is_hindered; /* the last attempt failed */
     unsigned pull_failures;
     uint64_t mind_ms, keep_ms, tidy_ms; /* the next look at the active one, attempt to keep */
     bool is_unsaved, must_retire, made_way, must_replace; /* the record; the old one; two cannot be

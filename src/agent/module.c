@@ -90,6 +90,7 @@ void sk_agent_module_show(struct sk_agent_module *m, const char *status, bool is
     va_end(args);
     (void)snprintf(v.status, sizeof v.status, "%s", status);
     v.is_up = strcmp(status, "running") == 0;
+    v.is_hindered = m->is_hindered;
     v.exit_code = r->last_exit;
     v.last_start_ms = r->last_start_ms;
     v.last_exit_ms = r->last_exit_ms;

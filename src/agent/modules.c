@@ -96,7 +96,7 @@ static void apply(struct sk_agent *a, struct sk_agent_plan *plan)
             if (strcmp(plan->specs[k]->name, m->name) == 0)
                 next = plan->specs[k];
         if (next != m->want && !(next && m->want && strcmp(next->text, m->want->text) == 0)) {
-            m->view.is_settled = false;
+            m->view.is_settled = m->view.is_hindered = false;
             sk_agent_spec_unref(m->want);
             m->want = sk_agent_spec_ref(next);
         }

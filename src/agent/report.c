@@ -93,7 +93,8 @@ static void put_system(struct sk_agent *a, struct sk_buf *b, const char *name, b
                is_up ? "running" : "stopped");
 }
 
-/* What the deployment has come to: true when every module is as wanted, or has failed for good. */
+/* What the deployment has come to: true when every module is as wanted, has failed for good, or
+ * could not be begun yet. */
 static bool settle(struct sk_agent *a, int *code, char *why, size_t cap)
 {
     size_t n = 0;
@@ -105,9 +106,10 @@ static bool settle(struct sk_agent *a, int *code, char *why, size_t cap)
     }
     for (size_t i = 0; i < a->module_count; i++) {
         const struct sk_agent_module *m = a->modules[i];
-        if (!m->want || !m->view.is_settled)
+        const bool is_hindered = !m->view.is_settled && m->view.is_hindered;
+        if (!m->want || (!m->view.is_settled && !is_hindered))
             return false;
-        if (!m->view.is_failed || n >= cap)
+        if ((!m->view.is_failed && !is_hindered) || n >= cap)
             continue;
         *code = 500;
         int more = snprintf(why + n, cap - n, "%s%s: %s", n > 0 ? "; " : "", m->name,

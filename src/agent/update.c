@@ -117,6 +117,7 @@ static void retry_later(struct sk_agent_module *m, const struct sk_agent_spec *w
     sk_agent_defer(m, want, ms);
     sk_log(SK_WARN, "update_waits", "module=%s what=%s error=\"%s\" retry_s=%llu", m->name, what,
            err->text, (unsigned long long)ms / 1000);
+    m->is_hindered = err->code != SK_BUSY;
     sk_agent_module_show(m, m->rec.active.is_started ? "running" : "backoff", false,
                          "%s: %.300s; tried again in %llu s", what, err->text,
                          (unsigned long long)ms / 1000);
@@ -229,6 +230,7 @@ void sk_agent_update(struct sk_agent_module *m, struct sk_agent_spec *want)
     struct sk_err err = SK_ERR_INIT;
     struct sk_runtime_status st;
     char why[200] = "";
+    m->is_hindered = false;
     sk_agent_module_show(m, r->active.is_started ? "running" : "stopped", false,
                          "version %.60s: preparing", want->tag);
     if (prepare(m, want, &err) < 0) {

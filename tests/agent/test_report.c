@@ -105,17 +105,20 @@ static void test_settles(void **state)
     static const struct {
         const char *name;
         int code; /* of the deployment */
-        bool a_settled, a_failed, b_settled, b_failed;
+        bool a_settled, a_failed, b_settled, b_failed, b_hindered;
         int told; /* 0: still that of before */
         const char *why;
     } rows[] = {
-        { "under way", 200, false, false, true, false, 0, "before" },
-        { "done", 200, true, false, true, false, 200, "" },
-        { "one failed", 200, true, true, true, false, 500, "a: A" },
-        { "both failed", 200, true, true, true, true, 500, "a: A; b: B" },
-        { "failed, and one under way", 200, true, true, false, false, 0, "before" },
-        { "not to be read", 400, false, false, false, false, 400, "bad" },
-        { "too new", 412, true, false, true, false, 412, "bad" },
+        { "under way", 200, false, false, true, false, false, 0, "before" },
+        { "done", 200, true, false, true, false, false, 200, "" },
+        { "one failed", 200, true, true, true, false, false, 500, "a: A" },
+        { "both failed", 200, true, true, true, true, false, 500, "a: A; b: B" },
+        { "failed, and one under way", 200, true, true, false, false, false, 0, "before" },
+        { "one is tried again", 200, true, false, false, false, true, 500, "b: B" },
+        { "under way, and one is tried again", 200, false, false, false, false, true, 0, "before" },
+        { "it came at last", 200, true, false, true, false, true, 200, "" },
+        { "not to be read", 400, false, false, false, false, false, 400, "bad" },
+        { "too new", 412, true, false, true, false, false, 412, "bad" },
     };
     struct sk_agent_module *a = rig_module(r, "a",
                                            spec_of("a", "{\"settings\":{\"image\":\"i\"}}"));
@@ -134,6 +137,7 @@ static void test_settles(void **state)
         a->view.is_failed = rows[i].a_failed;
         b->view.is_settled = rows[i].b_settled;
         b->view.is_failed = rows[i].b_failed;
+        b->view.is_hindered = rows[i].b_hindered;
         SK_OWN(sk_json_free) struct sk_json *doc = all_of(r);
         const struct sk_json *s = sk_json_get(doc, "lastDesiredStatus");
         int64_t code = sk_json_int(sk_json_get(s, "code"), 0);

@@ -187,6 +187,10 @@ def test_an_image_that_is_not_there_costs_nothing(device, images, hub):
         edge.wait_for("it is said", lambda: "nowhere" in device.list()["cats"]["description"] or
                       "tried again" in device.list()["cats"]["description"])
     assert not load.failures and device.list()["cats"]["version"] == "v1"
+    report = settled(device, 500)
+    assert "cats: " in (why := report["lastDesiredStatus"]["description"]) and "tried again" in why
+    deploy(device, images, "v1")
+    settled(device, 200)
 
 
 def test_a_module_goes_when_the_deployment_drops_it(device, hub):
