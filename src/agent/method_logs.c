@@ -20,7 +20,8 @@ enum {
     LEVEL_INFO = 6,
     ANSWER_MAX = 128 << 10,
     LINES_MAX = 32 * SK_AGENT_LOGS_MAX, /* what JSON may make of them */
-    GZIP_MS = 20000
+    GZIP_MS = 20000,
+    PATTERN_MAX = 8 << 10
 };
 
 struct request {
@@ -165,11 +166,34 @@ static int put_lines(struct sk_agent *a, const char *module, struct sk_buf *text
 
 /* ---- modules ---- */
 
+/* As a POSIX expression, which has no \d and \D of its own; the rest of what people type it has.
+ * False: it is none. */
+static bool compile(const char *pattern, regex_t *re)
+{
+    SK_AUTO(sk_buf_done) struct sk_buf text = SK_BUF_INIT(PATTERN_MAX);
+    bool is_set = false; /* between brackets */
+    for (const char *p = pattern; *p; p++) {
+        const char next = *p == '\\' ? p[1] : '\0';
+        if (next == 'd' || (next == 'D' && !is_set)) {
+            sk_buf_str(&text, is_set ? "0-9" : next == 'd' ? "[0-9]" : "[^0-9]");
+            p++;
+            continue;
+        }
+        if (next != '\0' && !is_set) /* an escaped bracket begins nothing */
+            sk_buf_chr(&text, *p++);
+        else if (*p == '[' || *p == ']')
+            is_set = *p == '[';
+        sk_buf_chr(&text, *p);
+    }
+    sk_buf_chr(&text, '\0');
+    return sk_buf_ok(&text) && regcomp(re, text.data, REG_EXTENDED | REG_NOSUB) == 0;
+}
+
 static int filter_lines(struct sk_agent *a, const char *module, struct sk_buf *text,
                         const struct request *r, struct sk_buf *out, struct sk_err *err)
 {
     regex_t re;
-    if (r->pattern && regcomp(&re, r->pattern, REG_EXTENDED | REG_NOSUB) != 0)
+    if (r->pattern && !compile(r->pattern, &re))
         return sk_fail(err, SK_INVALID, "'%s' is no regular expression", r->pattern);
     int rc = put_lines(a, module, text, r, r->pattern ? &re : NULL, out);
     if (r->pattern)
@@ -219,7 +243,7 @@ static int put_matching(struct sk_agent *a, const struct sk_json *item, struct r
     if (read_filter(item, r, err) < 0)
         return -1;
     if (!id || (size_t)snprintf(pattern, sizeof pattern, "^(%s)$", id) >= sizeof pattern ||
-        regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+        !compile(pattern, &re))
         return sk_fail(err, SK_INVALID, "items[].id: a regular expression of modules is needed");
     {
         SK_LOCK(&a->lock);

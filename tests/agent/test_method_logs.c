@@ -127,6 +127,11 @@ static void test_logs(void **state)
         { "\"loglevel\":7,\"regex\":\"event\"", "", "2.000Z" },
         { "\"loglevel\":0", "", "\"payload\":\"\"" },
         { "\"regex\":\"^plain$\"", "", "\"payload\":\"plain\\n\"" },
+        { "\"regex\":\"n=\\\\d+$\"", "",
+          "\"payload\":\"2026-01-01T00:00:01.000Z warn  queue_long n=3\\n\"" },
+        { "\"regex\":\"\\\\[[\\\\dA-Z]+\\\\] it\"", "",
+          "\"payload\":\"<3> 2026-01-01 00:00:00.000 +00:00 [ERR] it broke\\n\"" },
+        { "\"regex\":\"^\\\\D+\\\\s?\\\\w+g$\"", "", "\"payload\":\"warn nothing\\n\"" },
         { "\"tail\":1", "", "\"payload\":\"warn nothing\\n\"" },
         { "\"loglevel\":4", ",\"contentType\":\"json\"",
           "\"payload\":\"[{\\\"iothub\\\":\\\"hub.test\\\",\\\"device\\\":\\\"press-4\\\","
