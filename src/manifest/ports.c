@@ -1,5 +1,5 @@
 /*
- * ports.c - two modules that want one port of the host.
+ * ports.c - two modules that want one port of the host, and ports that no host has.
  *
  *     HostConfig.PortBindings: {"443/tcp": [{"HostIp": "", "HostPort": "443"}]}
  *
@@ -125,6 +125,20 @@ static int add(struct sk_check *c, struct bindings *all, const struct binding *b
     return 0;
 }
 
+/* A number that no port has; other words are left to the runtime. */
+static void check_number(struct sk_check *c, const char *key, const struct sk_json *binding)
+{
+    const struct sk_json *port = sk_json_get(binding, "HostPort");
+    const char *text = sk_json_text(port, "");
+    const int64_t number = sk_json_int(port, 0);
+    const size_t digits = strspn(text, "0123456789");
+
+    if (sk_json_type(port) == SK_JSON_INT
+            ? number < 0 || number > 65535
+            : digits > 0 && !text[digits] && (digits > 18 || strtoul(text, NULL, 10) > 65535))
+        sk_check_error(c, SK_INVALID, "HostPort of %.32s is above 65535, or below 0", key);
+}
+
 static int add_module(struct sk_check *c, struct bindings *all, const char *name,
                       const struct sk_json *settings, struct sk_err *err)
 {
@@ -147,6 +161,7 @@ static int add_module(struct sk_check *c, struct bindings *all, const char *name
         for (size_t i = 0; sk_json_type(list) == SK_JSON_ARRAY && i < sk_json_count(list); i++) {
             struct binding b = { .module = name };
 
+            check_number(c, sk_json_key(it), sk_json_at(list, i));
             if (read_binding(sk_json_key(it), sk_json_at(list, i), &b) && add(c, all, &b, err) < 0)
                 return -1;
         }
