@@ -235,7 +235,11 @@ static void check_docker(struct look *l)
     const struct sk_docker d = { l->agent->config.docker_socket };
     struct sk_err err = SK_ERR_INIT;
     char version[64];
-    if (sk_docker_ping(&d, version, &err) < 0)
+    int rc = sk_docker_ping(&d, version, &err);
+    if (rc < 0 && err.code == SK_DENIED)
+        say(l, "warning", "run this as root, or as a member of the group that owns the socket",
+            "the Docker Engine at '%s' lets this user not in", d.socket);
+    else if (rc < 0)
         say(l, "warning", "install a Docker Engine, or deploy images of 'skerry package' only",
             "no Docker Engine answers at '%s': modules that are not run natively cannot run",
             d.socket);

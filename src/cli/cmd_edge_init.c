@@ -65,6 +65,24 @@ static const struct sk_opt options[] = {
 
 /* clang-format on */
 
+/* The first line, without what editors and shells put around it: a byte order mark, spaces,
+ * quotes. */
+static void bare_line(char *text)
+{
+    const char *p = text;
+    size_t len = strcspn(p, "\r\n");
+    if (len >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
+        p += 3, len -= 3;
+    while (len > 0 && (*p == ' ' || *p == '\t'))
+        p++, len--;
+    while (len > 0 && (p[len - 1] == ' ' || p[len - 1] == '\t'))
+        len--;
+    if (len >= 2 && (*p == '"' || *p == '\'') && p[len - 1] == *p)
+        p++, len -= 2;
+    memmove(text, p, len);
+    text[len] = '\0';
+}
+
 static int read_string(const char *path, char **out, struct sk_err *err)
 {
     SK_OWN(free) char *text = NULL;
@@ -74,7 +92,7 @@ static int read_string(const char *path, char **out, struct sk_err *err)
                        "give --connection-string-file FILE, or - to read it from standard input");
     if (sk_file_read(path, STRING_BYTES, &text, &len, err) < 0)
         return sk_wrap(err, "--connection-string-file");
-    text[strcspn(text, "\r\n")] = '\0';
+    bare_line(text);
     if (!*text)
         return sk_fail(err, SK_INVALID, "--connection-string-file: the first line is empty");
     *out = SK_TAKE(text);

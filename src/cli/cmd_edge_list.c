@@ -123,7 +123,7 @@ static int list(const void *args, char **operands, unsigned count, struct sk_err
         add_row(sk_json_at(modules, i), &out);
     add_whole(modules, &out);
     if (sk_json_count(modules) == 0)
-        sk_buf_str(&out, "(no modules: nothing was deployed yet)\n");
+        sk_buf_str(&out, "(the deployment has no modules, or there is none yet)\n");
     return sk_cli_print(&out, err);
 }
 

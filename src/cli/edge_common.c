@@ -41,5 +41,13 @@ int sk_cli_edge_ask(const struct sk_cli_edge *e, const char *json, uint64_t time
     SK_OWN(free) char *run = NULL;
     if (sk_cli_edge_dirs(e, &dir, &run, err) < 0)
         return -1;
-    return sk_agent_call(run, sk_view_of(json), timeout_ms, out, err);
+    if (sk_agent_call(run, sk_view_of(json), timeout_ms, out, err) == 0)
+        return 0;
+    SK_OWN(free) char *config = sk_path_join(dir, "edge.json");
+    if (err->code == SK_BUSY && config && !e->run_dir && !sk_is_file(config))
+        return sk_fail(err, SK_NOT_FOUND,
+                       "no edge device lies in '%s': name its folder with --data-dir, or make one "
+                       "with 'skerry edge init'",
+                       dir);
+    return -1;
 }

@@ -50,6 +50,20 @@ static void prints_json(void **state)
         fail_msg("%s", r.out);
 }
 
+/* What editors and shells put around a line. */
+static void wrapped(void **state)
+{
+    static const char *const texts[] = { "\xef\xbb\xbf" STRING "\r\n", "\"" STRING "\"\n",
+                                         "'" STRING "'", "  " STRING " \t\nmore\n" };
+    (void)state;
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        char line[100];
+        (void)snprintf(line, sizeof line, "skerry edge init -f - --data-dir %%s/w%zu --json", i);
+        SK_AUTO(ran_done) struct ran r = run_words(line, dir, input(texts[i]));
+        check_status(texts[i], &r, 0);
+    }
+}
+
 static void errors(void **state)
 {
     static const struct {
@@ -123,6 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prints),
         cmocka_unit_test(prints_json),
+        cmocka_unit_test(wrapped),
         cmocka_unit_test(errors),
         cmocka_unit_test(a_folder_that_is_there),
     };
