@@ -469,9 +469,10 @@ struct sk_lh_input {
 struct sk_lh_pump {
     pthread_t thread;
     bool has_thread;
-    pthread_mutex_t lock; /* guards the six below */
+    pthread_mutex_t lock; /* guards what follows up to "the pump's own" */
     pthread_cond_t wake;
     bool is_woken, is_stopping;
+    bool has_gathered, is_gathering; /* something waits for the next turn; it begins by the clock */
     struct sk_lh_ack *acks;
     size_t acks_count, acks_cap;
     struct sk_lh_input *inputs; /* never freed before the end */

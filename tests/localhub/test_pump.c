@@ -63,6 +63,36 @@ static void the_last_of_all(void **state)
     }
 }
 
+/* What may be gathered for a moment, and what begins a turn at once. */
+static void what_hurries(void **state)
+{
+    struct rig *r = *state;
+    struct sk_lh_pump *p = &r->h->pump;
+
+    static const struct {
+        const char *endpoint; /* NULL: an acknowledgement */
+        struct sk_lh_ack ack;
+        bool hurries;
+    } rows[] = {
+        { "$upstream", { 0, false }, false },
+        { "n/input", { 0, false }, true },
+        { NULL, { 1, true }, false },
+        { NULL, { 1, false }, true }, /* to be sent again */
+        { NULL, { SK_LH_TOKEN_INPUT | 1, true }, true },
+    };
+
+    sk_lh_pump_stop(r->h);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        p->is_woken = p->has_gathered = false;
+        if (rows[i].endpoint)
+            sk_lh_pump_endpoint(r->h, rows[i].endpoint);
+        else
+            sk_lh_pump_ack(r->h, &rows[i].ack);
+        if (!p->has_gathered || p->is_woken != rows[i].hurries)
+            fail_msg("row %zu: %d %d", i, p->has_gathered, p->is_woken);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -70,6 +100,7 @@ int main(void)
         ROW(keys_that_are_none_are_dropped),
         ROW(acks_of_nothing_change_nothing),
         ROW(the_last_of_all),
+        ROW(what_hurries),
     };
     return cmocka_run_group_tests_name("localhub/pump", tests, NULL, NULL);
 }
