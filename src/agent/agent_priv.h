@@ -244,7 +244,9 @@ struct sk_agent_module {
     uint64_t restart_at_ms; /* monotonic: not before it, the next start of the active one */
     uint64_t not_before_ms; /* likewise, the next attempt at an update to the spec waits_for */
     char waits_for[SK_AGENT_HASH];
-    bool is_hindered; /* the last attempt failed */
+    char waits_why[400];
+    bool is_hindered;               /* the last attempt at that update failed */
+    const struct sk_agent_spec *at; /* what the step under way is about; NULL: none is */
     unsigned pull_failures;
     uint64_t mind_ms, keep_ms, tidy_ms; /* the next look at the active one, attempt to keep */
     bool is_unsaved, must_retire, made_way, must_replace; /* the record; the old one; two cannot be
@@ -290,8 +292,9 @@ bool sk_agent_slot_runs(struct sk_agent_module *m, const struct sk_agent_slot *s
 void sk_agent_update(struct sk_agent_module *m, struct sk_agent_spec *want);
 int sk_agent_pull(struct sk_agent_module *m, struct sk_agent_slot *s, bool may_pull,
                   struct sk_err *err) SK_CHECK;
-/* The spec is not tried again for so long; another one may be. */
-void sk_agent_defer(struct sk_agent_module *m, const struct sk_agent_spec *spec, uint64_t ms);
+/* The spec is not tried again for so long; another one may be. fmt: what is shown meanwhile. */
+void sk_agent_defer(struct sk_agent_module *m, const struct sk_agent_spec *spec, uint64_t ms,
+                    const char *fmt, ...) SK_PRINTF(4, 5);
 /* The deployment's version of this module is given up until the deployment changes. note: only
  * says so, with the next record. */
 void sk_agent_give_up(struct sk_agent_module *m, const struct sk_agent_spec *spec, const char *why);

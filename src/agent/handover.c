@@ -250,7 +250,8 @@ static void died(struct sk_agent_module *m, const struct sk_runtime_status *st)
     r->last_exit_ms = (int64_t)sk_wall_ms();
     (void)snprintf(why, sizeof why, "death %u of %d in probation: %.150s", r->deaths, DEATHS_MAX,
                    st->text);
-    sk_agent_defer(m, r->active.spec, pause_after(r->deaths));
+    sk_agent_defer(m, r->active.spec, pause_after(r->deaths), "running; version %.60s: %s",
+                   r->active.spec->tag, why);
     SK_OWN(sk_agent_spec_unref) struct sk_agent_spec *spec = sk_agent_spec_ref(r->active.spec);
     if (r->deaths >= DEATHS_MAX)
         sk_agent_note_failed(m, spec, why); /* in the same record as the way back */

@@ -79,10 +79,20 @@ static void keep_again(struct sk_agent_module *m)
         sk_log(SK_INFO, "state_kept", "module=%s", m->name);
 }
 
+/* With the lock held: what runs, or does not, is what the deployment wants now, as far as it can
+ * be. A step that began before the deployment changed speaks of the one before. */
+static bool is_as_wanted(const struct sk_agent_module *m)
+{
+    const struct sk_agent_spec *want = m->want, *active = m->rec.active.spec;
+    return want && (!m->at || m->at == want) &&
+           (!want->is_running || strcmp(want->hash, m->rec.failed) == 0 ||
+            (active && strcmp(want->hash, active->hash) == 0));
+}
+
 void sk_agent_module_show(struct sk_agent_module *m, const char *status, bool is_settled,
                           const char *fmt, ...)
 {
-    struct sk_agent_view v = { .is_settled = is_settled };
+    struct sk_agent_view v = { 0 };
     const struct sk_agent_record *r = &m->rec;
     va_list args;
     va_start(args, fmt);
@@ -90,7 +100,6 @@ void sk_agent_module_show(struct sk_agent_module *m, const char *status, bool is
     va_end(args);
     (void)snprintf(v.status, sizeof v.status, "%s", status);
     v.is_up = strcmp(status, "running") == 0;
-    v.is_hindered = m->is_hindered;
     v.exit_code = r->last_exit;
     v.last_start_ms = r->last_start_ms;
     v.last_exit_ms = r->last_exit_ms;
@@ -102,7 +111,9 @@ void sk_agent_module_show(struct sk_agent_module *m, const char *status, bool is
         (void)snprintf(v.hash, sizeof v.hash, "%s", r->active.image.digest);
     }
     SK_LOCK(&m->agent->lock);
+    v.is_settled = is_settled && is_as_wanted(m);
     v.is_failed = m->want && *r->failed && strcmp(m->want->hash, r->failed) == 0;
+    v.is_hindered = m->want && m->is_hindered && strcmp(m->want->hash, m->waits_for) == 0;
     if (strcmp(m->view.status, v.status) != 0 || m->view.is_settled != v.is_settled ||
         strcmp(m->view.description, v.description) != 0) {
         sk_log(SK_INFO, "module", "module=%s status=%s description=\"%s\"", m->name, v.status,
@@ -356,8 +367,7 @@ static bool waits_for_update(struct sk_agent_module *m, const struct sk_agent_sp
         return true;
     }
     if (strcmp(want->hash, m->waits_for) == 0 && sk_now_ms() < m->not_before_ms) {
-        SK_LOCK(&m->agent->lock);
-        (void)snprintf(more, cap, "%s", m->view.description);
+        (void)snprintf(more, cap, "%s", m->waits_why);
         return true;
     }
     return false;
@@ -423,12 +433,15 @@ static void step(struct sk_agent_module *m, struct sk_agent_spec *want)
     if (!r->active.spec) {
         if (strcmp(want->hash, r->failed) == 0)
             sk_agent_module_show(m, "failed", true, "%s", r->failed_why);
+        else
+            sk_agent_module_show(m, "backoff", false, "%s", more);
         (void)sk_agent_module_wait(m, NULL, LOOK_MS);
     } else if (!runs) {
         restart(m, want, &st, more);
     } else if (is_same || strcmp(want->hash, r->failed) == 0) {
         watch(m, want, &st, more);
     } else {
+        sk_agent_module_show(m, "running", false, "%s", more);
         (void)sk_agent_module_wait(m, &r->active.instance, LOOK_MS);
     }
 }
@@ -478,8 +491,9 @@ bool sk_agent_module_has_turn(struct sk_agent_module *m)
     SK_LOCK(&m->agent->lock);
     for (size_t i = 0; m->want && i < m->agent->module_count; i++) {
         const struct sk_agent_module *o = m->agent->modules[i];
-        const bool is_begun = *o->view.status &&
-                              (o->view.is_settled || strcmp(o->view.status, "stopped") != 0);
+        const struct sk_agent_view *v = &o->view;
+        const bool is_begun = v->is_settled || v->is_hindered ||
+                              (*v->version && strcmp(v->status, "stopped") != 0);
         if (o->want && o->want->is_running && o->want->order < m->want->order && !is_begun)
             return false;
     }
@@ -489,6 +503,9 @@ bool sk_agent_module_has_turn(struct sk_agent_module *m)
 static void await_turn(struct sk_agent_module *m)
 {
     const uint64_t until = sk_now_ms() + TURN_MS;
+    struct sk_runtime_status st;
+    if (sk_agent_slot_runs(m, &m->rec.active, &st))
+        return; /* only the agent was started anew: it is looked after */
     while (!sk_agent_module_stops(m) && sk_now_ms() < until && !sk_agent_module_has_turn(m))
         (void)sk_agent_module_wait(m, NULL, FIRST_RESTART_MS);
 }
@@ -525,7 +542,9 @@ void *sk_agent_module_main(void *arg)
         if (want->is_running)
             open_again(m);
         sk_agent_linger_tick(m);
+        m->at = want;
         step(m, want);
+        m->at = NULL;
     }
     sk_agent_record_clear(&m->rec);
     SK_LOCK(&m->agent->lock);

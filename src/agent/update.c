@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,11 +27,17 @@ enum {
     PULL_RETRY_MS = 10000,
     PULL_BUSY_MS = 300,
     PULL_RETRY_MAX_MS = 300000,
-    DOUBLINGS = 5
+    DOUBLINGS = 5,
+    BUSY_TIMES = 5 /* for about ten seconds nobody needs to hear of it */
 };
 
-void sk_agent_defer(struct sk_agent_module *m, const struct sk_agent_spec *spec, uint64_t ms)
+void sk_agent_defer(struct sk_agent_module *m, const struct sk_agent_spec *spec, uint64_t ms,
+                    const char *fmt, ...)
 {
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(m->waits_why, sizeof m->waits_why, fmt, args);
+    va_end(args);
     m->not_before_ms = sk_now_ms() + ms;
     (void)snprintf(m->waits_for, sizeof m->waits_for, "%s", spec->hash);
 }
@@ -113,14 +120,14 @@ static void retry_later(struct sk_agent_module *m, const struct sk_agent_spec *w
     uint64_t ms = (uint64_t)(err->code == SK_BUSY ? PULL_BUSY_MS : PULL_RETRY_MS) << n;
     if (ms > PULL_RETRY_MAX_MS)
         ms = PULL_RETRY_MAX_MS;
+    m->is_hindered = err->code != SK_BUSY || m->pull_failures >= BUSY_TIMES;
     m->pull_failures++;
-    sk_agent_defer(m, want, ms);
+    sk_agent_defer(m, want, ms, "%s: %.300s; tried again in %llu s", what, err->text,
+                   (unsigned long long)ms / 1000);
     sk_log(SK_WARN, "update_waits", "module=%s what=%s error=\"%s\" retry_s=%llu", m->name, what,
            err->text, (unsigned long long)ms / 1000);
-    m->is_hindered = err->code != SK_BUSY;
-    sk_agent_module_show(m, m->rec.active.is_started ? "running" : "backoff", false,
-                         "%s: %.300s; tried again in %llu s", what, err->text,
-                         (unsigned long long)ms / 1000);
+    sk_agent_module_show(m, m->rec.active.is_started ? "running" : "backoff", false, "%s",
+                         m->waits_why);
 }
 
 static bool is_final(const struct sk_err *err)

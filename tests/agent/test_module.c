@@ -268,36 +268,88 @@ static void test_minds(void **state)
     }
 }
 
+#define IMAGE "{\"settings\":{\"image\":\"127.0.0.1/a:v1\"},\"startupOrder\":%s}"
+
 /* A view as it is shown at each step of a first start, and whether the next module begins. */
 static void test_turns(void **state)
 {
     (void)state;
 
     static const struct {
-        const char *order, *status;
-        bool is_settled, has_turn;
-    } rows[] = { { "1", "", false, false },       { "1", "stopped", false, false },
-                 { "1", "running", true, true },  { "1", "running", false, true },
-                 { "1", "backoff", false, true }, { "1", "failed", true, true },
-                 { "1", "stopped", true, true },  { "2", "", false, true },
-                 { "3", "", false, true } };
+        const char *order, *status, *version;
+        bool is_settled, is_hindered, has_turn;
+    } rows[] = { { "1", "", "", false, false, false },
+                 { "1", "stopped", "", false, false, false }, /* prepares */
+                 { "1", "stopped", "v1", false, false, false },
+                 { "1", "backoff", "", false, false, false }, /* another pulls its image */
+                 { "1", "backoff", "", false, true, true },
+                 { "1", "backoff", "v1", false, false, true }, /* it died */
+                 { "1", "running", "v1", true, false, true },
+                 { "1", "running", "v1", false, false, true },
+                 { "1", "failed", "", true, false, true },
+                 { "1", "stopped", "v1", true, false, true },
+                 { "2", "", "", false, false, true },
+                 { "3", "", "", false, false, true } };
 
     for (size_t i = 0; i < COUNT(rows); i++) {
         char text[200];
         struct rig r;
         rig_open(&r, dir);
-        (void)snprintf(text, sizeof text,
-                       "{\"settings\":{\"image\":\"127.0.0.1/a:v1\"},\"startupOrder\":%s}",
-                       rows[i].order);
+        (void)snprintf(text, sizeof text, IMAGE, rows[i].order);
         struct sk_agent_module *first = rig_module(&r, "first", spec_of("first", text));
-        struct sk_agent_module *second = rig_module(
-            &r, "second",
-            spec_of("second", "{\"settings\":{\"image\":\"127.0.0.1/a:v1\"},\"startupOrder\":2}"));
+        (void)snprintf(text, sizeof text, IMAGE, "2");
+        struct sk_agent_module *second = rig_module(&r, "second", spec_of("second", text));
         (void)snprintf(first->view.status, sizeof first->view.status, "%s", rows[i].status);
+        (void)snprintf(first->view.version, sizeof first->view.version, "%s", rows[i].version);
         first->view.is_settled = rows[i].is_settled;
+        first->view.is_hindered = rows[i].is_hindered;
         if (sk_agent_module_has_turn(second) != rows[i].has_turn)
-            fail_msg("behind order %s, '%s', settled %d", rows[i].order, rows[i].status,
-                     rows[i].is_settled);
+            fail_msg("row %zu: behind order %s, '%s'", i, rows[i].order, rows[i].status);
+        rig_close(&r);
+    }
+}
+
+/* What is shown is settled, or hindered, only as far as it is about what is wanted now. */
+static void test_is_about_what_is_wanted(void **state)
+{
+    (void)state;
+
+    static const struct {
+        const char *what, *active, *failed, *waits_for, *at;
+        bool is_running, is_settled, is_hindered;
+    } rows[] = { { "it runs", "v2", "", "", "v2", true, true, false },
+                 { "the one before", "v1", "", "v2", "v2", true, false, true },
+                 { "given up", "v1", "v2", "", "v2", true, true, false },
+                 { "another was given up", "v1", "v3", "", "v2", true, false, false },
+                 { "nothing runs", "", "", "v2", "v2", true, false, true },
+                 { "to be stopped", "v1", "", "", "v2", false, true, false },
+                 { "of the deployment before", "v2", "", "v1", "v1", true, false, false } };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct rig r;
+        rig_open(&r, dir);
+        struct sk_agent_spec *specs[4] = { NULL };
+        for (int k = 1; k <= 3; k++) {
+            char text[200];
+            (void)snprintf(text, sizeof text,
+                           "{\"settings\":{\"image\":\"127.0.0.1/a:v%d\"},\"status\":\"%s\"}", k,
+                           rows[i].is_running ? "running" : "stopped");
+            specs[k] = spec_of("cats", text);
+        }
+#define HASH(tag) (*(tag) ? specs[(tag)[1] - '0']->hash : "")
+        struct sk_agent_module *m = rig_module(&r, "cats", sk_agent_spec_ref(specs[2]));
+        if (*rows[i].active)
+            m->rec.active.spec = sk_agent_spec_ref(specs[rows[i].active[1] - '0']);
+        (void)snprintf(m->rec.failed, sizeof m->rec.failed, "%s", HASH(rows[i].failed));
+        (void)snprintf(m->waits_for, sizeof m->waits_for, "%s", HASH(rows[i].waits_for));
+        m->is_hindered = *rows[i].waits_for;
+        m->at = specs[rows[i].at[1] - '0'];
+        sk_agent_module_show(m, "running", true, "as it is");
+        if (m->view.is_settled != rows[i].is_settled || m->view.is_hindered != rows[i].is_hindered)
+            fail_msg("%s: %d %d", rows[i].what, m->view.is_settled, m->view.is_hindered);
+        m->at = NULL;
+        for (int k = 1; k <= 3; k++)
+            sk_agent_spec_unref(specs[k]);
         rig_close(&r);
     }
 }
@@ -305,11 +357,19 @@ static void test_turns(void **state)
 int main(void)
 {
 #define ROW(f) cmocka_unit_test_setup_teardown(f, begin, end)
-    const struct CMUnitTest tests[] = {
-        ROW(test_policies),     ROW(test_pauses),      ROW(test_reboots), ROW(test_removed),
-        ROW(test_wanted_again), ROW(test_lost),        ROW(test_tells),   ROW(test_shows),
-        ROW(test_keeps),        ROW(test_keeper_lost), ROW(test_minds),   ROW(test_turns)
-    };
+    const struct CMUnitTest tests[] = { ROW(test_policies),
+                                        ROW(test_pauses),
+                                        ROW(test_reboots),
+                                        ROW(test_removed),
+                                        ROW(test_wanted_again),
+                                        ROW(test_lost),
+                                        ROW(test_tells),
+                                        ROW(test_shows),
+                                        ROW(test_keeps),
+                                        ROW(test_keeper_lost),
+                                        ROW(test_minds),
+                                        ROW(test_turns),
+                                        ROW(test_is_about_what_is_wanted) };
     world_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

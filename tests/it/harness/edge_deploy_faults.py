@@ -234,7 +234,8 @@ def one_bad_model(site, cell, rng, kind):
         begin = time.monotonic()
         cell.deploy(edge.manifest({"m": cell.quiet_module(site.images(tag, **BAD[kind]))}))
         killer = Loop(cell, "m", rng, tag) if kind == "dies in probation" else None
-        report = edge.wait_for("it is given up", lambda: (r := cell.reported()).get("lastDesiredStatus", {}).get("code") == 500 and r)
+        report = edge.wait_for("it is given up", lambda: (r := cell.reported()).get("lastDesiredStatus", {}).get("code") == 500 and
+                               "tried again" not in r["lastDesiredStatus"]["description"] and r)
         took = round(time.monotonic() - begin, 2)
         if killer:
             killer.end()
