@@ -121,6 +121,20 @@ static int first_test(struct sk_agent_module *m, const struct sk_agent_slot *s, 
     }
 }
 
+/* What else the device does may have been in the way of one of the two. */
+static int rest(struct sk_agent_module *m, const struct sk_agent_slot *candidate, uint64_t ms,
+                struct sk_err *err)
+{
+    const uint64_t until = sk_now_ms() + ms;
+    for (uint64_t now; (now = sk_now_ms()) < until;) {
+        (void)sk_agent_module_wait(m, &candidate->instance,
+                                   until - now < LOOK_MS ? until - now : LOOK_MS);
+        if (check_alive(m, candidate, candidate->spec, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int gate_native(struct sk_agent_module *m, const struct sk_agent_slot *candidate,
                        const struct sk_agent_slot *old, struct sk_err *err)
 {
@@ -132,8 +146,8 @@ static int gate_native(struct sk_agent_module *m, const struct sk_agent_slot *ca
     bool is_measured = false;
     for (unsigned round = 0; round < ROUNDS; round++) {
         struct sk_err ignored = SK_ERR_INIT;
-        if (round > 0) /* what else the device does may have been in the way of one of the two */
-            (void)sk_agent_module_wait(m, &candidate->instance, (uint64_t)AGAIN_MS << 2 * round);
+        if (round > 0 && rest(m, candidate, (uint64_t)AGAIN_MS << 2 * round, err) < 0)
+            return -1;
         if (check_alive(m, candidate, candidate->spec, err) < 0)
             return -1;
         if (run_test(old, m->agent->config.gate_ms, &theirs, &ignored) < 0)
