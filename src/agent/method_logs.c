@@ -166,24 +166,67 @@ static int put_lines(struct sk_agent *a, const char *module, struct sk_buf *text
 
 /* ---- modules ---- */
 
-/* As a POSIX expression, which has no \d and \D of its own; the rest of what people type it has.
- * False: it is none. */
+/* What stands for an escape between brackets, where POSIX has none; NULL: cannot be said there. */
+static const char *in_brackets(char c)
+{
+    static const struct {
+        char c;
+        const char *text;
+    } rows[] = { { 'd', "0-9" }, { 's', "[:space:]" }, { 'w', "[:alnum:]_" },
+                 { '\\', "\\" }, { '.', "." },         { '/', "/" } };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].c == c)
+            return rows[i].text;
+    return NULL;
+}
+
+/* A bracket expression; returns what comes after it, NULL: it cannot be said in POSIX, or has no
+ * end. */
+static const char *copy_brackets(const char *p, struct sk_buf *out)
+{
+    sk_buf_chr(out, *p++);
+    if (*p == '^')
+        sk_buf_chr(out, *p++);
+    if (*p == ']') /* the first one is a character */
+        sk_buf_chr(out, *p++);
+    while (*p && *p != ']') {
+        const char *named = p[0] == '[' && p[1] == ':' ? strstr(p + 2, ":]") : NULL;
+        const char *text = *p == '\\' ? in_brackets(p[1]) : NULL;
+        if (*p == '\\' && !text)
+            return NULL;
+        const size_t len = named ? (size_t)(named + 2 - p) : 1;
+        if (text)
+            sk_buf_str(out, text);
+        else
+            sk_buf_add(out, p, len);
+        p += text ? 2 : len;
+    }
+    if (!*p)
+        return NULL;
+    sk_buf_chr(out, *p);
+    return p + 1;
+}
+
+/* As a POSIX expression, which has no \d and \D of its own; the rest of what people type outside
+ * brackets it has. False: it is none. */
 static bool compile(const char *pattern, regex_t *re)
 {
     SK_AUTO(sk_buf_done) struct sk_buf text = SK_BUF_INIT(PATTERN_MAX);
-    bool is_set = false; /* between brackets */
-    for (const char *p = pattern; *p; p++) {
-        const char next = *p == '\\' ? p[1] : '\0';
-        if (next == 'd' || (next == 'D' && !is_set)) {
-            sk_buf_str(&text, is_set ? "0-9" : next == 'd' ? "[0-9]" : "[^0-9]");
-            p++;
-            continue;
-        }
-        if (next != '\0' && !is_set) /* an escaped bracket begins nothing */
+    for (const char *p = pattern; p && *p;) {
+        if (*p == '[') {
+            p = copy_brackets(p, &text);
+            if (!p)
+                return false;
+        } else if (*p != '\\' || !p[1]) {
             sk_buf_chr(&text, *p++);
-        else if (*p == '[' || *p == ']')
-            is_set = *p == '[';
-        sk_buf_chr(&text, *p);
+        } else {
+            if (p[1] == 'd' || p[1] == 'D')
+                sk_buf_str(&text, p[1] == 'd' ? "[0-9]" : "[^0-9]");
+            else
+                sk_buf_add(&text, p, 2);
+            p += 2;
+        }
     }
     sk_buf_chr(&text, '\0');
     return sk_buf_ok(&text) && regcomp(re, text.data, REG_EXTENDED | REG_NOSUB) == 0;
