@@ -448,7 +448,8 @@ struct sk_lh_flight {
 
 struct sk_lh_ack {
     uint64_t token;
-    bool is_acked; /* else it is to be sent again */
+    bool is_acked;  /* else it is to be sent again */
+    uint64_t at_ns; /* when sk_lh_pump_ack was told */
 };
 
 /* A reader of what waits for a module's input, or of what a candidate had kept aside. */

@@ -52,7 +52,8 @@ void sk_lh_pump_ack(struct sk_lh *h, const struct sk_lh_ack *ack)
         p->acks = acks;
         p->acks_cap = cap;
     }
-    p->acks[p->acks_count++] = *ack;
+    p->acks[p->acks_count] = *ack;
+    p->acks[p->acks_count++].at_ns = sk_now_ns();
     call_turn(p, ack->is_acked && !(ack->token & SK_LH_TOKEN_INPUT));
 }
 

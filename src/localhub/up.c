@@ -73,7 +73,7 @@ void sk_lh_up_ack(struct sk_lh *h, const struct sk_lh_ack *ack)
     p->in_flight--;
     p->bytes_in_flight -= f->bytes;
     if (ack->is_acked) {
-        const uint64_t took_ns = sk_now_ns() - f->sent_ns;
+        const uint64_t took_ns = ack->at_ns - f->sent_ns;
         sk_lh_pace_acked(&p->pace, f->bytes, f->ahead, took_ns);
         sk_spool_delivered(p->up, f->priority, f->seq);
         sk_lh_count(h, SK_LH_M_SENT, 1, labels);

@@ -74,20 +74,25 @@ static void what_hurries(void **state)
         struct sk_lh_ack ack;
         bool hurries;
     } rows[] = {
-        { "$upstream", { 0, false }, false },
-        { "n/input", { 0, false }, true },
-        { NULL, { 1, true }, false },
-        { NULL, { 1, false }, true }, /* to be sent again */
-        { NULL, { SK_LH_TOKEN_INPUT | 1, true }, true },
+        { "$upstream", { .token = 0, .is_acked = false }, false },
+        { "n/input", { .token = 0, .is_acked = false }, true },
+        { NULL, { .token = 1, .is_acked = true }, false },
+        { NULL, { .token = 1, .is_acked = false }, true }, /* to be sent again */
+        { NULL, { .token = SK_LH_TOKEN_INPUT | 1, .is_acked = true }, true },
     };
 
     sk_lh_pump_stop(r->h);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        p->is_woken = p->has_gathered = false;
+        {
+            SK_LOCK(&p->lock);
+            p->is_woken = p->has_gathered = false;
+        }
+
         if (rows[i].endpoint)
             sk_lh_pump_endpoint(r->h, rows[i].endpoint);
         else
             sk_lh_pump_ack(r->h, &rows[i].ack);
+        SK_LOCK(&p->lock);
         if (!p->has_gathered || p->is_woken != rows[i].hurries)
             fail_msg("row %zu: %d %d", i, p->has_gathered, p->is_woken);
     }
