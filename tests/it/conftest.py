@@ -37,7 +37,7 @@ def pytest_runtest_call(item):
     except Exception:
         for value in item.funcargs.values():
             if isinstance(value, Edge):
-                value.print_log()
+                item.add_report_section("call", f"log of {value.device}", value.log()[-12000:])
         raise
     finally:
         signal.alarm(0)

@@ -159,12 +159,8 @@ class Edge:
 
     def __exit__(self, kind, *_):
         if kind:
-            self.print_log()
+            print(f"---- the end of the log of {self.device}", self.log()[-12000:], sep="\n")
         self.destroy()
-
-    def print_log(self):
-        """Beside the failure of a test."""
-        print(f"---- the end of the log of {self.device}", self.log()[-12000:], sep="\n")
 
     # ---- deployments ----
 
