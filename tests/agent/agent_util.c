@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -22,6 +23,7 @@ void rig_open(struct rig *r, const char *dir)
     struct sk_err err = SK_ERR_INIT;
     struct sk_agent fresh = SK_AGENT_INIT;
     memset(r, 0, sizeof *r);
+    (void)signal(SIGPIPE, SIG_IGN); /* as the agent does: a child may end before it is told all */
     sk_log_setup(SK_LEVEL_COUNT, SK_LOG_TEXT, STDERR_FILENO);
     r->dir = copy(dir);
     for (size_t i = 0; i < COUNT(folders); i++)

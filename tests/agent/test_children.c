@@ -120,6 +120,10 @@ static void test_long(void **state)
     assert_int_equal(out.len, order.len);
     assert_memory_equal(out.data, order.data, out.len);
     FAILS(sk_agent_child_call(&r->a, "command", all, 20000, &small, &err), SK_LIMIT, "");
+    install(r, "exec <&-\necho enough"); /* it does not want to hear all of it */
+    out.len = 0;
+    DONE(sk_agent_child_call(&r->a, "command", all, 20000, &out, &err));
+    assert_memory_equal(out.data, "enough\n", 7);
 }
 
 static void test_await(void **state)
