@@ -133,7 +133,7 @@ static void test_logs(void **state)
           "\"payload\":\"<3> 2026-01-01 00:00:00.000 +00:00 [ERR] it broke\\n\"" },
         { "\"regex\":\"^\\\\D+\\\\s?\\\\w+g$\"", "", "\"payload\":\"warn nothing\\n\"" },
         { "\"regex\":\"^[[:alpha:]\\\\d]+ nothing\"", "", "\"payload\":\"warn nothing\\n\"" },
-        { "\"regex\":\"^[^]\\\\s]+$\"", "", "\"payload\":\"plain\\n\"" },
+        { "\"regex\":\"^[^]\\\\s{]+$\"", "", "\"payload\":\"plain\\n\"" },
         { "\"regex\":\"^[\\\\\\\\\\\\w]+$\"", "", "\"payload\":\"plain\\n\"" },
         { "\"tail\":1", "", "\"payload\":\"warn nothing\\n\"" },
         { "\"loglevel\":4", ",\"contentType\":\"json\"",
