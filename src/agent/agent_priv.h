@@ -245,8 +245,9 @@ struct sk_agent_module {
     uint64_t not_before_ms; /* likewise, the next attempt at an update to the spec waits_for */
     char waits_for[SK_AGENT_HASH];
     char waits_why[400];
-    bool is_hindered;               /* the last attempt at that update failed */
-    const struct sk_agent_spec *at; /* what the step under way is about; NULL: none is */
+    bool is_hindered;         /* the last attempt at that update failed */
+    bool cannot_start;        /* the last start of the active one failed */
+    struct sk_agent_spec *at; /* what the thread works for, counted; NULL: not yet */
     unsigned pull_failures;
     uint64_t mind_ms, keep_ms, tidy_ms; /* the next look at the active one, attempt to keep */
     bool is_unsaved, must_retire, made_way, must_replace; /* the record; the old one; two cannot be

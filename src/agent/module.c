@@ -79,14 +79,18 @@ static void keep_again(struct sk_agent_module *m)
         sk_log(SK_INFO, "state_kept", "module=%s", m->name);
 }
 
+static bool is_same(const struct sk_agent_record *r, const struct sk_agent_spec *want)
+{
+    return r->active.spec && strcmp(r->active.spec->hash, want->hash) == 0;
+}
+
 /* With the lock held: what runs, or does not, is what the deployment wants now, as far as it can
  * be. A step that began before the deployment changed speaks of the one before. */
 static bool is_as_wanted(const struct sk_agent_module *m)
 {
-    const struct sk_agent_spec *want = m->want, *active = m->rec.active.spec;
+    const struct sk_agent_spec *want = m->want;
     return want && (!m->at || m->at == want) &&
-           (!want->is_running || strcmp(want->hash, m->rec.failed) == 0 ||
-            (active && strcmp(want->hash, active->hash) == 0));
+           (!want->is_running || strcmp(want->hash, m->rec.failed) == 0 || is_same(&m->rec, want));
 }
 
 void sk_agent_module_show(struct sk_agent_module *m, const char *status, bool is_settled,
@@ -112,8 +116,9 @@ void sk_agent_module_show(struct sk_agent_module *m, const char *status, bool is
     }
     SK_LOCK(&m->agent->lock);
     v.is_settled = is_settled && is_as_wanted(m);
-    v.is_failed = m->want && *r->failed && strcmp(m->want->hash, r->failed) == 0;
-    v.is_hindered = m->want && m->is_hindered && strcmp(m->want->hash, m->waits_for) == 0;
+    v.is_failed = m->want && m->want->is_running && strcmp(m->want->hash, r->failed) == 0;
+    v.is_hindered = m->want && ((m->is_hindered && strcmp(m->want->hash, m->waits_for) == 0) ||
+                                (m->cannot_start && is_same(r, m->want)));
     if (strcmp(m->view.status, v.status) != 0 || m->view.is_settled != v.is_settled ||
         strcmp(m->view.description, v.description) != 0) {
         sk_log(SK_INFO, "module", "module=%s status=%s description=\"%s\"", m->name, v.status,
@@ -237,7 +242,8 @@ static bool revive(struct sk_agent_module *m, const struct sk_agent_spec *want,
     }
     if (now < m->restart_at_ms)
         return false;
-    if (sk_agent_start_active(m, &err) < 0) {
+    m->cannot_start = sk_agent_start_active(m, &err) < 0;
+    if (m->cannot_start) {
         /* A full disk is no fault of the module, and may have room at any moment. */
         m->restart_at_ms = now + (err.code == SK_FULL ? LOOK_MS : cool_off_ms(++r->restarts));
         sk_agent_module_show(m, "backoff", false, "%s", err.text);
@@ -418,14 +424,14 @@ static void step(struct sk_agent_module *m, struct sk_agent_spec *want)
     }
     if (restart_asked(m))
         return;
-    bool is_same = r->active.spec && strcmp(r->active.spec->hash, want->hash) == 0;
+    const bool is_there = is_same(r, want);
     if (r->phase == SK_PHASE_PROBATION) {
         sk_agent_probation(m, want);
         return;
     }
-    if (is_same)
+    if (is_there)
         take_outside(m, want);
-    if (!is_same && !waits_for_update(m, want, more, sizeof more)) {
+    if (!is_there && !waits_for_update(m, want, more, sizeof more)) {
         sk_agent_update(m, want);
         return;
     }
@@ -438,12 +444,31 @@ static void step(struct sk_agent_module *m, struct sk_agent_spec *want)
         (void)sk_agent_module_wait(m, NULL, LOOK_MS);
     } else if (!runs) {
         restart(m, want, &st, more);
-    } else if (is_same || strcmp(want->hash, r->failed) == 0) {
+    } else if (is_there || strcmp(want->hash, r->failed) == 0) {
         watch(m, want, &st, more);
     } else {
         sk_agent_module_show(m, "running", false, "%s", more);
         (void)sk_agent_module_wait(m, &r->active.instance, LOOK_MS);
     }
+}
+
+/* Another deployment of the module: what stood in the way of the one before may be mended. */
+static void take_wanted(struct sk_agent_module *m, struct sk_agent_spec *want)
+{
+    struct sk_agent_record *r = &m->rec;
+    if (m->at == want)
+        return;
+    if (m->at) {
+        *m->waits_for = '\0';
+        m->is_hindered = m->cannot_start = false;
+    }
+    sk_agent_spec_unref(m->at);
+    m->at = sk_agent_spec_ref(want);
+    if (!*r->failed || strcmp(want->hash, r->failed) == 0)
+        return;
+    *r->failed = *r->failed_why = *r->tried = '\0';
+    r->attempts = r->deaths = 0;
+    sk_agent_keep(m);
 }
 
 /* False: something cannot be stopped now. */
@@ -542,10 +567,10 @@ void *sk_agent_module_main(void *arg)
         if (want->is_running)
             open_again(m);
         sk_agent_linger_tick(m);
-        m->at = want;
+        take_wanted(m, want);
         step(m, want);
-        m->at = NULL;
     }
+    sk_agent_spec_unref(SK_TAKE(m->at));
     sk_agent_record_clear(&m->rec);
     SK_LOCK(&m->agent->lock);
     m->is_ended = true;

@@ -316,14 +316,17 @@ static void test_is_about_what_is_wanted(void **state)
 
     static const struct {
         const char *what, *active, *failed, *waits_for, *at;
-        bool is_running, is_settled, is_hindered;
-    } rows[] = { { "it runs", "v2", "", "", "v2", true, true, false },
-                 { "the one before", "v1", "", "v2", "v2", true, false, true },
-                 { "given up", "v1", "v2", "", "v2", true, true, false },
-                 { "another was given up", "v1", "v3", "", "v2", true, false, false },
-                 { "nothing runs", "", "", "v2", "v2", true, false, true },
-                 { "to be stopped", "v1", "", "", "v2", false, true, false },
-                 { "of the deployment before", "v2", "", "v1", "v1", true, false, false } };
+        bool is_running, cannot_start, is_settled, is_hindered;
+    } rows[] = { { "it runs", "v2", "", "", "v2", true, false, true, false },
+                 { "the one before", "v1", "", "v2", "v2", true, false, false, true },
+                 { "given up", "v1", "v2", "", "v2", true, false, true, false },
+                 { "another was given up", "v1", "v3", "", "v2", true, false, false, false },
+                 { "nothing runs", "", "", "v2", "v2", true, false, false, true },
+                 { "it cannot be started", "v2", "", "", "v2", true, true, true, true },
+                 { "the one before cannot", "v1", "", "", "v2", true, true, false, false },
+                 { "to be stopped", "v1", "", "", "v2", false, false, true, false },
+                 { "given up, and stopped", "v1", "v2", "", "v2", false, false, true, false },
+                 { "of the deployment before", "v2", "", "v1", "v1", true, false, false, false } };
 
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct rig r;
@@ -343,15 +346,45 @@ static void test_is_about_what_is_wanted(void **state)
         (void)snprintf(m->rec.failed, sizeof m->rec.failed, "%s", HASH(rows[i].failed));
         (void)snprintf(m->waits_for, sizeof m->waits_for, "%s", HASH(rows[i].waits_for));
         m->is_hindered = *rows[i].waits_for;
+        m->cannot_start = rows[i].cannot_start;
         m->at = specs[rows[i].at[1] - '0'];
         sk_agent_module_show(m, "running", true, "as it is");
-        if (m->view.is_settled != rows[i].is_settled || m->view.is_hindered != rows[i].is_hindered)
+        if (m->view.is_settled != rows[i].is_settled ||
+            m->view.is_hindered != rows[i].is_hindered ||
+            m->view.is_failed != (rows[i].is_running && strcmp(rows[i].failed, "v2") == 0))
             fail_msg("%s: %d %d", rows[i].what, m->view.is_settled, m->view.is_hindered);
         m->at = NULL;
         for (int k = 1; k <= 3; k++)
             sk_agent_spec_unref(specs[k]);
         rig_close(&r);
     }
+}
+
+/* A version that was given up is tried again once another one was wanted meanwhile. */
+static void test_given_up_and_wanted_again(void **state)
+{
+    (void)state;
+    world->s.first = "v1";
+    world->s.wanted = "v2";
+    run();
+    world->s.fails_gate = true;
+    world->want = "v2";
+    run();
+    assert_non_null(strstr(world->why, "given up"));
+    world->s.fails_gate = false;
+    run(); /* the same deployment */
+    assert_non_null(strstr(world->why, "given up"));
+    world->want = "v1";
+    run();
+    struct sk_agent_record r = record();
+    assert_string_equal(r.failed, "");
+    sk_agent_record_clear(&r);
+    world->want = "v2";
+    run();
+    assert_int_equal(world_alive(), 1);
+    r = record();
+    assert_string_equal(r.active.spec->tag, "v2");
+    sk_agent_record_clear(&r);
 }
 
 int main(void)
@@ -369,7 +402,8 @@ int main(void)
                                         ROW(test_keeper_lost),
                                         ROW(test_minds),
                                         ROW(test_turns),
-                                        ROW(test_is_about_what_is_wanted) };
+                                        ROW(test_is_about_what_is_wanted),
+                                        ROW(test_given_up_and_wanted_again) };
     world_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
