@@ -210,7 +210,8 @@ static int publish(struct sk_lh *h, struct sk_lh_ident *id, struct sk_lh_flight 
         return sk_fail(err, SK_LIMIT, "its topic is too long for MQTT");
     if (!sk_buf_ok(&topic))
         return sk_buf_fail(&topic, err);
-    const uint64_t token = p->next_token;
+    const uint64_t token = p->next_token, now_ns = sk_now_ns(); /* PUBACK may come before the next
+                                                                   line */
     if (sk_mqtt_line_publish(id->line, (struct sk_view){ topic.data, topic.len }, p->item.body, 1,
                              token, err) < 0)
         return -1;
@@ -218,7 +219,7 @@ static int publish(struct sk_lh *h, struct sk_lh_ident *id, struct sk_lh_flight 
     *f = (struct sk_lh_flight){ .ident = id,
                                 .token = token,
                                 .seq = p->item.seq,
-                                .sent_ns = sk_now_ns(),
+                                .sent_ns = now_ns,
                                 .priority = p->item.priority,
                                 .bytes = topic.len + p->item.body.len };
     sk_lh_output_of(p->item.key, f->output, sizeof f->output);

@@ -92,9 +92,16 @@ static void what_hurries(void **state)
             sk_lh_pump_endpoint(r->h, rows[i].endpoint);
         else
             sk_lh_pump_ack(r->h, &rows[i].ack);
-        SK_LOCK(&p->lock);
-        if (!p->has_gathered || p->is_woken != rows[i].hurries)
-            fail_msg("row %zu: %d %d", i, p->has_gathered, p->is_woken);
+        bool has_gathered, is_woken;
+
+        {
+            SK_LOCK(&p->lock);
+            has_gathered = p->has_gathered;
+            is_woken = p->is_woken;
+        }
+
+        if (!has_gathered || is_woken != rows[i].hurries)
+            fail_msg("row %zu: %d %d", i, has_gathered, is_woken);
     }
 }
 
