@@ -28,9 +28,10 @@ struct load {
     pthread_t thread;
     uint16_t port;
     unsigned seed;
-    bool is_rude;              /* cuts its connections anywhere */
-    bool until_refused;        /* goes on until the server does not answer any more */
-    unsigned answered, broken; /* broken: an answer was begun and not ended, or a wrong one */
+    bool is_rude;       /* cuts its connections anywhere */
+    bool until_refused; /* goes on until the server does not answer any more */
+    atomic_uint answered;
+    unsigned broken; /* broken: an answer was begun and not ended, or a wrong one */
 };
 
 static const char *const mix[] = {
@@ -96,6 +97,14 @@ static void start_load(struct load *loads, uint16_t port, bool is_rude, bool unt
     }
 }
 
+/* A client that comes once the server drains finds nobody. */
+static void await_answers(struct load *loads)
+{
+    for (unsigned i = 0; i < CLIENTS; i++)
+        while (loads[i].answered == 0)
+            (void)usleep(1000);
+}
+
 static unsigned end_load(struct load *loads)
 {
     unsigned answered = 0;
@@ -146,6 +155,7 @@ static void drain_under_load(void **state)
         struct load loads[CLIENTS];
         fixture_start(&f, (struct sk_http_options){ .threads = 2 });
         start_load(loads, f.port, false, true);
+        await_answers(loads);
         (void)usleep(100000);
         assert_int_equal(sk_http_drain(f.server, 10000), 0);
         assert_int_equal(sk_http_connections(f.server), 0);

@@ -363,6 +363,7 @@ def test_offline_and_back(iot, edge):
     with connected(edge) as device, connected(edge, "n") as other:
         send(device, *[str(n) for n in range(20)])
         iot.wait_telemetry(edge.device, 20)
+        edge.wait_drained()  # the last PUBACK too
         edge.uplink.cut()
         edge.wait_uplink(False)
         send(device, *[str(n) for n in range(20, 400)])
