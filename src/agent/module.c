@@ -84,13 +84,18 @@ static bool is_same(const struct sk_agent_record *r, const struct sk_agent_spec 
     return r->active.spec && strcmp(r->active.spec->hash, want->hash) == 0;
 }
 
+static bool is_given_up(const struct sk_agent_record *r, const struct sk_agent_spec *want)
+{
+    return strcmp(want->hash, r->failed) == 0;
+}
+
 /* With the lock held: what runs, or does not, is what the deployment wants now, as far as it can
  * be. A step that began before the deployment changed speaks of the one before. */
 static bool is_as_wanted(const struct sk_agent_module *m)
 {
     const struct sk_agent_spec *want = m->want;
     return want && (!m->at || m->at == want) &&
-           (!want->is_running || strcmp(want->hash, m->rec.failed) == 0 || is_same(&m->rec, want));
+           (!want->is_running || is_given_up(&m->rec, want) || is_same(&m->rec, want));
 }
 
 void sk_agent_module_show(struct sk_agent_module *m, const char *status, bool is_settled,
@@ -116,7 +121,7 @@ void sk_agent_module_show(struct sk_agent_module *m, const char *status, bool is
     }
     SK_LOCK(&m->agent->lock);
     v.is_settled = is_settled && is_as_wanted(m);
-    v.is_failed = m->want && m->want->is_running && strcmp(m->want->hash, r->failed) == 0;
+    v.is_failed = m->want && m->want->is_running && is_given_up(r, m->want);
     v.is_hindered = m->want && ((m->is_hindered && strcmp(m->want->hash, m->waits_for) == 0) ||
                                 (m->cannot_start && is_same(r, m->want)));
     if (strcmp(m->view.status, v.status) != 0 || m->view.is_settled != v.is_settled ||
@@ -367,7 +372,7 @@ static bool waits_for_update(struct sk_agent_module *m, const struct sk_agent_sp
                              char *more, size_t cap)
 {
     *more = '\0';
-    if (strcmp(want->hash, m->rec.failed) == 0) {
+    if (is_given_up(&m->rec, want)) {
         (void)snprintf(more, cap, "version %.60s was given up: %.250s", want->tag,
                        m->rec.failed_why);
         return true;
@@ -437,14 +442,14 @@ static void step(struct sk_agent_module *m, struct sk_agent_spec *want)
     }
     bool runs = sk_agent_slot_runs(m, &r->active, &st);
     if (!r->active.spec) {
-        if (strcmp(want->hash, r->failed) == 0)
+        if (is_given_up(r, want))
             sk_agent_module_show(m, "failed", true, "%s", r->failed_why);
         else
             sk_agent_module_show(m, "backoff", false, "%s", more);
         (void)sk_agent_module_wait(m, NULL, LOOK_MS);
     } else if (!runs) {
         restart(m, want, &st, more);
-    } else if (is_there || strcmp(want->hash, r->failed) == 0) {
+    } else if (is_there || is_given_up(r, want)) {
         watch(m, want, &st, more);
     } else {
         sk_agent_module_show(m, "running", false, "%s", more);
@@ -464,7 +469,7 @@ static void take_wanted(struct sk_agent_module *m, struct sk_agent_spec *want)
     }
     sk_agent_spec_unref(m->at);
     m->at = sk_agent_spec_ref(want);
-    if (!*r->failed || strcmp(want->hash, r->failed) == 0)
+    if (!*r->failed || is_given_up(r, want))
         return;
     *r->failed = *r->failed_why = *r->tried = '\0';
     r->attempts = r->deaths = 0;
