@@ -359,7 +359,9 @@ static bool is_wanted(const struct sk_lh_ident *id, uint64_t now_ms)
     case SK_LH_MODULE:
         if (id->is_listed)
             return id->is_registered;
-        break; /* what it left is sent on */
+        if (id->up_in_flight > 0 || id->needs_rewind)
+            return true; /* what it left is sent on, or refused until it is dropped */
+        break;
     case SK_LH_LEAF:
         if (!id->is_listed)
             return false;
