@@ -22,7 +22,7 @@ sys.path.insert(0, os.path.join(program.ROOT, "tools"))
 import draw_pages  # noqa: E402
 import real_models  # noqa: E402
 
-TEST_S = 300
+TEST_S = 600
 
 
 @pytest.hookimpl(wrapper=True)

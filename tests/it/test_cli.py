@@ -142,7 +142,7 @@ def test_version_names_the_engine(cli):
 
 def test_bench_of_a_running_server(cli, serve, bundle, pictures):
     server = serve(bundle)
-    done = cli("bench", server.base, "-c", "1,2", "-d", "300ms", "--warmup", "100ms", "-i", pictures / "01.png", "--json")
+    done = cli("bench", server.base, "-c", "1,2", "-d", "2s", "--warmup", "100ms", "-i", pictures / "01.png", "--json")
     assert done.returncode == 0, done.stderr
     runs = json.loads(done.stdout)["runs"]
     assert [run["concurrency"] for run in runs] == [1, 2]
@@ -165,9 +165,9 @@ def test_bench_leaves_no_server_behind(skerry, home, bundle, sign):
     assert "own child" in process.stdout.readline()
     child, = child_of(process.pid)
     process.send_signal(sign)
-    process.wait(10)
+    process.wait(60)
     process.stdout.close()
-    for _ in range(500):
+    for _ in range(3000):
         try:
             with open(f"/proc/{child}/stat") as f:
                 if f.read().rsplit(")", 1)[1].split()[0] == "Z":

@@ -316,18 +316,28 @@ def test_deployments(hub, tmp_path):
 
 # ---- what devices send ----
 
+def wait_follows(device, run):
+    """Until it prints what comes from now on: -1."""
+    until("it follows", lambda: device.send({"n": -1}) or run.lines())
+
+
+def numbers(lines):
+    """Those that came, without those of wait_follows."""
+    return [n for n in (json.loads(line)["body"]["n"] for line in lines) if n != -1]
+
+
 def test_monitor_follows(hub, device):
     """[devcli-31], [devcli-32] Only what comes from now on, of this device, at once; Ctrl-C ends it without an error."""
     other = Device(hub, ok(hub, "device", "create", "another"))
-    device.send({"n": -1})
+    device.send({"n": -2})
     with Running(hub, "monitor", "--follow", "--device", "line-3", "--json") as run:
-        time.sleep(1)
+        wait_follows(device, run)
         for n in range(3):
             device.send({"n": n})
             other.send({"n": 100 + n})
-        until("three came", lambda: len(run.lines()) >= 3)
+        until("three came", lambda: len(numbers(run.lines())) >= 3)
         lines = [json.loads(line) for line in run.end().splitlines()]
-    assert [line["body"]["n"] for line in lines] == [0, 1, 2] and run.err == ""
+    assert [line["body"]["n"] for line in lines if line["body"]["n"] != -1] == [0, 1, 2] and run.err == ""
     assert {line["deviceId"] for line in lines} == {"line-3"}
 
 
@@ -335,20 +345,20 @@ def test_monitor_goes_on_after_a_break(tmp_path):
     """[devcli-31] Nothing is missed and nothing is told twice when the hub ends, is killed, or comes back before the first message."""
     with Hub(tmp_path) as hub:
         device = Device(hub, ok(hub, "device", "create", "d"))
-        device.send({"n": -1})
+        device.send({"n": -2})
         with Running(hub, "monitor", "--follow", "--json") as run:
-            time.sleep(1)
+            wait_follows(device, run)
             hub.restart()
             device.send({"n": 0})
-            until("the first came", lambda: len(run.lines()) == 1)
+            until("the first came", lambda: len(numbers(run.lines())) == 1)
             device.send({"n": 1})
             hub.kill()
             hub.start()
             device.send({"n": 2})
-            until("all came", lambda: len(run.lines()) >= 3)
+            until("all came", lambda: len(numbers(run.lines())) >= 3)
             time.sleep(0.5)
             lines = run.end().splitlines()
-        assert [json.loads(line)["body"]["n"] for line in lines] == [0, 1, 2]
+        assert numbers(lines) == [0, 1, 2]
         assert run.err.count("trying again in") >= 2
 
 
@@ -397,9 +407,9 @@ def test_monitor_on_a_terminal(hub, device):
 
 def test_monitor_summary(hub, device):
     """[devcli-35] Drawn anew on a terminal; in a pipe once, when it ends."""
-    with Running(hub, "monitor", "--summary", "--follow", "--json") as pipe, \
-         Running(hub, "monitor", "--summary", "--follow", terminal=True) as screen:
-        time.sleep(1)
+    device = Device(hub, ok(hub, "device", "create", "line-4"))
+    words = ("monitor", "--summary", "--follow", "--device", "line-4", "--since", "1h")
+    with Running(hub, *words, "--json") as pipe, Running(hub, *words, terminal=True) as screen:
         for latency in (10, 20, 30, 40):
             device.send({**BODY, "inferenceLatencyMs": latency})
         until("it was drawn with all four", lambda: "4         " in screen.read())
@@ -407,15 +417,17 @@ def test_monitor_summary(hub, device):
         assert pipe.read() == ""
         screen.end()
         row = json.loads(pipe.end())
-    assert (row["deviceId"], row["modelVersion"], row["messages"]) == ("line-3", "7", 4)
+    assert (row["deviceId"], row["modelVersion"], row["messages"]) == ("line-4", "7", 4)
     assert (row["latencyMsP50"], row["latencyMsP99"], row["predictions"]) == (20, 40, {"scratch": 1})
 
 
 def test_events(hub, device):
     with Running(hub, "monitor", "--events", "--follow", "--device", "line-3") as run:
-        time.sleep(1)
-        with device:
-            until("it came", lambda: "deviceConnected" in run.read())
+        def comes_and_goes():
+            with device:
+                pass
+            return "deviceConnected" in run.read()
+        until("it came", comes_and_goes)
         until("it went", lambda: "deviceDisconnected" in run.read())
         run.end()
 

@@ -152,7 +152,7 @@ def test_paho_comes_back(own_iot):
 # ---- what the SDK sees of changes at the hub ----
 
 def wait_out(iot, device, name):
-    wait_for("the SDK is told", lambda: not device.client.connected, 2)
+    wait_for("the SDK is told", lambda: not device.client.connected)
     wait_for("the hub says so", lambda: not iot.is_connected(name))
 
 
@@ -176,7 +176,7 @@ def test_deleted(iot):
     with Device(iot, connection_string) as device:
         device.client.send_message("last")
         iot.delete_device("gone")
-        wait_for("the SDK is told", lambda: not device.client.connected, 2)
+        wait_for("the SDK is told", lambda: not device.client.connected)
         refused = key_client(iot, connection_string)
         with pytest.raises(CredentialError):
             refused.connect()
@@ -189,7 +189,7 @@ def test_second_client_takes_the_place(iot):
     with Device(iot, connection_string, connection_retry=False) as first:
         first.client.send_message("1")
         with Device(iot, connection_string) as second:
-            wait_for("the first is out", lambda: not first.client.connected, 5)
+            wait_for("the first is out", lambda: not first.client.connected)
             second.client.send_message("2")
             assert second.client.connected and iot.is_connected("twice")
     assert [m["bodyText"] for m in iot.telemetry("twice")] == ["1", "2"]

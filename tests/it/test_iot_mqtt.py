@@ -139,15 +139,14 @@ def test_no_tls(iot, device):
 def test_disabled_and_deleted(iot, device):
     user, token = username(iot.host, device.name), device.token()
     client = device.open()
-    began = time.monotonic()
     iot.set_status(device.name, "disabled")
-    assert client.is_ended(2) and time.monotonic() - began < 2
+    assert client.is_ended()
     with Raw(iot) as again:
         assert again.connect(device.name, user, token) == (5, False)
     iot.set_status(device.name, "enabled")
     client = device.open()
     iot.delete_device(device.name)
-    assert client.is_ended(2)
+    assert client.is_ended()
     with Raw(iot) as again:
         assert again.connect(device.name, user, token) == (5, False)
 
@@ -159,7 +158,7 @@ def test_module_goes_with_its_device(iot, device):
     with Raw(iot) as client:
         assert client.connect(identity, username(iot.host, identity), token)[0] == 0
         iot.set_status(device.name, "disabled")
-        assert client.is_ended(2)
+        assert client.is_ended()
     with Raw(iot) as client:
         assert client.connect(identity, username(iot.host, identity), token) == (5, False)
     iot.set_status(device.name, "enabled")
@@ -173,7 +172,7 @@ def test_new_keys_end_the_connection(iot, device):
     identity["authentication"]["symmetricKey"] = {"primaryKey": base64.b64encode(b"k" * 32).decode(),
                                                   "secondaryKey": base64.b64encode(b"l" * 32).decode()}
     iot.call("PUT", f"/devices/{device.name}", json=identity, headers={"If-Match": "*"})
-    assert client.is_ended(2)
+    assert client.is_ended()
     for key in identity["authentication"]["symmetricKey"].values():
         with Raw(iot) as again:
             assert again.connect(device.name, username(iot.host, device.name), sas(iot.host, device.name, key))[0] == 0
@@ -183,7 +182,7 @@ def test_newest_connection_wins(iot, device):
     first = device.open()
     first.subscribe([(METHODS, 0)])
     second = device.open()
-    assert second.was_present and first.is_ended(2)
+    assert second.was_present and first.is_ended()
     second.ping()
     assert iot.is_connected(device.name)
     second.disconnect()
@@ -191,10 +190,10 @@ def test_newest_connection_wins(iot, device):
 
 def test_end_of_the_token_is_the_end(iot, device):
     client = Raw(iot)
-    assert client.connect(device.name, username(iot.host, device.name), device.token(life_s=3))[0] == 0
+    end = time.time() + 10
+    assert client.connect(device.name, username(iot.host, device.name), device.token(life_s=10))[0] == 0
     client.publish(EVENTS.format(device.name), b"in time", qos=1)
-    began = time.monotonic()
-    assert client.is_ended(20) and 1 < time.monotonic() - began < 10
+    assert client.is_ended() and time.time() > end - 2
 
 
 # ---- where one may publish ----

@@ -126,7 +126,7 @@ def test_odd_ids(iot):
 def test_renewed_tokens(iot):
     """It disconnects, and connects with the new one; it subscribes to nothing again."""
     with NodeClient(iot, iot.device("node-renews")) as node:
-        node.do("open", renewal={"tokenValidTimeInSeconds": 4, "tokenRenewalMarginInSeconds": 2})
+        node.do("open", renewal={"tokenValidTimeInSeconds": 30, "tokenRenewalMarginInSeconds": 28})
         node.do("twin")
         subscribe(iot, node, "node-renews")
         sent = 0

@@ -276,14 +276,13 @@ def test_method_without_answer(hub, registry):
 def test_methods_hold_no_worker(hub, registry):
     """[iothub-18] Twice as many calls wait as there are workers, and others are answered."""
     registry.create_device_with_sas("absent", "", "", "enabled")
-    body = {"methodName": "m", "connectTimeoutInSeconds": 5}
+    body = {"methodName": "m", "connectTimeoutInSeconds": 20}
     threads = [threading.Thread(target=hub.post, args=("/twins/absent/methods",), kwargs={"json": body}) for _ in range(16)]
     for thread in threads:
         thread.start()
     time.sleep(1)
-    start = time.monotonic()
     assert hub.get("/devices/absent").status_code == 200
-    assert time.monotonic() - start < 2
+    assert all(thread.is_alive() for thread in threads)
     for thread in threads:
         thread.join(WAIT_S)
 

@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from harness.faults import slack
 from harness.iot import WAIT_S, key_of, wait_for
 from harness.mqtt import DESIRED, DOWN, EVENTS, METHODS, PUBACK, TWIN, Raw, RawDevice, publish_packet, signed, username
 
@@ -148,7 +149,7 @@ def test_a_slow_reader_slows_no_other(iot, device):
             began = time.monotonic()
             client.publish(EVENTS.format("quick"), b"%d" % i, qos=1)
             times.append(time.monotonic() - began)
-        assert sorted(times)[90] < 1, times
+        assert sorted(times)[90] < slack(1), times
     slow.socket.close()
     with device.open() as again:  # nothing that was not acknowledged is lost
         bodies = set()
@@ -159,13 +160,13 @@ def test_a_slow_reader_slows_no_other(iot, device):
 
 
 def test_silence_ends_the_connection(iot, device):
-    with device.open(keep_alive=1) as client:
+    with device.open(keep_alive=4) as client:
         began = time.monotonic()
-        for _ in range(4):
-            time.sleep(0.5)
+        for _ in range(3):
+            time.sleep(2)
             client.ping()
-        assert client.is_ended(20)
-        assert time.monotonic() - began >= 2 + 1
+        assert client.is_ended()
+        assert time.monotonic() - began >= 3 * 2 + 4
 
 
 # ---- what Azure's SDK for C sends ----

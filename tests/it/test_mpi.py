@@ -20,7 +20,7 @@ from harness import program
 BUILD = os.path.dirname(program.binary())
 TOOL = os.path.join(BUILD, "tests", "comm", "comm_tool")
 PLUGIN = os.path.join(BUILD, "skerry-mpi.so")
-END_S = 60
+END_S = 250
 
 
 def mpirun(ranks, *command, home, env=None, **options):

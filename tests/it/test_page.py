@@ -31,12 +31,12 @@ def rows(browser):
 def test_choose_a_picture(serve, browser, real_bundles, pages):
     server = serve(real_bundles["page-orientation"], real_bundles["line-orientation"])
     browser.get(server.base + "/")
-    WebDriverWait(browser, 20).until(lambda b: "onnxruntime" in b.find_element(By.ID, "about").text)
+    WebDriverWait(browser, 120).until(lambda b: "onnxruntime" in b.find_element(By.ID, "about").text)
     assert browser.find_element(By.ID, "model").is_displayed()
     browser.find_element(By.CSS_SELECTOR, "#model option[value='page-orientation']").click()
     path = os.path.join(pages, "page-90.jpg")
     choose(browser, path)
-    WebDriverWait(browser, 20).until(lambda b: len(rows(b)) == 4)
+    WebDriverWait(browser, 120).until(lambda b: len(rows(b)) == 4)
     labels = rows(browser)
     assert labels[0][0] == "90" and labels[0][1] > 50
     assert abs(sum(p for _, p in labels) - 100) < 0.5
@@ -61,7 +61,7 @@ def test_errors_are_shown(serve, browser, tmp_path):
     broken.write_bytes(b"not a picture")
     browser.get(server.base + "/")
     choose(browser, broken)
-    WebDriverWait(browser, 20).until(lambda b: b.find_element(By.ID, "error").is_displayed())
+    WebDriverWait(browser, 120).until(lambda b: b.find_element(By.ID, "error").is_displayed())
     assert "jpeg" in browser.find_element(By.ID, "error").text
     shoot(browser, "page-error.png")
 
@@ -71,9 +71,9 @@ def test_a_key_is_asked_for(serve, browser, tmp_path, pages):
     server = serve(models.bundle(tmp_path / "m"), "--api-key-file", tmp_path / "key")
     browser.get(server.base + "/")
     choose(browser, os.path.join(pages, "page-0.jpg"))
-    WebDriverWait(browser, 20).until(lambda b: b.find_element(By.ID, "key-field").is_displayed())
+    WebDriverWait(browser, 120).until(lambda b: b.find_element(By.ID, "key-field").is_displayed())
     field = browser.find_element(By.ID, "key")
     field.send_keys("0123456789abcdef0123")
     browser.execute_script("arguments[0].dispatchEvent(new Event('change'))", field)
-    WebDriverWait(browser, 20).until(lambda b: len(rows(b)) == 3)
+    WebDriverWait(browser, 120).until(lambda b: len(rows(b)) == 3)
     assert "Authorization: Bearer YOUR-KEY" in browser.find_element(By.ID, "curl").text

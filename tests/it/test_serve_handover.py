@@ -39,7 +39,9 @@ def test_no_request_fails(bundle, home):
             assert new.control("accept")["accepting"]
             assert not old.control("retire")["accepting"]
         clients.stop()
-        states = [i.control("state") for i in two]
+        states, end = [], time.monotonic() + 60
+        while sum(s["requests"] for s in states) != clients.answered and time.monotonic() < end:  # counted when they are sent
+            states = [i.control("state") for i in two]
         print(clients.answered, "answered,", clients.reused, "on kept connections", states)
         assert clients.failures == []
         assert clients.reused > 20
@@ -50,15 +52,15 @@ def test_no_request_fails(bundle, home):
 
 def test_retired_connections_end_by_themselves(bundle, home):
     """[serve-83] Idle ones when their time is over; then the old process can be ended without a loss."""
-    with Listener() as port, Instance(port, bundle, "--idle-timeout", 3, home=home) as a:
+    with Listener() as port, Instance(port, bundle, "--idle-timeout", 8, home=home) as a:
         a.control("state")
         clients = Clients(port.port, png(), kept=4, fresh=0, pause_s=60)
         while clients.answered < 4:
             time.sleep(0.01)
         assert a.control("retire")["connections"] == 4
         time.sleep(1.5)
-        assert a.control("state")["connections"] == 4           # the advertised two seconds are not over
-        end = time.monotonic() + 10
+        assert a.control("state")["connections"] == 4           # the advertised seven seconds are not over
+        end = time.monotonic() + 60
         while a.control("state")["connections"] > 0:
             assert time.monotonic() < end
             time.sleep(0.05)
@@ -117,7 +119,7 @@ def test_what_is_slow_is_seen(tmp_path, home):
     quick = models.bundle(tmp_path / "quick", make=models.slow_classifier, rounds=4)
     with Listener() as port, Instance(port, slow, home=home, paused=True) as a, \
             Instance(port, quick, home=home, paused=True) as b:
-        assert a.control("test")["medianMs"] > 3 * b.control("test")["medianMs"]
+        assert min(a.control("test")["medianMs"] for _ in range(3)) > 3 * min(b.control("test")["medianMs"] for _ in range(3))
 
 
 def test_low_priority_ends(bundle, home):

@@ -121,7 +121,7 @@ def test_curves_while_it_trains(client, start):
     """[train-74] The run and its figures are there before the training ends."""
     t = start("--epochs", 100000, "--experiment", "live")
     until(lambda: t.epochs() >= 3)
-    until(lambda: runs(client, "live") and len(losses(client, runs(client, "live")[0].info.run_id)) >= 3, 10)
+    until(lambda: runs(client, "live") and len(losses(client, runs(client, "live")[0].info.run_id)) >= 3)
     [run] = runs(client, "live")
     assert run.info.status == "RUNNING" and run.data.params["epochs"] == "100000" and t.process.poll() is None
     t.process.send_signal(signal.SIGINT)

@@ -19,7 +19,7 @@ start_hub() {
     type_out "$skerry" hub run --data-dir "$hub_dir" --listen "$hub_address" --port "$hub_port" "&"
     "$skerry" hub run --data-dir "$hub_dir" --listen "$hub_address" --port "$hub_port" --second-port 0 >>"$work/hub.log" 2>&1 &
     hub_pid=$!
-    await 30 "the hub answers" hub_is_there
+    await 60 "the hub answers" hub_is_there
 }
 hub_is_there() {
     kill -0 "$hub_pid" 2>/dev/null || fail "the hub ended: $(tail -n 3 "$work/hub.log")"

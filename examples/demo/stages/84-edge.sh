@@ -58,10 +58,10 @@ json.dump({**config, "probationSeconds": 3}, open(sys.argv[1], "w"))' "$edge_dir
 type_out skerry edge run --data-dir "$edge_dir" "&"
 SKERRY_ONNXRUNTIME=$edge_ort "$edge_skerry" edge run --data-dir "$edge_dir" >"$work/edge.log" 2>&1 &
 edge_pid=$!
-await 30 "the agent is ready" edge_is_ready
+await 60 "the agent is ready" edge_is_ready
 # A Python expression of s, the device's status, holds.
 status_says() { edge status --json 2>/dev/null | $python -c 'import json, sys; s = json.load(sys.stdin); sys.exit(not eval(sys.argv[1]))' "$1" 2>/dev/null; }
 is_connected() { status_says 's["isConnected"]'; }
-await 30 "the device is connected to the hub" is_connected
+await 60 "the device is connected to the hub" is_connected
 show_edge status
 result "cell-7 on $edge_address is connected to the hub"

@@ -30,6 +30,6 @@ for picture in "${pictures[0]}" "${pictures[5]}" "${pictures[10]}"; do
 done
 all_arrived() { telemetry | $python "$demo/telemetry.py" compare "$ledger" >"$work/compare.txt" || [ $? != 2 ] || fail "$(cat "$work/compare.txt")"
     grep -q ' 0 missing' "$work/compare.txt"; }
-await 15 "the telemetry of these answers arrives" all_arrived
+await 60 "the telemetry of these answers arrives" all_arrived
 show "$skerry" monitor --device cell-7
 result "each answer is in the hub's telemetry"

@@ -17,9 +17,9 @@ start_load
 deploy v2 "$demo/deployment-manifest-v2.json"
 await 60 "v2 runs on the edge device" module_is status=running version=v2
 end_load
-await 30 "the update is done" module_is status=running version=v2 isSettled=True
+await 60 "the update is done" module_is status=running version=v2 isSettled=True
 show_edge list
-await 30 "the telemetry arrives" all_arrived
+await 60 "the telemetry arrives" all_arrived
 telemetry | $python "$demo/telemetry.py" timeline 30 | sed 's/^/   /'
 ok "$(cat "$work/compare.txt")"
 result "$(cat "$work/load.txt")"

@@ -16,8 +16,8 @@ await 60 "v3 is refused" module_is isFailed=True version=v2 status=running
 end_load
 show_edge list
 is_reported() { "$skerry" deployment status cell-7 | grep ': 500 defect-detector' >"$work/reported.txt"; }
-await 15 "the device reports it" is_reported
+await 60 "the device reports it" is_reported
 show "$skerry" deployment status cell-7
-await 30 "the telemetry arrives" all_arrived
+await 60 "the telemetry arrives" all_arrived
 ok "$(cat "$work/compare.txt")"
 result "v3 refused at the gate, v2 goes on: $(cat "$work/load.txt")"

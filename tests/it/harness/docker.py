@@ -24,8 +24,8 @@ import tarfile
 import tempfile
 import time
 
-START_S = 30
-STOP_S = 30
+START_S = 120
+STOP_S = 60
 DOCKERD, DOCKER = "/usr/sbin/dockerd", "/usr/bin/docker"
 # What dockerd says when the kernel or a sandbox around us does not let it; anything else is a failure of the test.
 REFUSED = ("operation not permitted", "permission denied", "Devices cgroup isn't mounted", "no such device",
@@ -72,7 +72,7 @@ class Container:
     def logs(self):
         return self.engine.run("logs", self.name).stdout + self.engine.run("logs", self.name).stderr
 
-    def wait_health(self, wanted, timeout_s=60):
+    def wait_health(self, wanted, timeout_s=180):
         end = time.monotonic() + timeout_s
         while (state := self.inspect()["State"])["Health"]["Status"] != wanted:
             assert time.monotonic() < end and state["Running"], f"{state}\n{self.logs()}"

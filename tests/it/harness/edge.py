@@ -177,6 +177,10 @@ class Edge:
     def status(self):
         return json.loads(self.edge("status", "--json"))
 
+    def spool(self):
+        """What the local hub says of its spool; it may be on its way up."""
+        return wait_for("the local hub's status", lambda: (self.status().get("localHub") or {}).get("spool"))
+
     def wait_version(self, name, version, timeout_s=120):
         """Until a module runs this tag; the module as `edge list` shows it."""
         def holds():

@@ -218,7 +218,7 @@ BAD = {
 def bad_models(site, seeds):
     """F16: no request fails while a bad version is tried; the one before it serves on. When it dies later, only requests inside it fail,
     and as many are reported."""
-    with site.cell("f16", leaves=0, config={"gateSeconds": 5, "probationSeconds": 60}) as cell:
+    with site.cell("f16", leaves=0, config={"gateSeconds": 15, "probationSeconds": 60}) as cell:
         cell.run_module("m")
         for seed in seeds:
             with of_seed(seed) as rng:

@@ -112,9 +112,10 @@ def filled(site, cell, disk, rng):
         with cell.load(rng.randrange(1, 1 << 30), "--publish", 300, "--size", 3000) as load, Sender(cell, "m") as sender:
             time.sleep(rng.uniform(0.1, 0.5))
             load.mark("full")
-            filler = threading.Thread(target=disk.fill, args=(rng.uniform(1.5, 2.5),))
+            is_seen = threading.Event()
+            filler = threading.Thread(target=disk.fill, args=(rng.uniform(1.5, 2.5), is_seen), daemon=True)
             filler.start()
-            time.sleep(0.2)
+            disk.wait_full()
             if not is_cut:
                 cell.deploy(edge.manifest({"m": cell.quiet_module(env={"SEED": {"value": str(rng.random())}})}))
             if is_killed:
@@ -124,6 +125,7 @@ def filled(site, cell, disk, rng):
                 said = cell.run("edge", "check", "--json", "--data-dir", cell.folder, "--run-dir", cell.run_dir).stdout
                 disks = [c for c in map(json.loads, said.splitlines()) if c["name"] == "disk"]
                 assert disks and disks[0]["result"] == "error" and "is full" in disks[0]["text"], said
+            is_seen.set()
             filler.join()
             full = load.mark("freed")
             since = time.monotonic()
@@ -146,14 +148,14 @@ def over_budget(site, cell, disk, rng):
         with cell.load(rng.randrange(1, 1 << 30), "--publish", 1500, "--size", 4000) as load, Sender(cell, "m") as sender:
             def is_full():
                 nonlocal most
-                spool = cell.status()["localHub"]["spool"]
+                spool = cell.spool()
                 most = max(most, spool["bytes"])
                 assert spool["bytes"] <= spool["maxBytes"], spool
                 return time.monotonic() - sender.acks[-1][1] > 0.5
             edge.wait_for("the spool is full", is_full)
             on_disk = sum(os.stat(p).st_blocks * 512 for p in glob.glob(os.path.join(cell.folder, "hub", "spool", "**"), recursive=True)
                           if os.path.isfile(p))
-            assert on_disk <= cell.status()["localHub"]["spool"]["maxBytes"], on_disk
+            assert on_disk <= cell.spool()["maxBytes"], on_disk
             assert cell.predicts()
             load.rate("publish", 100)
             since = time.monotonic()
@@ -205,7 +207,7 @@ def failing(site, cell, rng):
     after, is_killed, seen = last_number(site.hub), rng.random() < 0.4, len(cell.log())
     with cell.load(rng.randrange(1, 1 << 30), "--publish", 200) as load, Sender(cell, "m") as sender:
         with broken_sync(Local(cell), "error=EIO"):
-            time.sleep(0.7)  # strace's 0.3 s, and this
+            time.sleep(0.3)
             load.mark("failing")
             predictions(cell, rng.uniform(0.5, 1.5))
             window = load.mark("over")

@@ -185,7 +185,7 @@ class Cell(edge.Edge):
 
     def predicts(self, port=PORT):
         try:
-            return requests.post(f"http://{self.address}:{port}/predict", data=jpeg(), headers={"Content-Type": "image/jpeg"}, timeout=5).ok
+            return requests.post(f"http://{self.address}:{port}/predict", data=jpeg(), headers={"Content-Type": "image/jpeg"}, timeout=30).ok
         except requests.RequestException:
             return False
 
@@ -213,7 +213,8 @@ class Cell(edge.Edge):
 
         def is_empty():
             found = self.run("edge", "status", "--json", "--data-dir", self.folder, "--run-dir", self.run_dir)
-            return found.returncode == 0 and json.loads(found.stdout).get("localHub", {}).get("spool", {}).get("messages") == 0
+            hub = found.returncode == 0 and json.loads(found.stdout).get("localHub") or {}
+            return hub.get("spool", {}).get("messages") == 0
         try:
             edge.wait_for("all stored messages are at the hub", is_empty, timeout_s)
         except AssertionError as e:
@@ -231,7 +232,7 @@ class Cell(edge.Edge):
     def end(self):
         """`edge stop --all` leaves nothing running."""
         self.edge("stop", "--all")
-        self.process.wait(30)
+        self.process.wait(120)
         left = self.pids()
         assert not left, f"still running: {left}"
 
@@ -408,7 +409,7 @@ def module_of(pid):
 class Watch:
     """Looks all the time whether something runs twice: `complaints`."""
 
-    def __init__(self, cell, every_s=0.1, patience=8):
+    def __init__(self, cell, every_s=0.1, patience=50):
         self.cell, self.every_s, self.patience, self.complaints, self.seen = cell, every_s, patience, [], {}
         self.ends = threading.Event()
         self.thread = threading.Thread(target=self.work, daemon=True)

@@ -184,7 +184,10 @@ class Mixed:
         workers = [Worker(self, i, random.Random(self.rng.random())) for i in range(WORKERS)]
         for worker in workers:
             worker.start()
-        time.sleep(self.rng.uniform(0.01, self.most_s))
+        pause_s, end = self.rng.uniform(0.01, self.most_s), time.monotonic() + 30
+        while len(self.book.new) < 6 and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(pause_s)
         self.hub.process.kill()
         self.dying.set()
         self.hub.process.wait()

@@ -103,7 +103,7 @@ class Server:
             try:
                 if self.session.get(self.base + "/readyz", timeout=5).status_code == 200:
                     return
-            except requests.ConnectionError:
+            except requests.RequestException:
                 pass
             time.sleep(0.01)
         self.process.kill()
