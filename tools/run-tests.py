@@ -86,7 +86,7 @@ class Report:
 
 def environment(**extra):
     # Several programs compute side by side: threads that wait must not spin, and faults may take longer than alone.
-    env = dict(os.environ, SKERRY_ONNXRUNTIME=ONNXRUNTIME, LC_ALL="C.UTF-8", OMP_WAIT_POLICY="passive", SKERRY_SLACK="3", **SANITIZER_ENV)
+    env = dict(os.environ, SKERRY_ONNXRUNTIME=ONNXRUNTIME, LC_ALL="C.UTF-8", OMP_WAIT_POLICY="passive", SKERRY_SLACK="10", **SANITIZER_ENV)
     env.update(extra)
     return env
 
@@ -166,8 +166,9 @@ def build(report, variant, jobs, suites=()):
         else:
             shutil.rmtree(folder, ignore_errors=True)
             cmd = setup
-        # Some hundred test programs are linked for each variant: by the quicker linker, where there is one.
-        linker = {"CC_LD": "gold"} if shutil.which("ld.gold") else {}
+        # Some hundred test programs are linked for each variant: by the quickest linker there is.
+        quick = next((name for name in ("mold", "gold") if shutil.which(f"ld.{name}")), None)
+        linker = {"CC_LD": quick} if quick else {}
         status, text = run(f"{variant}-build{i}", cmd, environment(CC=compiler, **linker))
         if status != 0:
             show_tail(text)
@@ -286,13 +287,13 @@ def pytest(report, name, binary, selection, files=("tests/it",)):
 def pytest_files(report, step, binary, selection, jobs, having=""):
     """Each file (that has this text) in a process of its own, the large ones first: clients that bring native code,
     threads and event loops of their own (gevent, pandas, ONNX Runtime) meet no other test's, and a crash names its
-    file. Two more at a time than there are cores, as many wait."""
+    file. Three times as many at once as there are cores: most wait most of their time."""
     if not os.path.exists(binary):
         report.add(failures=[f"{step}: {os.path.relpath(binary, ROOT)} was not built"])
         return
     files = [name for name in glob.glob(os.path.join(ROOT, "tests", "it", "test_*.py")) if having in read(name)]
     files.sort(key=lambda name: ("faults" in name, os.path.getsize(name)), reverse=True)  # faults wait most
-    with concurrent.futures.ThreadPoolExecutor(jobs + 2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(3 * jobs) as pool:
         for done in [pool.submit(pytest, report, f"{step}-{os.path.basename(name)[5:-3]}", binary, selection, [name])
                      for name in files]:
             done.result()
