@@ -1,6 +1,10 @@
 /* test_ident.c - instances and their roles, tokens that tell them apart, lists of the agent. */
 #include "rig.h"
 
+enum {
+    LIFE_MS = 60000 /* of a token: longer than a test */
+};
+
 static void sign_for(struct sk_lh_ident *id, const char *instance, unsigned char byte,
                      uint64_t life_ms)
 {
@@ -25,19 +29,19 @@ static void tokens_tell_instances_apart(void **state)
                        "\"role\":\"candidate\"}]");
     struct sk_lh_ident *id = ident_of(r, DEVICE "/m");
     SK_LOCK(&r->h->lock);
-    sign_for(id, "m-1", 1, 1000);
+    sign_for(id, "m-1", 1, LIFE_MS);
     sign_for(id, "m-2", 2, UINT64_MAX);
     assert_string_equal(instance_of(id, 1, &until), "m-1");
-    assert_true(until > sk_now_ms() && until <= sk_now_ms() + 1000);
+    assert_true(until > sk_now_ms() && until <= sk_now_ms() + LIFE_MS);
     assert_string_equal(instance_of(id, 2, &until), "m-2");
     assert_int_equal(until, 0);
     assert_string_equal(instance_of(id, 3, &until), "m-1"); /* nobody remembers it */
-    sign_for(id, "m-1", 2, 1000); /* the same text over the other's socket: the newest counts */
+    sign_for(id, "m-1", 2, LIFE_MS); /* the same text over the other's socket: the newest counts */
     assert_string_equal(instance_of(id, 2, &until), "m-1");
     for (unsigned char k = 10; k < 10 + SK_LH_SIGNED; k++)
-        sign_for(id, "m-2", k, 1000);
+        sign_for(id, "m-2", k, LIFE_MS);
     assert_string_equal(instance_of(id, 10, &until), "m-2");
-    sign_for(id, "m-2", 99, 1000);
+    sign_for(id, "m-2", 99, LIFE_MS);
     assert_string_equal(instance_of(id, 10, &until), "m-1"); /* the oldest is forgotten */
 }
 
