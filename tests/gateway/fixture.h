@@ -104,6 +104,8 @@ void client_free(struct client *c);
 void client_connect(struct client *c, const struct login *l);
 /* SharedAccessSignature of an identity, good for so many seconds. The text lives until the next. */
 const char *token_of(const char *device, const char *module, const char *key, int64_t life_s);
+/* Connects a device with a token that ends soon: at *end_ms of the wall clock. */
+struct client *client_for_a_while(struct fixture *f, const char *device, uint64_t *end_ms);
 /* Connects an identity with KEY_1; CONNACK must be 0. module "": the device. */
 struct client *client_in(struct fixture *f, const char *device, const char *module, bool is_clean,
                          bool *session_present);

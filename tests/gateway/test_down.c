@@ -22,6 +22,15 @@ static uint16_t want(struct client *c, int number)
     return p.id;
 }
 
+/* All that the client has sent was taken, and what follows from it is written. */
+static void await_taken(struct fixture *f, struct client *c)
+{
+    struct packet p;
+    client_say(c, 1, 1, "devices/d1/messages/events/", "the PUBACKs are through when this is");
+    client_want(c, PUBACK, &p);
+    settle(f);
+}
+
 static void in_order(void **state)
 {
     struct fixture *f = *state;
@@ -42,7 +51,7 @@ static void in_order(void **state)
             ids[i + SK_GATEWAY_DOWN_WINDOW] = want(c, i + SK_GATEWAY_DOWN_WINDOW);
     }
     client_quiet(c);
-    settle(f);
+    await_taken(f, c);
     assert_int_equal(identity_of(f, "d1").waiting, 0);
     send_all(f, 50, 51);
     (void)want(c, 50);
@@ -61,9 +70,7 @@ static void after_a_break(void **state)
         if (i == 0 || i == 2)
             client_ack(c, id);
     }
-    client_say(c, 1, 1, "devices/d1/messages/events/", "the PUBACKs are through when this is");
-    struct packet p;
-    client_want(c, PUBACK, &p);
+    await_taken(f, c);
     client_free(c);
     settle(f);
     c = client_in(f, "d1", "", false, NULL);
@@ -71,6 +78,7 @@ static void after_a_break(void **state)
     client_ack(c, want(c, 3));
     client_ack(c, want(c, 4));
     client_quiet(c);
+    await_taken(f, c);
     client_free(c);
     c = client_in(f, "d1", "", false, NULL);
     client_quiet(c);
@@ -120,10 +128,11 @@ static void feedback(void **state)
     uint16_t id = want(c, 0);
     client_ack(c, (uint16_t)(id + 1)); /* not this one */
     client_quiet(c);
+    await_taken(f, c);
     assert_int_equal(identity_of(f, "d1").waiting, 1);
     client_ack(c, id);
     client_quiet(c);
-    settle(f);
+    await_taken(f, c);
     assert_non_null(strstr(feedback_of(f), "\"Success\""));
     client_free(c);
 }
@@ -138,7 +147,7 @@ static void at_most_once(void **state)
     for (int i = 0; i < 20; i++)
         assert_int_equal(want(c, i), 0);
     client_quiet(c);
-    settle(f);
+    await_taken(f, c);
     assert_int_equal(identity_of(f, "d1").waiting, 0);
     assert_int_equal(client_subscribe(c, 1, C2D), 1);
     send_all(f, 20, 21);
