@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 
 enum {
-    PATIENCE_MS = 15000
+    PATIENCE_MS = HUB_PATIENCE_MS
 };
 
 void flow_open(struct hub_fixture *f, struct flow *w, const char *path, const char *more)

@@ -1,6 +1,7 @@
 /* hub_util.c - see hub_util.h. */
 #include "hub_util.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -35,7 +36,7 @@ void hub_start(struct hub_fixture *f, unsigned workers)
 void hub_stop(struct hub_fixture *f)
 {
     if (f->hub)
-        assert_int_equal(sk_hub_drain(f->hub, 10000), 0);
+        assert_int_equal(sk_hub_drain(f->hub, HUB_PATIENCE_MS), 0);
     sk_hub_stop(f->hub);
     f->hub = NULL;
 }
@@ -175,6 +176,21 @@ void hub_token(struct hub_fixture *f, enum sk_role role, char secret[SK_TOKEN_TE
     if (sk_token_create(sk_hub_accounts(f->hub), &who, sk_role_name(role), role, NULL, 0, secret,
                         NULL, &err) < 0)
         fail_msg("%s", err.text);
+}
+
+static unsigned readers(struct hub_fixture *f)
+{
+    struct sk_live_readers *r = &f->hub->iot->readers;
+    SK_LOCK(&r->lock);
+    return r->count;
+}
+
+void hub_await_readers(struct hub_fixture *f, unsigned count)
+{
+    const uint64_t end = sk_now_ms() + HUB_PATIENCE_MS;
+    while (readers(f) != count && sk_now_ms() < end)
+        (void)usleep(2000);
+    assert_int_equal(readers(f), count);
 }
 
 void hub_expect(const struct answer *a, int status, const char *words)

@@ -19,6 +19,10 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
+enum {
+    HUB_PATIENCE_MS = 20000 /* nothing takes so long */
+};
+
 struct hub_fixture {
     char folder[64]; /* the hub's is below */
     char dir[80];
@@ -58,6 +62,8 @@ void hub_token(struct hub_fixture *f, enum sk_role role, char secret[SK_TOKEN_TE
  * wire, or NULL. */
 void hub_message(struct hub_fixture *f, const char *device, const char *module, const char *bag,
                  struct sk_view body);
+/* Waits until so many requests wait for messages. */
+void hub_await_readers(struct hub_fixture *f, unsigned count);
 /* Whether the answer has this status and these words in its body, else the test fails. */
 void hub_expect(const struct answer *a, int status, const char *words);
 

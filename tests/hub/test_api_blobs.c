@@ -170,14 +170,14 @@ static void cut(void **state)
     client_send(&c, text);
     client_close(&c);
     (void)snprintf(path, sizeof(path), "/api/v1/uploads/%s", id.text);
-    for (int i = 0; i < 200; i++) { /* the hub notices soon; until then the upload is open */
+    for (int i = 0; i < 2000; i++) { /* the hub notices soon; until then the upload is open */
         hub_ask(f, "GET", path, f->made.owner_token, NULL, &a);
         if (strstr(a.body, "{\"size\": 3}"))
             break;
         (void)usleep(10000);
     }
     hub_expect(&a, 200, "{\"size\": 3}");
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 2000; i++) {
         send_piece(f, "PUT", &id, "?digest=" DIGEST, "3", "def", &a);
         if (a.status != 503)
             break;

@@ -188,7 +188,7 @@ static void events(void **state)
         hub_expect(&a, 200, "messages");
         if (strstr(a.body, "\"source\":\"deviceLifecycleEvents\""))
             break;
-        assert_true(patience < 500);
+        assert_true(patience < 2000);
         (void)usleep(10000);
     }
 }

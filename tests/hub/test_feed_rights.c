@@ -50,7 +50,7 @@ static void ends_with_its_token(void **state)
         assert_false(ends(&bad, 1500));
         (void)snprintf(path, sizeof path, "/api/v1/tokens/%.16s", secret + 4);
         hub_do(f, "DELETE", path, NULL, 200, "");
-        assert_true(ends(&bad, 2000));
+        assert_true(ends(&bad, HUB_PATIENCE_MS));
         assert_false(ends(&good, 1000));
         client_close(&bad);
         client_close(&good);
@@ -69,7 +69,7 @@ static void ends_with_its_policy(void **state)
     hub_do(f, "POST", "/api/v1/policies/service", "{\"renew\":\"secondary\"}", 200, "");
     assert_false(ends(&c, 1500));
     hub_do(f, "POST", "/api/v1/policies/service", "{\"renew\":\"primary\"}", 200, "");
-    assert_true(ends(&c, 2000));
+    assert_true(ends(&c, HUB_PATIENCE_MS));
     client_close(&c);
 }
 
@@ -85,9 +85,10 @@ static void a_wait_is_cut(void **state)
                    "GET /api/v1/telemetry/groups/g?wait=60 HTTP/1.1\r\nHost: x\r\n%s\r\n", sas);
     client_open(&c, f->port);
     client_send(&c, request);
+    hub_await_readers(f, 1);
     assert_false(ends(&c, 500));
     hub_do(f, "POST", "/api/v1/policies/service", "{\"renew\":\"primary\"}", 200, "");
-    assert_true(ends(&c, 2000));
+    assert_true(ends(&c, HUB_PATIENCE_MS));
     client_close(&c);
     hub_ask(f, "GET", "/api/v1/health", NULL, NULL, &a);
 }

@@ -105,34 +105,31 @@ static void slowly(struct sk_hub_call *call)
     (void)usleep(300000);
 }
 
-struct asking {
-    struct hub_fixture *f;
-    struct answer a;
-};
-
-static void *ask(void *arg)
-{
-    struct asking *q = arg;
-    hub_ask(q->f, "GET", "/api/v1/tokens", q->f->made.owner_token, NULL, &q->a);
-    return NULL;
-}
-
 static void drains(void **state)
 {
     struct hub_fixture *f = *state;
     struct sk_err err = SK_ERR_INIT;
     struct sk_hub_call slow[2] = { { .job = slowly }, { .job = slowly } };
-    struct asking q = { .f = f };
-    pthread_t thread;
+    struct client c;
+    struct answer a;
+    char request[300];
     for (size_t i = 0; i < 2; i++) /* both workers */
         assert_int_equal(sk_hub_workers_push(f->hub->workers, &slow[i], &err), 0);
     while (!atomic_load(&runs))
         (void)usleep(1000);
-    assert_int_equal(sk_thread_start(&thread, "ask", ask, &q, &err), 0);
-    (void)usleep(100000);
-    assert_int_equal(sk_hub_drain(f->hub, 10000), 0);
-    (void)pthread_join(thread, NULL);
-    hub_expect(&q.a, 200, "\"tokens\"");
+    (void)snprintf(request, sizeof request,
+                   "GET /api/v1/tokens HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n",
+                   f->made.owner_token);
+    client_open(&c, f->port);
+    client_send(&c, request);
+    const uint64_t end = sk_now_ms() + HUB_PATIENCE_MS;
+    while (sk_http_connections(f->hub->http) == 0 && sk_now_ms() < end)
+        (void)usleep(1000);
+    assert_int_equal(sk_http_connections(f->hub->http), 1);
+    assert_int_equal(sk_hub_drain(f->hub, HUB_PATIENCE_MS), 0);
+    client_read(&c, false, &a);
+    hub_expect(&a, 200, "\"tokens\"");
+    client_close(&c);
     sk_hub_stop(f->hub);
     f->hub = NULL;
 }
@@ -156,7 +153,7 @@ static void collects(void **state)
     assert_int_equal(sk_db_begin(sk_store_db(f->hub->store), SK_DB_WRITE, &tx, &err), 0);
     assert_int_equal(sk_blob_put(f->hub->store, tx, SK_SHA256, "text", 4, digest, &err), 0);
     assert_int_equal(sk_tx_commit(&tx, &err), 0);
-    for (uint64_t end = sk_now_ms() + 10000;;) {
+    for (uint64_t end = sk_now_ms() + HUB_PATIENCE_MS;;) {
         SK_OWN(sk_tx_end) struct sk_tx *look = NULL;
         assert_int_equal(sk_db_begin(sk_store_db(f->hub->store), SK_DB_READ, &look, &err), 0);
         if (sk_blob_size(look, digest, &size, &err) < 0)

@@ -41,7 +41,7 @@ static void told(void **state)
             hub_ask(f, "GET", path, f->made.owner_token, NULL, &a);
             if (a.status == 200 && strstr(a.body, wanted))
                 break;
-            if (patience == 200)
+            if (patience == 2000)
                 fail_msg("no %s: %d %s", wanted, a.status, a.body);
             (void)usleep(10000);
         }
@@ -64,7 +64,7 @@ static void long_patches(void **state)
     sk_buf_str(&patch, "}}}");
     hub_ask_with(f, "PATCH", "/twins/d?api-version=2021-04-12", headers, patch.data, patch.len, &a);
     assert_int_equal(a.status, 200);
-    for (int patience = 0; patience < 500; patience++) {
+    for (int patience = 0; patience < 2000; patience++) {
         hub_ask(f, "GET", "/api/v1/events?source=twinChangeEvents", f->made.owner_token, NULL, &a);
         hub_expect(&a, 200, "messages");
         if (strstr(a.body, "twinChangeEvents"))

@@ -1,9 +1,6 @@
 /* test_live.c - those who wait for messages: how many, and that all are woken. */
 #include "hub_util.h"
 
-#include "base/clock.h"
-#include "base/thread.h"
-
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -25,7 +22,7 @@ static bool comes(struct client *c, const char *words)
     size_t len = 0;
     while (!strstr(text, words) && len < sizeof text - 1) {
         struct pollfd p = { .fd = c->fd, .events = POLLIN };
-        if (poll(&p, 1, 15000) <= 0)
+        if (poll(&p, 1, HUB_PATIENCE_MS) <= 0)
             return false;
         ssize_t got = recv(c->fd, text + len, sizeof text - 1 - len, 0);
         if (got <= 0)
@@ -34,21 +31,6 @@ static bool comes(struct client *c, const char *words)
         text[len] = '\0';
     }
     return strstr(text, words) != NULL;
-}
-
-static unsigned readers(struct hub_fixture *f)
-{
-    struct sk_live_readers *r = &f->hub->iot->readers;
-    SK_LOCK(&r->lock);
-    return r->count;
-}
-
-static void await_readers(struct hub_fixture *f, unsigned count)
-{
-    const uint64_t end = sk_now_ms() + 20000;
-    while (readers(f) != count && sk_now_ms() < end)
-        (void)usleep(5000);
-    assert_int_equal(readers(f), count);
 }
 
 static void as_many_as_may(void **state)
@@ -60,7 +42,7 @@ static void as_many_as_may(void **state)
         open_stream(f, &c[i]);
         assert_true(comes(&c[i], ":\n\n"));
     }
-    assert_int_equal(readers(f), SK_LIVE_READERS_MAX);
+    hub_await_readers(f, SK_LIVE_READERS_MAX);
     hub_ask(f, "GET", "/api/v1/telemetry/stream", f->made.owner_token, NULL, &a);
     hub_expect(&a, 503, "wait for messages already");
     hub_do(f, "GET", "/api/v1/telemetry", NULL, 200, "messages"); /* the rest goes on */
@@ -71,13 +53,13 @@ static void as_many_as_may(void **state)
         client_close(&c[i]);
     /* Who has left is noticed when something is sent: by the heartbeat, or by this message. */
     hub_message(f, "d", "", NULL, SK_VIEW("y"));
-    await_readers(f, SK_LIVE_READERS_MAX / 2);
+    hub_await_readers(f, SK_LIVE_READERS_MAX / 2);
     for (size_t i = 1; i < COUNT(c); i += 2) {
         assert_true(comes(&c[i], "id: 2\n"));
         client_close(&c[i]);
     }
     hub_message(f, "d", "", NULL, SK_VIEW("z"));
-    await_readers(f, 0);
+    hub_await_readers(f, 0);
 }
 
 int main(void)

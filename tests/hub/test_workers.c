@@ -13,7 +13,7 @@ struct probe {
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic unsigned running, done;
-static unsigned order[64];
+static unsigned order[2000];
 
 static void note(struct sk_hub_call *call)
 {
@@ -31,7 +31,7 @@ static void block(struct sk_hub_call *call)
 
 static void wait_for(_Atomic unsigned *what, unsigned value)
 {
-    for (uint64_t end = sk_now_ms() + 10000; atomic_load(what) != value;)
+    for (uint64_t end = sk_now_ms() + HUB_PATIENCE_MS; atomic_load(what) != value;)
         assert_true(sk_now_ms() < end);
 }
 
@@ -83,8 +83,9 @@ static void an_end_runs_what_waits(void **state)
 {
     (void)state;
     struct sk_err err = SK_ERR_INIT;
-    struct probe first = { .call.job = block }, probes[8], more[50], late;
-    struct sk_hub_workers *w = start(1, 100);
+    static struct probe more[1000];
+    struct probe first = { .call.job = block }, probes[8], late;
+    struct sk_hub_workers *w = start(1, 2 * COUNT(more));
     pthread_t thread;
     late = (struct probe){ .call.job = note };
     for (size_t i = 0; i < COUNT(more); i++)
@@ -104,6 +105,7 @@ static void an_end_runs_what_waits(void **state)
         (void)usleep(20000);
     }
     assert_int_equal(err.code, SK_BUSY);
+    assert_non_null(strstr(err.text, "stopping"));
     assert_false(sk_hub_workers_add(w, &late.call));
     (void)pthread_mutex_unlock(&gate);
     (void)pthread_join(thread, NULL);
