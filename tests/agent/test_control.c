@@ -7,6 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum {
+    PATIENCE_MS = 20000
+};
+
 static int set_up(void **state)
 {
     struct sk_err err = SK_ERR_INIT;
@@ -41,7 +45,7 @@ static struct sk_json *ask(struct rig *r, const char *json)
 {
     struct sk_json *out = NULL;
     struct sk_err err = SK_ERR_INIT;
-    if (sk_agent_call(r->a.run_dir, sk_view_of(json), 5000, &out, &err) < 0)
+    if (sk_agent_call(r->a.run_dir, sk_view_of(json), PATIENCE_MS, &out, &err) < 0)
         fail_msg("%s: %s", json, err.text);
     return out;
 }
@@ -108,7 +112,7 @@ static void test_calls(void **state)
 
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct sk_err err = SK_ERR_INIT;
-        int rc = sk_agent_call(r->a.run_dir, sk_view_of(rows[i].json), 5000, NULL, &err);
+        int rc = sk_agent_call(r->a.run_dir, sk_view_of(rows[i].json), PATIENCE_MS, NULL, &err);
         if ((rc == 0) != !rows[i].words || err.code != rows[i].code ||
             (rc < 0 && !strstr(err.text, rows[i].words)))
             fail_msg("%s: %d: %s", rows[i].json, rc, err.text);
@@ -127,7 +131,7 @@ static void test_many(void **state)
         DONE(sk_wire_connect(at(r->a.run_dir, "agent.sock"), &handler, &all[i], &err));
     for (size_t i = 0; i < COUNT(all); i++)
         sk_wire_free(all[i]);
-    const uint64_t until = sk_now_ms() + 10000;
+    const uint64_t until = sk_now_ms() + PATIENCE_MS;
     while (sk_agent_call(r->a.run_dir, SK_VIEW("{\"type\":\"list\"}"), 1000, NULL, &err) < 0) {
         if (sk_now_ms() > until)
             fail_msg("no place came back: %s", err.text);

@@ -13,6 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum {
+    LOOKS = 2000 /* every 10 ms */
+};
+
 /* With the files that init writes. */
 static int set_up(void **state)
 {
@@ -118,7 +122,8 @@ static void everything(void **state)
     pid_t agent = start(at(r->dir, "agent.lock"), at(r->dir, "run/agent.sock"), false);
     pid_t hub = start(NULL, at(r->dir, "run/hub/hub.sock"), false);
     pid_t keeper = start(NULL, at(r->dir, "run/keeper.sock"), true);
-    for (int i = 0; i < 500 && sk_keeper_connect(at(r->dir, "run/keeper.sock"), &k, &err) < 0; i++)
+    for (int i = 0; i < LOOKS && sk_keeper_connect(at(r->dir, "run/keeper.sock"), &k, &err) < 0;
+         i++)
         (void)usleep(10000);
     assert_non_null(k);
     sk_keeper_free(k);
@@ -148,7 +153,7 @@ static void a_service(void **state)
         _exit(2);
     }
     assert_int_equal(unsetenv("NOTIFY_SOCKET"), 0);
-    for (int i = 0; i < 500 && access(path, F_OK) < 0; i++)
+    for (int i = 0; i < LOOKS && access(path, F_OK) < 0; i++)
         (void)usleep(10000);
     FAILS(sk_agent_stop(&opts, true, &s, &err), SK_BUSY, "systemctl stop");
     assert_int_equal(kill(pid, SIGKILL), 0);
