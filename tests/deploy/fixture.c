@@ -211,7 +211,7 @@ void drop(struct fixture *f, const char *id)
 void settle(struct fixture *f)
 {
     struct sk_err err = SK_ERR_INIT;
-    uint64_t until = sk_now_ms() + 120000;
+    const uint64_t until = sk_now_ms() + PATIENCE_MS;
     for (;;) {
         SK_AUTO(sk_buf_done) struct sk_buf b = SK_BUF_INIT(256);
         run_sql(f, "SELECT 1 WHERE 0");

@@ -57,6 +57,10 @@
 /* A layer that leaves $edgeAgent alone. */
 #define QUIET "{\"modulesContent\":{\"$edgeAgent\":{},\"m\":{\"properties.desired.quiet\":1}}}"
 
+enum {
+    PATIENCE_MS = 120000 /* nothing takes so long; less than the five minutes between two looks */
+};
+
 struct fixture {
     char *top;
     char dir[512];
@@ -93,7 +97,7 @@ void put(struct fixture *f, const char *id, int priority, const char *target, co
 /* Another target and priority; content NULL: not named. */
 void change(struct fixture *f, const char *id, int priority, const char *target);
 void drop(struct fixture *f, const char *id);
-/* Waits until nothing is pending. */
+/* Waits until nothing is pending, at most PATIENCE_MS: every change wakes the evaluation. */
 void settle(struct fixture *f);
 /* One text, one number from the database. The text lives until the next call. */
 const char *text_of(struct fixture *f, const char *sql);

@@ -84,12 +84,12 @@ static void interval(void **state)
     make_many(f, 3);
     settle(f);
     run_sql(f, "UPDATE twin SET tags = '{\"line\":3}'");
-    for (int i = 0; i < 200; i++) {
+    const uint64_t until = sk_now_ms() + PATIENCE_MS;
+    while (number(f, "SELECT count(*) FROM twin WHERE desired = '{\"tag\":\"t\"}'") != 3) {
+        if (sk_now_ms() > until)
+            fail_msg("nobody looked");
         (void)usleep(20000);
-        if (number(f, "SELECT count(*) FROM twin WHERE desired = '{\"tag\":\"t\"}'") == 3)
-            return;
     }
-    fail_msg("nobody looked");
 }
 
 static void reports(void **state)
@@ -122,8 +122,7 @@ static void reports(void **state)
 enum {
     DEVICES = 5,
     CONFIGURATIONS = 7,
-    OPERATIONS = 40,
-    CONVERGES_MS = 5000
+    OPERATIONS = 40
 };
 
 struct model {
@@ -271,11 +270,7 @@ static void any_order(void **state)
         m.random = seed;
         for (int k = 0; k < OPERATIONS; k++)
             operate(f, &m);
-        uint64_t begun = sk_now_ms();
         settle(f);
-        if (sk_now_ms() - begun > CONVERGES_MS)
-            fail_msg("seed %llu: it took %llu ms", (unsigned long long)seed,
-                     (unsigned long long)(sk_now_ms() - begun));
         for (int d = 0; d < DEVICES; d++)
             expect(f, &m, d, seed);
     }
@@ -291,9 +286,7 @@ static void a_hundred(void **state)
         (void)snprintf(id, sizeof id, "c%d", i);
         put(f, id, 1, "*", i % 2 ? BASE("odd") : BASE("even"));
     }
-    uint64_t begun = sk_now_ms();
     settle(f);
-    assert_in_range(sk_now_ms() - begun, 0, CONVERGES_MS);
     assert_string_equal(twin_of(f, "d", "m", "desired"), "{\"tag\":\"odd\"}");
     assert_non_null(strstr(twin_of(f, "d", "$edgeAgent", "configurations"),
                            "\"c99\":{\"status\":\"Applied\"}"));
