@@ -197,8 +197,6 @@ static int launch_due(struct loop *l, struct sk_err *err)
                 return -1;
         return 0;
     }
-    if (collect_due(l, sk_now_ns(), err) < 0)
-        return -1;
     while (l->free_count > 0 && l->line_count > 0) {
         uint64_t due = l->line[l->line_start];
         l->line_start = (l->line_start + 1) % BACKLOG_MAX;
@@ -277,6 +275,9 @@ static int run_loop(struct loop *l, struct sk_err *err)
 
     for (;;) {
         uint64_t now = sk_now_ns();
+        /* First: when we stood still until the end, what was due meanwhile is late, not over. */
+        if (l->open_loop && collect_due(l, now, err) < 0)
+            return -1;
         if (is_over(l, now))
             return 0;
         if (now - last_expiry > 100000000u) {
