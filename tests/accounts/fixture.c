@@ -56,6 +56,16 @@ void make_token(struct fixture *f, const char *user, enum sk_role role, uint64_t
         fail_msg("%s", err.text);
 }
 
+struct sk_token_entry *remembered(struct fixture *f, const char *id)
+{
+    for (size_t b = 0; b < SK_CACHE_BUCKETS; b++) {
+        for (struct sk_token_entry *e = f->accounts->cache.buckets[b]; e; e = e->next)
+            if (strcmp(e->row.token.id, id) == 0)
+                return e;
+    }
+    return NULL;
+}
+
 struct last {
     char *out;
     size_t cap;

@@ -31,6 +31,8 @@ void fixture_reopen(struct fixture *f);
 /* Makes a token that must succeed; id may be NULL. */
 void make_token(struct fixture *f, const char *user, enum sk_role role, uint64_t life_ms,
                 char secret[SK_TOKEN_TEXT], char id[20]);
+/* What is remembered of a token, however long ago it was read; NULL: nothing. */
+struct sk_token_entry *remembered(struct fixture *f, const char *id);
 /* The newest audit row as "action object who". */
 void last_audit(struct fixture *f, char *out, size_t cap);
 /* One number from the database. */

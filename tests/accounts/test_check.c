@@ -135,7 +135,9 @@ static void revoked_elsewhere(void **state)
     assert_int_equal(sk_token_revoke(other, &f->owner, id, &err), 0);
     sk_accounts_free(other);
     /* as time would: the entry is too old to be believed */
-    sk_cache_find(&f->accounts->cache, id, sk_now_ms())->read_ms -= SK_CACHE_FRESH_MS;
+    struct sk_token_entry *e = remembered(f, id);
+    assert_non_null(e);
+    e->read_ms -= SK_CACHE_FRESH_MS;
     assert_int_equal(check(f, header, NULL, &who, &err), -1);
     /* here it ends at once */
     make_token(f, "a", SK_ROLE_READER, 0, token, id);

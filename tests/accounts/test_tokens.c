@@ -164,7 +164,9 @@ static void use_that_is_being_written(void **state)
     make_token(f, "ci", SK_ROLE_READER, 0, secret, id);
     const struct sk_credentials c = { .api_key = secret, .peer = "192.0.2.1:1" };
     assert_int_equal(sk_accounts_check(f->accounts, &c, &who, &err), 0);
-    sk_cache_find(&f->accounts->cache, id, sk_now_ms())->is_dirty = false;
+    struct sk_token_entry *e = remembered(f, id);
+    assert_non_null(e);
+    e->is_dirty = false;
     assert_int_equal(sk_token_list(f->accounts, last_use, &used_ms, &err), 0);
     assert_int_equal(number(f, "SELECT used_ms FROM token"), 0);
     assert_true(used_ms > 0);
