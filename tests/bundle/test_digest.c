@@ -94,10 +94,12 @@ static void digests_are_remembered(void **state)
 
     (void)state;
     assert_int_equal(sk_remove_tree(folder, &err), 0);
+    const time_t start = time(NULL);
     put("old/net.onnx", NULL);
     digest_of("old", fresh);
     assert_int_equal(sk_dir_read(folder, &dir, &err), 0);
-    assert_int_equal(dir.count, 0); /* too fresh */
+    if (time(NULL) - start <= 2)
+        assert_int_equal(dir.count, 0); /* too fresh */
     sk_dir_done(&dir);
     (void)sleep(4);
     digest_of("old", hex);
