@@ -24,7 +24,8 @@ static void answers(void **state)
         struct fake_server s;
         char line[80];
         fake_start(&s, rows[i].answer, rows[i].flags | FAKE_CLOSE_AFTER);
-        (void)snprintf(line, sizeof line, "skerry health --port %d --timeout 500ms", s.port);
+        (void)snprintf(line, sizeof line, "skerry health --port %d --timeout %s", s.port,
+                       rows[i].flags & FAKE_SILENT ? "500ms" : "20s");
         SK_AUTO(ran_done) struct ran r = run_words(line, NULL, NULL);
         fake_stop(&s);
         check_status(rows[i].name, &r, rows[i].status);

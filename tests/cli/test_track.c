@@ -97,7 +97,7 @@ static void bounded_queue(void **state)
 
     must_say(&shown, "not tracked: http://127.0.0.1:9 got nothing of this run (4106 epochs");
     must_say(&shown, "nothing is sent later: ");
-    if (trained > 2000 || ended > 20000)
+    if (trained > 20000 || ended > 40000)
         fail_msg("%llu and %llu ms", (unsigned long long)trained, (unsigned long long)ended);
 }
 
