@@ -97,6 +97,8 @@ static int load_net(struct sk_engine *base, const char *path, const char *digest
         options = e->options;
     }
     sleep_us(options.load_us);
+    while (options.load_gate && !atomic_load(options.load_gate))
+        sleep_us(500);
     if (options.fail_loads)
         (void)sk_fail(err, SK_CORRUPT, "fake failure");
     if (options.fail_loads || fill_net(n, base, path, err) < 0) {

@@ -17,12 +17,15 @@
 
 #include "engine/engine.h"
 
+#include <stdatomic.h>
+
 struct sk_fake_options {
     unsigned load_us, run_us; /* how long loading and running take; a run ends early when it is
                                  cancelled */
     unsigned fail_every;      /* every n-th run fails with SK_BUG "fake failure"; 0: none */
     bool fail_loads;          /* with SK_CORRUPT */
     bool is_degraded; /* as if CUDA was asked for and not got; looked at when the engine is made */
+    const atomic_bool *load_gate; /* loading waits until it is true; NULL: does not wait */
 };
 
 struct sk_fake_counts {
