@@ -2,8 +2,6 @@
  */
 #include "fixture.h"
 
-#include "base/clock.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -99,16 +97,22 @@ static void deletes(void **state)
 
 /* ---- gc ---- */
 
-static void wait_ms(unsigned ms)
-{
-    uint64_t end_ms = sk_now_ms() + ms;
-    while (sk_now_ms() < end_ms)
-        continue;
-}
-
 enum {
-    GRACE_MS = 300
+    GRACE_MS = 60000,
+    OLD_MS = 2 * GRACE_MS /* not waited for: the rows are made older */
 };
+
+static void age_blobs(struct fixture *f)
+{
+    SK_OWN(sk_tx_end) struct sk_tx *tx = NULL;
+    struct sk_err err = SK_ERR_INIT;
+
+    assert_ok(sk_db_begin(sk_store_db(f->store), SK_DB_WRITE, &tx, &err), &err);
+    assert_ok(
+        sk_tx_run(tx, &err, "UPDATE blob SET touched_ms = touched_ms - ?1", "i", (int64_t)OLD_MS),
+        &err);
+    assert_ok(sk_tx_commit(&tx, &err), &err);
+}
 
 static void asking_keeps_from_gc(void **state)
 {
@@ -121,11 +125,11 @@ static void asking_keeps_from_gc(void **state)
     put_blob(f, "a", "asked", asked);
     put_blob(f, "a", "seen", seen);
     put_blob(f, "a", "fresh", fresh);
-    wait_ms(GRACE_MS + 20);
+    age_blobs(f);
     assert_ok(sk_repository_keep_blob(f->store, "a", asked, 0, &size, &err), &err);
     assert_int_equal(size, 5);
     assert_ok(sk_repository_blob(f->store, "a", seen, &size, &err), &err); /* a reader's */
-    assert_ok(sk_repository_keep_blob(f->store, "a", fresh, 60000, &size, &err), &err);
+    assert_ok(sk_repository_keep_blob(f->store, "a", fresh, 10 * OLD_MS, &size, &err), &err);
     assert_failed(sk_repository_keep_blob(f->store, "b", asked, 0, &size, &err), &err, SK_NOT_FOUND,
                   "BLOB_UNKNOWN: ");
     err = (struct sk_err)SK_ERR_INIT;
@@ -144,7 +148,7 @@ static void an_upload_keeps_its_repository(void **state)
 
     put_blob(f, "a", "mine", mine);
     put_blob(f, "b", "other", other);
-    wait_ms(GRACE_MS + 20);
+    age_blobs(f);
     assert_ok(sk_repository_keep(f->store, "a", 0, &err), &err);
     assert_ok(sk_repository_keep(f->store, "none", 0, &err), &err);
     assert_failed(sk_repository_keep(f->store, "..", 0, &err), &err, SK_INVALID, "NAME_INVALID: ");
