@@ -267,7 +267,8 @@ void order_sums(uint64_t *zeros, uint64_t *records)
 
 static struct sk_journal_ops real;
 static atomic_int armed, error_number, fails_for_good, has_failed;
-static atomic_uint calls_left, slow_us;
+static atomic_uint calls_left, slow_us, waiting;
+static atomic_bool is_held;
 
 static bool fails(enum faulty_call call)
 {
@@ -310,6 +311,10 @@ static int faulty_datasync(int fd)
 {
     if (atomic_load(&slow_us))
         (void)usleep(atomic_load(&slow_us));
+    (void)atomic_fetch_add(&waiting, 1);
+    while (atomic_load(&is_held))
+        (void)usleep(500);
+    (void)atomic_fetch_sub(&waiting, 1);
     if (fails(FAULTY_DATASYNC) || real.datasync(fd) < 0)
         return -1;
     order_synced(fd);
@@ -357,10 +362,28 @@ bool faulty_disarm(void)
 {
     atomic_store(&armed, FAULTY_NONE);
     atomic_store(&slow_us, 0);
+    atomic_store(&is_held, false);
     return atomic_load(&has_failed);
 }
 
 void faulty_slow(unsigned us)
 {
     atomic_store(&slow_us, us);
+}
+
+void faulty_hold(void)
+{
+    atomic_store(&is_held, true);
+}
+
+void faulty_wait_held(void)
+{
+    for (int i = 0; i < 20000 && atomic_load(&waiting) == 0; i++)
+        (void)usleep(1000);
+    assert_int_equal(atomic_load(&waiting), 1);
+}
+
+void faulty_release(void)
+{
+    atomic_store(&is_held, false);
 }

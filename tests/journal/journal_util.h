@@ -87,6 +87,11 @@ void faulty_arm(enum faulty_call call, unsigned n, int number, bool for_good);
 bool faulty_disarm(void);
 /* Each sync of data takes so long. */
 void faulty_slow(unsigned us);
+/* Each sync of data waits from the hold to the release, or faulty_disarm. wait_held: until one
+ * does; fails the test when none comes. */
+void faulty_hold(void);
+void faulty_wait_held(void);
+void faulty_release(void);
 void faulty_install(void);
 
 #endif

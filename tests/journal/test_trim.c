@@ -141,7 +141,7 @@ static void test_forget(void **state)
 
 static void wait_empty(struct place *p)
 {
-    for (int i = 0; i < 2000 && state_of(p).bytes > 0; i++)
+    for (int i = 0; i < 20000 && state_of(p).bytes > 0; i++)
         (void)usleep(1000);
     assert_int_equal(state_of(p).bytes, 0);
 }
