@@ -220,7 +220,7 @@ void client_server_start(struct client_server *s, const struct client_pki *p, co
                                         .key_file = p->key,
                                         .listen_fd = fd,
                                         .max_connections = 1000,
-                                        .handshake_ms = 5000,
+                                        .handshake_ms = CLIENT_WAIT_MS,
                                         .asks_cert = true,
                                         .take_prefix = "",
                                         .take = take,
@@ -353,6 +353,15 @@ void client_expect_at(int line, struct client_log *log, const char *text)
 {
     if (!has_text(&log->lock, log->text, text))
         fail_msg("line %d: no '%s' in '%s'", line, text, log->text);
+}
+
+void client_await_at(int line, struct client_log *log, const char *text)
+{
+    uint64_t by_ms = sk_now_ms() + CLIENT_WAIT_MS;
+
+    while (!has_text(&log->lock, log->text, text) && sk_now_ms() < by_ms)
+        (void)usleep(1000);
+    client_expect_at(line, log, text);
 }
 
 struct sk_mqtt_line_options client_options(const struct client_server *s,

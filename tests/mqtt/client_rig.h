@@ -9,7 +9,7 @@
 #include "mqtt/client_priv.h"
 
 enum {
-    CLIENT_WAIT_MS = 10000 /* patience; nothing takes so long */
+    CLIENT_WAIT_MS = 30000 /* patience; nothing takes so long */
 };
 
 /* ---- certificates in a temporary folder ---- */
@@ -72,6 +72,9 @@ void client_wait_at(int line, const struct client_log *log, atomic_uint *counter
 /* Fails unless the text stands in the log. */
 void client_expect_at(int line, struct client_log *log, const char *text);
 #define client_expect(log, text) client_expect_at(__LINE__, log, text)
+/* Waits until it stands there. */
+void client_await_at(int line, struct client_log *log, const char *text);
+#define client_await(log, text) client_await_at(__LINE__, log, text)
 
 /* Options for a line to the server. */
 struct sk_mqtt_line_options client_options(const struct client_server *s,

@@ -77,7 +77,7 @@ static void dial_when_due(void **state)
     (void)state;
     still_init(&s, NULL); /* to port 1, where nobody is */
     for (unsigned i = 1; i < 5; i++) {
-        for (unsigned k = 0; k < 1000 && atomic_load(&s.log.downs) < i; k++) {
+        for (unsigned k = 0; k < 20000 && atomic_load(&s.log.downs) < i; k++) {
             (void)usleep(100);
             still_rounds(&s);
         }
@@ -212,6 +212,7 @@ static void storm(void **state)
         client_server_start(&s.server, &pki, pki.cert, s.server.port);
         client_wait(&s.log, acked, 400 + 200 * i);
     }
+    client_wait(&s.log, messages, 1);
     atomic_store(&s.is_over, true);
     for (unsigned i = 0; i < 3; i++)
         (void)pthread_join(threads[i], NULL);
