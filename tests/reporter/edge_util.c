@@ -113,7 +113,7 @@ void edge_workload_start(struct edge *e)
 /* ---- the MQTT server ---- */
 
 /* Whether a password is the token that this end of it must have. */
-static bool is_token(struct sk_view password)
+static bool is_token(const struct edge *e, struct sk_view password)
 {
     char text[512];
     struct sk_err err = SK_ERR_INIT;
@@ -124,14 +124,15 @@ static bool is_token(struct sk_view password)
     sk_base64(&key, module_key, sizeof module_key - 1);
     if (sk_iot_sas_make(resource, key.data, NULL, end, &token, &err) < 0)
         abort();
-    return end > (int64_t)(sk_wall_ms() / 1000) && strcmp(token.data, text) == 0;
+    return end + atomic_load(&e->late_s) > (int64_t)(sk_wall_ms() / 1000) &&
+           strcmp(token.data, text) == 0;
 }
 
 static void on_connect(struct sk_mqtt_conn *c, const struct sk_mqtt_connect *p, void *ctx)
 {
     struct edge *e = ctx;
     (void)atomic_fetch_add(&e->connects, 1);
-    bool is_good = is_token(p->password) && !atomic_load(&e->refuses);
+    bool is_good = is_token(e, p->password) && !atomic_load(&e->refuses);
     (void)atomic_fetch_add(&e->denied, !is_good);
     {
         SK_LOCK(&e->lock);
@@ -257,7 +258,7 @@ void edge_server_start(struct edge *e, int ca)
                                         .key_file = e->key,
                                         .listen_fd = fd,
                                         .max_connections = 100,
-                                        .handshake_ms = 5000,
+                                        .handshake_ms = EDGE_WAIT_MS,
                                         .take_prefix = "",
                                         .take = take,
                                         .ctx = e };

@@ -25,6 +25,7 @@ struct edge {
     uint16_t port;
 
     _Atomic bool keeps_pubacks, refuses; /* what the server is to do */
+    _Atomic unsigned late_s; /* so long after its end a token is still taken: a login may be slow */
     _Atomic unsigned connects, denied, asks, twin_asks;
     pthread_mutex_t lock;                                 /* guards what follows */
     char username[256], client_id[128], password[2][512]; /* of the last two logins */

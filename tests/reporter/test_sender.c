@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "edge_util.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -21,6 +22,7 @@ static void renewal(void **state)
     edge_start(&e);
     struct sk_rep_env env = edge_env(&e);
     env.ttl_s = 2;
+    atomic_store(&e.late_s, EDGE_WAIT_MS / 1000);
     assert_int_equal(sk_rep_new(&env, &edge_each, &r, &err), 0);
     unsigned n = 0;
     for (uint64_t end = sk_now_ms() + EDGE_WAIT_MS; atomic_load(&e.connects) < 3; n++) {
@@ -89,10 +91,11 @@ static void mute_workload(void **state)
     assert_int_equal(listen(fd, 4), 0);
     struct sk_reporter *r = edge_reporter(&e, &edge_each);
     edge_report(r, "x", 3);
-    (void)usleep(50000);
+    struct pollfd asked = { .fd = fd, .events = POLLIN };
+    assert_int_equal(poll(&asked, 1, EDGE_WAIT_MS), 1);
     uint64_t begin = sk_now_ms();
     sk_reporter_stop(r, 100);
-    assert_true(sk_now_ms() - begin < SK_REP_CALL_MS + 2000);
+    assert_true(sk_now_ms() - begin < SK_REP_CALL_MS + EDGE_WAIT_MS);
     sk_reporter_counts(r, &c);
     assert_int_equal(c.dropped, 3);
     sk_reporter_free(r);
