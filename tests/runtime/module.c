@@ -32,14 +32,35 @@ static FILE *open_home(const char *name)
     return fopen(path, "we");
 }
 
+static void tell_ready(void)
+{
+    FILE *f = open_home("ready");
+
+    if (f)
+        (void)fclose(f);
+}
+
 static void wait_for_ever(void)
 {
     for (;;)
         (void)pause();
 }
 
+static void wait_after(int sig, void (*handler)(int))
+{
+    if (signal(sig, handler) == SIG_ERR)
+        return;
+    tell_ready();
+    wait_for_ever();
+}
+
 static void have_children(void)
 {
+    int ends[2];
+    char byte = 0;
+
+    if (pipe(ends) < 0)
+        _exit(9);
     for (int i = 0; i < 2; i++) {
         if (fork() != 0)
             continue;
@@ -47,8 +68,12 @@ static void have_children(void)
             (void)setsid();
         (void)signal(SIGTERM, SIG_IGN);
         (void)alarm(30); /* without control groups nobody finds the one that left the session */
+        (void)!write(ends[1], "", 1);
         wait_for_ever();
     }
+    for (int i = 0; i < 2; i++)
+        (void)!read(ends[0], &byte, 1);
+    tell_ready();
     wait_for_ever();
 }
 
@@ -230,9 +255,9 @@ void module_main(int argc, char **argv)
     if (strncmp(what, "exit", 4) == 0)
         code = (int)n;
     else if (strcmp(what, "sleep") == 0)
-        wait_for_ever();
-    else if (strcmp(what, "stubborn") == 0 && signal(SIGTERM, SIG_IGN) != SIG_ERR)
-        wait_for_ever();
+        wait_after(SIGSEGV, SIG_DFL);
+    else if (strcmp(what, "stubborn") == 0)
+        wait_after(SIGTERM, SIG_IGN);
     else if (strcmp(what, "children") == 0)
         have_children();
     else if (strcmp(what, "eat") == 0)

@@ -237,6 +237,19 @@ void module_prepare(struct host *p, struct module *m, const char *does)
         "{\"HostConfig\":{\"PortBindings\":{\"5001/tcp\":[{\"HostPort\":\"5001\"}]}}}";
 }
 
+void module_wait_ready(const struct module *m)
+{
+    const uint64_t until = sk_now_ms() + 30000;
+    struct sk_err err = SK_ERR_INIT;
+    char path[SK_RT_PATH];
+
+    DONE(sk_rt_keep_path(&m->host->h, m->s.instance, "home/ready", path, &err));
+    while (access(path, F_OK) < 0 && sk_now_ms() < until)
+        (void)usleep(1000);
+    if (access(path, F_OK) < 0)
+        fail_msg("'%s' does not get ready", m->does);
+}
+
 char *module_result(struct module *m, const char *name, struct sk_runtime_status *st)
 {
     struct sk_err err = SK_ERR_INIT;
@@ -245,7 +258,7 @@ char *module_result(struct module *m, const char *name, struct sk_runtime_status
     size_t len = 0;
 
     DONE(sk_runtime_start(&m->host->h, &m->s, &m->i, &err));
-    assert_int_not_equal(wait_for_end(m->host, &m->i, 10000, st), SK_RUNTIME_RUNNING);
+    assert_int_not_equal(wait_for_end(m->host, &m->i, 30000, st), SK_RUNTIME_RUNNING);
     (void)snprintf(file, sizeof file, "home/%s", name);
     DONE(sk_rt_keep_path(&m->host->h, m->s.instance, file, path, &err));
     DONE(sk_file_read(path, 1 << 20, &text, &len, &err));
@@ -284,7 +297,7 @@ int ask(int port, const char *request, char *body)
     struct sockaddr_in a = { .sin_family = AF_INET,
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
                              .sin_port = htons((uint16_t)port) };
-    struct timeval wait = { .tv_sec = 10 };
+    struct timeval wait = { .tv_sec = 30 };
     char text[8192];
     size_t len = 0;
     ssize_t n;

@@ -83,6 +83,8 @@ struct module {
 
 /* does NULL: the real program, with a published port. */
 void module_prepare(struct host *p, struct module *m, const char *does);
+/* Until one that was started says that it is ready (module.h: those that wait). */
+void module_wait_ready(const struct module *m);
 /* Starts it, waits until it has ended by itself, and gives what it left in HOME/name (free()). */
 char *module_result(struct module *m, const char *name, struct sk_runtime_status *st);
 /* Stops it, removes it, closes its socket; as far as there is one. */

@@ -5,6 +5,7 @@
 #include "runtime/module.h"
 #include "runtime/runtime_util.h"
 
+#include "base/clock.h"
 #include "base/str.h"
 
 #include <signal.h>
@@ -207,7 +208,7 @@ static void test_memory(void **state)
     module_prepare(p, &m, "eat");
     m.s.create_options = "{\"HostConfig\":{\"Memory\":134217728}}";
     DONE(sk_runtime_start(&p->h, &m.s, &m.i, &err));
-    assert_int_equal(wait_for_end(p, &m.i, 20000, &st), SK_RUNTIME_FAILED);
+    assert_int_equal(wait_for_end(p, &m.i, 30000, &st), SK_RUNTIME_FAILED);
     assert_int_equal(st.exit_code, 137);
     assert_true(st.oom_killed);
     assert_string_equal(st.text, "Exited (137), out of memory");
@@ -247,7 +248,7 @@ static void test_pids(void **state)
     module_prepare(p, &m, "fork");
     m.s.create_options = "{\"HostConfig\":{\"PidsLimit\":8}}";
     DONE(sk_runtime_start(&p->h, &m.s, &m.i, &err));
-    assert_int_equal(wait_for_end(p, &m.i, 10000, &st), SK_RUNTIME_FAILED);
+    assert_int_equal(wait_for_end(p, &m.i, 30000, &st), SK_RUNTIME_FAILED);
     assert_int_equal(st.exit_code, 7);
     module_done(&m); /* kills the seven */
 }
@@ -270,7 +271,7 @@ static void test_members(void **state)
     }
     module_prepare(p, &m, "children");
     DONE(sk_runtime_start(&p->h, &m.s, &m.i, &err));
-    (void)usleep(200000);
+    module_wait_ready(&m);
     assert_true(sk_rt_cgroup_is(&cg, "cats-1"));
     (void)snprintf(path, sizeof path, "%s/%s/cats-1/cgroup.procs", cg.trees[0].root, cg.group);
     DONE(sk_file_read(path, 4096, &text, &len, &err));
@@ -288,6 +289,28 @@ static void test_members(void **state)
     assert_false(sk_rt_cgroup_is(&cg, "cats-1"));
     (void)snprintf(path, sizeof path, "%s/%s", cg.trees[0].root, cg.group);
     assert_int_equal(access(path, F_OK), -1); /* it was the last one */
+}
+
+/* Until there are so many, for at most 20 s. */
+static void wait_members(const struct sk_rt_cgroups *cg, const char *instance, size_t wanted)
+{
+    const uint64_t until = sk_now_ms() + 20000;
+    struct sk_err err = SK_ERR_INIT;
+    char path[SK_RT_CGROUP_PATH + 32];
+    size_t count = 0;
+
+    (void)snprintf(path, sizeof path, "%s/%s/%s/cgroup.procs", cg->trees[0].root, cg->group,
+                   instance);
+    while (count != wanted && sk_now_ms() < until) {
+        SK_OWN(free) char *text = NULL;
+        size_t len = 0;
+        DONE(sk_file_read(path, 4096, &text, &len, &err));
+        count = 0;
+        for (size_t i = 0; i < len; i++)
+            count += text[i] == '\n';
+        (void)usleep(1000);
+    }
+    assert_int_equal(count, wanted);
 }
 
 /* Killed through each kind of tree alone: v2, the freezer, any other. */
@@ -320,9 +343,9 @@ static void test_kills(void **state)
             for (;;)
                 (void)pause();
         }
-        (void)usleep(100000);
+        wait_members(&one, "kills", 8); /* it has forked three times, and so has each of them */
         assert_true(sk_rt_cgroup_has(&one, "kills", pid));
-        DONE(sk_rt_cgroup_kill(&one, "kills", 5000, &err));
+        DONE(sk_rt_cgroup_kill(&one, "kills", 20000, &err));
         close_all(fds, count);
         DONE(sk_rt_cgroup_remove(&one, "kills", &err));
     }

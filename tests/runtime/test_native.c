@@ -37,7 +37,7 @@ static void test_life(void **state)
     assert_false(sk_rt_proc_wait(fd, 0));
     FAILS(sk_runtime_start(&p->h, &m.s, &m.i, &err), SK_EXISTS, "cats-1");
     FAILS(sk_runtime_remove(&p->h, &m.i, &err), SK_BUSY, "stop it first");
-    DONE(sk_runtime_stop(&p->h, &m.i, 10000, &err));
+    DONE(sk_runtime_stop(&p->h, &m.i, 30000, &err));
     assert_true(sk_rt_proc_wait(fd, 0));
     (void)close(fd);
     DONE(sk_runtime_status(&p->h, &m.i, &st, &err));
@@ -45,7 +45,7 @@ static void test_life(void **state)
     assert_int_equal(st.exit_code, 0);
     assert_true(st.finished_ms >= st.started_ms);
     assert_int_equal(sk_runtime_watch(&m.i), -1);
-    DONE(sk_runtime_stop(&p->h, &m.i, 10000, &err)); /* again is fine */
+    DONE(sk_runtime_stop(&p->h, &m.i, 30000, &err)); /* again is fine */
     DONE(sk_runtime_remove(&p->h, &m.i, &err));
     DONE(sk_runtime_status(&p->h, &m.i, &st, &err));
     assert_int_equal(st.state, SK_RUNTIME_GONE);
@@ -73,7 +73,7 @@ static void test_paused(void **state)
         sk_runtime_awake(&m.i);
         assert_int_equal(getpriority(PRIO_PROCESS, (id_t)m.i.pid), 0);
     }
-    for (int tries = 0; tries < 200; tries++) { /* it loads its model */
+    for (int tries = 0; tries < 600; tries++) { /* it loads its model */
         err = (struct sk_err)SK_ERR_INIT;
         if (sk_runtime_control(&m.i, "state", 2000, &doc, &err) == 0)
             break;
@@ -81,10 +81,10 @@ static void test_paused(void **state)
     }
     assert_non_null(doc);
     assert_false(sk_json_bool(sk_json_get(doc, "accepting"), true));
-    DONE(sk_runtime_control(&m.i, "accept", 5000, NULL, &err));
+    DONE(sk_runtime_control(&m.i, "accept", 20000, NULL, &err));
     assert_int_equal(ask(m.port, "GET /readyz", NULL), 200);
     assert_int_equal(getpriority(PRIO_PROCESS, (id_t)m.i.pid), 0);
-    FAILS(sk_runtime_control(&m.i, "nonsense", 5000, NULL, &err), SK_NOT_FOUND, "cats-1");
+    FAILS(sk_runtime_control(&m.i, "nonsense", 20000, NULL, &err), SK_NOT_FOUND, "cats-1");
     module_done(&m);
 }
 
@@ -114,9 +114,11 @@ static void test_ends(void **state)
 
         module_prepare(p, &m, rows[i].does);
         DONE(sk_runtime_start(&p->h, &m.s, &m.i, &err));
-        if (rows[i].signal)
+        if (rows[i].signal) {
+            module_wait_ready(&m);
             assert_int_equal(kill((pid_t)m.i.pid, rows[i].signal), 0);
-        assert_int_equal(wait_for_end(p, &m.i, 5000, &st), rows[i].state);
+        }
+        assert_int_equal(wait_for_end(p, &m.i, 30000, &st), rows[i].state);
         assert_int_equal(st.exit_code, rows[i].code);
         assert_string_equal(st.text, rows[i].text);
         assert_false(st.oom_killed);
@@ -147,7 +149,7 @@ static void test_requests_inside(void **state)
     assert_int_equal(fclose(f), 0);
     assert_int_equal(kill((pid_t)m.i.pid, SIGKILL), 0);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(wait_for_end(p, &m.i, 5000, &st), SK_RUNTIME_FAILED);
+        assert_int_equal(wait_for_end(p, &m.i, 30000, &st), SK_RUNTIME_FAILED);
         assert_int_equal(st.lost_requests, 3);
         assert_string_equal(st.text, "Exited (137); 3 requests were inside it");
     }
@@ -169,7 +171,7 @@ static void test_not_kept(void **state)
     assert_int_equal(mkdir(path, 0700), 0);
     assert_int_equal(kill((pid_t)m.i.pid, SIGKILL), 0);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(wait_for_end(p, &m.i, 5000, &st), SK_RUNTIME_FAILED);
+        assert_int_equal(wait_for_end(p, &m.i, 30000, &st), SK_RUNTIME_FAILED);
         assert_int_equal(st.exit_code, 137);
     }
     DONE(sk_runtime_remove(&p->h, &m.i, &err));
@@ -181,7 +183,11 @@ static void test_not_kept(void **state)
 /* One that does not listen is killed, and what it left behind with it. */
 static void test_stop_kills(void **state)
 {
-    static const char *const rows[] = { "stubborn", "children" };
+    static const struct {
+        const char *does;
+        unsigned grace_ms;
+        int code;
+    } rows[] = { { "stubborn", 300, 137 }, { "children", 20000, 143 } };
 
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct host *p = *state;
@@ -190,14 +196,14 @@ static void test_stop_kills(void **state)
         struct sk_err err = SK_ERR_INIT;
         struct sk_rt_cgroups cg;
 
-        module_prepare(p, &m, rows[i]);
+        module_prepare(p, &m, rows[i].does);
         DONE(sk_runtime_start(&p->h, &m.s, &m.i, &err));
-        (void)usleep(200000);
+        module_wait_ready(&m);
         assert_true(sk_runtime_has_process(&p->h, &m.i, (pid_t)m.i.pid, geteuid()));
-        DONE(sk_runtime_stop(&p->h, &m.i, 300, &err));
+        DONE(sk_runtime_stop(&p->h, &m.i, rows[i].grace_ms, &err));
         DONE(sk_runtime_status(&p->h, &m.i, &st, &err));
         assert_int_equal(st.state, SK_RUNTIME_FAILED);
-        assert_int_equal(st.exit_code, i == 0 ? 137 : 143);
+        assert_int_equal(st.exit_code, rows[i].code);
         DONE(sk_rt_cgroups_find(p->h.cgroup_root, p->run, &cg, &err));
         DONE(sk_rt_cgroup_kill(&cg, "cats-1", 0, &err)); /* nobody is left, or it would be
                                                             SK_TIMEOUT */
@@ -246,9 +252,9 @@ static void test_adopted(void **state)
     int fd = sk_runtime_watch(&m.i);
     assert_true(fd >= 0);
     assert_int_equal(kill((pid_t)m.i.pid, SIGKILL), 0);
-    assert_true(sk_rt_proc_wait(fd, 5000));
+    assert_true(sk_rt_proc_wait(fd, 30000));
     (void)close(fd);
-    assert_int_equal(wait_for_end(p, &m.i, 5000, &st), SK_RUNTIME_FAILED);
+    assert_int_equal(wait_for_end(p, &m.i, 30000, &st), SK_RUNTIME_FAILED);
     assert_int_equal(st.exit_code, -1); /* nobody saw it */
     module_done(&m);
 }

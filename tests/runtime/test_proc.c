@@ -65,7 +65,7 @@ static void test_signal(void **state)
     assert_true(fd >= 0);
     assert_false(sk_rt_proc_wait(fd, 20));
     assert_true(sk_rt_proc_signal(fd, SIGKILL));
-    assert_true(sk_rt_proc_wait(fd, 5000));
+    assert_true(sk_rt_proc_wait(fd, 30000));
     assert_false(sk_rt_proc_is(pid, p.start_ticks)); /* a zombie does not run */
     assert_int_equal(sk_rt_proc_open(pid, p.start_ticks), -1);
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -90,7 +90,7 @@ static void test_session(void **state)
     }
     assert_int_equal(read(ready[0], &word, 1), 1);
     assert_int_equal(read(ready[0], &word, 1), 1);
-    DONE(sk_rt_session_kill(pid, 5000, &err));
+    DONE(sk_rt_session_kill(pid, 30000, &err));
     (void)close(ready[1]);
     assert_int_equal(read(ready[0], &word, 1), 0); /* nobody has it any more */
     (void)close(ready[0]);
