@@ -2,6 +2,7 @@
  * counts; and two servers that hand a socket back and forth under load. The engine is fake. */
 #include "serve/serve.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/net.h"
@@ -25,7 +26,8 @@
 
 enum {
     CALLERS = 4,
-    TURNS = 30
+    TURNS = 30,
+    WAIT_MS = 20000 /* for what must happen */
 };
 
 #define ZERO8 "0,0,0,0,0,0,0,0"
@@ -130,6 +132,15 @@ static int64_t number(const struct world *w, const char *key)
     return sk_json_type(v) == SK_JSON_BOOL ? sk_json_bool(v, false) : sk_json_int(v, -1);
 }
 
+/* A request is counted when it has ended, which may be after its client has read the answer. */
+static void wait_requests(const struct world *w, int64_t wanted)
+{
+    const uint64_t end_ms = sk_now_ms() + WAIT_MS;
+
+    while ((number(w, "requests") < wanted || number(w, "inFlight") > 0) && sk_now_ms() < end_ms)
+        (void)usleep(1000);
+}
+
 static int predict(const struct world *w, bool over_control)
 {
     struct answer a;
@@ -163,6 +174,7 @@ static void addresses_and_counts(void **state)
     client_ask(w.port, "POST /predict", NULL, "", 0, &a);
     assert_int_equal(a.status, 400);
 
+    wait_requests(&w, 4);
     SK_OWN(sk_json_free) struct sk_json *s = control(&w, "GET /control/state");
     assert_true(sk_json_bool(sk_json_get(s, "accepting"), false));
     assert_int_equal(sk_json_int(sk_json_get(s, "requests"), -1), 4);
@@ -176,9 +188,12 @@ static void addresses_and_counts(void **state)
     assert_int_equal(strlen(sk_json_get_text(model, "digest", "")), 64);
     assert_int_equal(sk_json_int(sk_json_get(model, "labels"), 0), 2);
 
-    client_ask_unix(w.path, "GET /metrics", NULL, "", 0, &a);
-    assert_non_null(
-        strstr(a.text, "skerry_requests_total{model=\"m\",version=\"1\",code=\"200\"} 3"));
+    static const char told[] = "skerry_requests_total{model=\"m\",version=\"1\",code=\"200\"} 3";
+    const uint64_t end_ms = sk_now_ms() + WAIT_MS;
+    do {
+        client_ask_unix(w.path, "GET /metrics", NULL, "", 0, &a);
+    } while (!strstr(a.text, told) && sk_now_ms() < end_ms);
+    assert_non_null(strstr(a.text, told));
     close_world(&w);
 }
 
@@ -236,7 +251,7 @@ static void stops_in_a_test(void **state)
     assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
     assert_int_equal(send(fd, ask, sizeof ask - 1, 0), sizeof ask - 1);
     struct sk_fake_counts counts = { 0 };
-    for (int i = 0; i < 5000 && counts.running == 0; i++) {
+    for (int i = 0; i < WAIT_MS && counts.running == 0; i++) {
         (void)usleep(1000);
         sk_engine_fake_counts(w.engine, &counts);
     }
@@ -265,6 +280,16 @@ static int results_told(const struct world *w)
     text[used] = '\0';
     const char *found = strstr(text, name);
     return found ? (int)strtol(found + sizeof name - 1, NULL, 10) : -1;
+}
+
+/* They are told when their request has ended: see wait_requests. */
+static void wait_results(const struct world *w, int wanted)
+{
+    const uint64_t end_ms = sk_now_ms() + WAIT_MS;
+
+    while (results_told(w) < wanted && sk_now_ms() < end_ms)
+        (void)usleep(1000);
+    assert_int_equal(results_told(w), wanted);
 }
 
 /* [serve-70] [serve-71] As a module whose local hub is not there: answers do not wait for it. */
@@ -299,13 +324,13 @@ static void results_are_told(void **state)
     assert_int_equal(predict(&w, true), 200); /* not over control */
     sk_json_free(control(&w, "POST /control/test"));
     client_ask(w.port, "POST /predict", NULL, "", 0, &a); /* nor what was no picture */
-    assert_int_equal(results_told(&w), 3);
+    wait_results(&w, 3);
     client_ask(w.port, "POST /v2/models/m/infer", "application/json", classes, strlen(classes), &a);
     assert_int_equal(a.status, 200);
-    assert_int_equal(results_told(&w), 5);
+    wait_results(&w, 5);
     sk_engine_fake_set(w.engine, &(struct sk_fake_options){ .fail_every = 1 });
     assert_int_equal(predict(&w, false), 500);
-    assert_int_equal(results_told(&w), 6);
+    wait_results(&w, 6);
     close_world(&w);
     (void)unsetenv("IOTEDGE_GATEWAYHOSTNAME");
     open_world(&w, listen_tcp(), (struct sk_serve_options){ 0 }); /* a warning */
@@ -320,7 +345,8 @@ struct caller {
     pthread_t thread;
     const struct world *world;
     atomic_bool *is_over;
-    unsigned ok, failed;
+    atomic_uint ok;
+    unsigned failed;
 };
 
 static void *call(void *arg)
@@ -329,10 +355,26 @@ static void *call(void *arg)
 
     while (!atomic_load(c->is_over)) {
         int status = predict(c->world, false);
-        c->ok += status == 200;
+        atomic_fetch_add(&c->ok, status == 200);
         c->failed += status != 200;
     }
     return NULL;
+}
+
+/* Until so many more answers have come. */
+static void wait_ok(struct caller *callers, unsigned more)
+{
+    const uint64_t end_ms = sk_now_ms() + WAIT_MS;
+    unsigned first = 0, now = 0;
+
+    for (int i = 0; i < CALLERS; i++)
+        first += atomic_load(&callers[i].ok);
+    while (now < first + more && sk_now_ms() < end_ms) {
+        (void)usleep(1000);
+        now = 0;
+        for (int i = 0; i < CALLERS; i++)
+            now += atomic_load(&callers[i].ok);
+    }
 }
 
 /* [serve-82] [serve-83] */
@@ -349,11 +391,14 @@ static void hand_over_under_load(void **state)
     open_world(&two[0], fd, (struct sk_serve_options){ 0 });
     open_world(&two[1], copy, (struct sk_serve_options){ .starts_paused = true });
     for (int i = 0; i < CALLERS; i++) {
-        callers[i] = (struct caller){ .world = &two[0], .is_over = &is_over };
+        memset(&callers[i], 0, sizeof callers[i]);
+        callers[i].world = &two[0];
+        callers[i].is_over = &is_over;
         assert_int_equal(sk_thread_start(&callers[i].thread, "caller", call, &callers[i], &err), 0);
     }
     for (int turn = 0; turn < TURNS; turn++) {
         (void)usleep(10000);
+        wait_ok(callers, CALLERS + 1); /* more than may be left of the other server's */
         sk_json_free(control(&two[(turn + 1) % 2], "POST /control/accept"));
         sk_json_free(control(&two[turn % 2], "POST /control/retire"));
     }
@@ -361,8 +406,11 @@ static void hand_over_under_load(void **state)
     for (int i = 0; i < CALLERS; i++) {
         (void)pthread_join(callers[i].thread, NULL);
         assert_int_equal(callers[i].failed, 0);
-        ok += callers[i].ok;
+        ok += atomic_load(&callers[i].ok);
     }
+    for (int i = 0; i < WAIT_MS && number(&two[0], "requests") + number(&two[1], "requests") < ok;
+         i++)
+        (void)usleep(1000); /* see wait_requests */
     assert_true(number(&two[0], "requests") > 0);
     assert_true(number(&two[1], "requests") > 0);
     assert_int_equal(number(&two[0], "requests") + number(&two[1], "requests"), ok);

@@ -352,7 +352,8 @@ static void *scan(void *arg)
 /* [serve-30] */
 static void a_first_load_is_seen(void **state)
 {
-    const struct sk_fake_options slow = { .load_us = 300000 };
+    static atomic_bool gate;
+    const struct sk_fake_options slow = { .load_gate = &gate };
     struct sk_err err = SK_ERR_INIT;
     pthread_t thread;
     struct world w;
@@ -363,13 +364,14 @@ static void a_first_load_is_seen(void **state)
     copy_model(w.root, "new", AB);
     sk_engine_fake_set(w.engine, &slow);
     assert_int_equal(sk_thread_start(&thread, "scan", scan, w.models, &err), 0);
-    for (int i = 0; i < 1000 && !seen; i++) {
+    for (int i = 0; i < 20000 && !seen; i++) {
         struct visits v = { .w = &w };
         sk_models_each(w.models, look_up, &v);
         seen = v.count == 4 && v.states[0] == SK_SLOT_LOADING;
         assert_true(sk_models_ready(w.models)); /* the others answer meanwhile */
         (void)usleep(1000);
     }
+    atomic_store(&gate, true);
     (void)pthread_join(thread, NULL);
     assert_true(seen);
     assert_true(sk_models_ready(w.models));

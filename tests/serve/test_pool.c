@@ -275,7 +275,10 @@ static void a_late_run_is_cancelled_until_it_ends(void **state)
     (void)state;
     atomic_store(&cancels, 0);
     assert_int_equal(sk_pool_new(1, 1, &pool, &err), 0);
-    assert_int_equal(sk_pool_guard(pool, 0, sk_now_ns() + 20 * MS, &run, &err), 0);
+    int rc = -1;
+    for (int i = 0; i < 100 && rc < 0; i++) /* one that comes after its deadline is refused */
+        rc = sk_pool_guard(pool, 0, sk_now_ns() + 20 * MS, &run, &err);
+    assert_int_equal(rc, 0);
     for (int i = 0; i < 20000 && atomic_load(&cancels) < 3; i++)
         (void)usleep(500);
     assert_true(atomic_load(&cancels) >= 3);

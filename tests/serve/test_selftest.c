@@ -199,7 +199,7 @@ static void good_and_bad(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct world w;
         open_world(&w, rows[i].config, rows[i].settings);
-        SK_OWN(sk_json_free) struct sk_json *got = ask(&w, 10000);
+        SK_OWN(sk_json_free) struct sk_json *got = ask(&w, 20000);
         expect(got, rows[i].name, rows[i].ok, rows[i].source, rows[i].why);
         close_world(&w);
     }
@@ -210,10 +210,11 @@ static void failures_and_time(void **state)
     static const struct {
         const char *name;
         struct sk_fake_options fake;
+        uint64_t run_ms;
         const char *why;
     } rows[] = {
-        { "a failure", { .fail_every = 3 }, "m: fake failure" },
-        { "too slow", { .run_us = 5000000 }, "m: a prediction took more than 100 ms" },
+        { "a failure", { .fail_every = 3 }, 20000, "m: fake failure" },
+        { "too slow", { .run_us = 60000000 }, 500, "m: a prediction took more than 500 ms" },
     };
 
     (void)state;
@@ -221,7 +222,7 @@ static void failures_and_time(void **state)
         struct world w;
         open_world(&w, AB, NULL);
         sk_engine_fake_set(w.engine, &rows[i].fake);
-        SK_OWN(sk_json_free) struct sk_json *got = ask(&w, 100);
+        SK_OWN(sk_json_free) struct sk_json *got = ask(&w, rows[i].run_ms);
         expect(got, rows[i].name, false, NULL, rows[i].why);
         close_world(&w);
     }
@@ -236,7 +237,7 @@ static void median_is_that_of_five(void **state)
     open_world(&w, AB, NULL);
     sk_engine_fake_set(w.engine, &(struct sk_fake_options){ .run_us = 20000 });
     sk_engine_fake_counts(w.engine, &before);
-    SK_OWN(sk_json_free) struct sk_json *got = ask(&w, 10000);
+    SK_OWN(sk_json_free) struct sk_json *got = ask(&w, 20000);
     sk_engine_fake_counts(w.engine, &after);
     assert_int_equal(after.execs - before.execs, SK_SELFTEST_RUNS);
     assert_true(sk_json_num(sk_json_get(got, "medianMs"), 0) >= 20);
