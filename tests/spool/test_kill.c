@@ -1,6 +1,7 @@
 /*
- * test_kill.c - a process that puts, takes and tells is killed at random moments: what was
- * acknowledged and not delivered is there, in order, and nothing that was never put.
+ * test_kill.c - a process that puts, takes and tells is killed at random moments, in some rounds
+ * while it opens: what was acknowledged and not delivered is there, in order, and nothing that was
+ * never put.
  *
  * The child writes into a pipe what was acknowledged, and before it says so to the spool, what was
  * delivered; this ledger is kept here. Messages are numbered by key; a third of them goes to two
@@ -12,6 +13,7 @@
 #include "base/mix64.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -203,8 +205,8 @@ static uint32_t check_queue(struct place *p, const char *endpoint, unsigned roun
     return greatest;
 }
 
-/* Returns the greatest number the child told of. */
-static uint32_t one_round(struct place *p, uint64_t seed, uint32_t number)
+/* Returns the greatest number the child told of. is_open: it is killed after it has told of one. */
+static uint32_t one_round(struct place *p, uint64_t seed, uint32_t number, bool is_open)
 {
     int ends[2], status;
 
@@ -217,6 +219,9 @@ static uint32_t one_round(struct place *p, uint64_t seed, uint32_t number)
         run_for_ever(p, seed, number);
     }
     (void)close(ends[1]);
+    struct pollfd first = { .fd = ends[0], .events = POLLIN };
+    if (is_open)
+        assert_int_equal(poll(&first, 1, 20000), 1);
     /* The pipe is read while the child runs, else it would wait. */
     pid_t killer = fork();
     assert_true(killer >= 0);
@@ -248,7 +253,7 @@ static void test_kill(void **state)
     place_close(p);
     for (unsigned i = 0; i < count && number < NUMBERS - 30000; i++) {
         sk_spool_clocks.sync_ms = i % 2 ? SK_SPOOL_SYNC_MS : 0;
-        uint32_t greatest[3] = { one_round(p, sk_mix64(seed + i), number) };
+        uint32_t greatest[3] = { one_round(p, sk_mix64(seed + i), number, i % 4 != 3) };
         place_open(p);
         greatest[1] = check_queue(p, "$upstream", i);
         greatest[2] = check_queue(p, "module/in", i);

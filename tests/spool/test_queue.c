@@ -26,7 +26,7 @@ static unsigned threads(void)
 /* One that was joined may be listed a little longer, and a new one not have its name yet. */
 static void check_threads(unsigned expected)
 {
-    for (int i = 0; i < 1000 && threads() != expected; i++)
+    for (int i = 0; i < 20000 && threads() != expected; i++)
         (void)usleep(1000);
     assert_int_equal(threads(), expected);
 }
