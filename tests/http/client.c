@@ -15,7 +15,6 @@
 #include <cmocka.h>
 
 enum {
-    WAIT_MS = 10000,
     IN_BYTES = 128 << 20
 };
 
@@ -94,7 +93,7 @@ void client_read(struct client *c, bool is_head, struct answer *out)
     char *end = NULL;
     memset(out, 0, sizeof *out);
     while (!c->in.data || !(end = strstr(c->in.data, "\r\n\r\n")))
-        if (!more(c, WAIT_MS))
+        if (!more(c, HTTP_WAIT_MS))
             return;
     size_t head = (size_t)(end - c->in.data) + 4;
     assert_true(head < sizeof out->head);
@@ -103,7 +102,7 @@ void client_read(struct client *c, bool is_head, struct answer *out)
     const char *length = answer_header(out, "Content-Length");
     out->body_len = length && !is_head ? strtoull(length, NULL, 10) : 0;
     while (c->in.len < head + out->body_len)
-        if (!more(c, WAIT_MS))
+        if (!more(c, HTTP_WAIT_MS))
             fail_msg("the answer's body was cut off: %zu of %zu", c->in.len - head, out->body_len);
     size_t shown = out->body_len < sizeof out->body ? out->body_len : sizeof out->body - 1;
     memcpy(out->body, c->in.data + head, shown);

@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum {
+    HTTP_WAIT_MS = 20000 /* for what must come */
+};
+
 struct client {
     int fd;
     struct sk_buf in; /* received and not used yet */
@@ -21,7 +25,7 @@ struct answer {
     size_t body_len;
 };
 
-/* All fail the cmocka test when the network does; reading gives up after 10 s. */
+/* All fail the cmocka test when the network does; reading gives up after HTTP_WAIT_MS. */
 void client_open(struct client *c, uint16_t port);
 void client_open_unix(struct client *c, const char *path);
 void client_close(struct client *c);

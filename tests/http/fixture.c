@@ -3,6 +3,8 @@
 #include "fixture.h"
 
 #include "base/clock.h"
+#include "client.h"
+#include "http/http_priv.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -13,7 +15,8 @@
 
 #include <cmocka.h>
 
-static _Atomic unsigned finished_count, running;
+static _Atomic unsigned finished_count, running, held;
+static _Atomic bool is_released;
 static _Atomic int last_status;
 static char big[16 << 20];
 
@@ -37,6 +40,11 @@ static void *answer_thread(void *arg)
     const char *ms = sk_http_query(r, "ms");
     if (ms)
         (void)usleep((useconds_t)strtoul(ms, NULL, 10) * 1000);
+    if (sk_http_query(r, "held")) {
+        atomic_fetch_add(&held, 1);
+        while (!atomic_load(&is_released))
+            (void)usleep(1000);
+    }
     sk_buf_fmt(sk_http_out(r), "%zu", sk_http_body(r).len);
     sk_http_answer(r);
     atomic_fetch_sub(&running, 1);
@@ -145,6 +153,8 @@ void fixture_start(struct fixture *f, struct sk_http_options options)
 {
     struct sk_err err = SK_ERR_INIT;
     atomic_store(&finished_count, 0);
+    atomic_store(&held, 0);
+    atomic_store(&is_released, false);
     options.routes = options.routes ? options.routes : routes;
     options.finished = on_finished;
     if (options.listen_fd == 0)
@@ -156,7 +166,8 @@ void fixture_start(struct fixture *f, struct sk_http_options options)
 
 void fixture_stop(struct fixture *f)
 {
-    (void)sk_http_drain(f->server, 5000);
+    fixture_release();
+    (void)sk_http_drain(f->server, HTTP_WAIT_MS);
     while (atomic_load(&running) > 0)
         (void)usleep(1000);
     sk_http_stop(f->server);
@@ -175,9 +186,51 @@ int fixture_last_status(void)
 
 void fixture_wait_finished(unsigned n)
 {
-    for (uint64_t end = sk_now_ms() + 10000; fixture_finished() < n;) {
+    for (uint64_t end = sk_now_ms() + HTTP_WAIT_MS; fixture_finished() < n;) {
         if (sk_now_ms() > end)
             fail_msg("finished() was called %u times, not %u", fixture_finished(), n);
         (void)usleep(1000);
+    }
+}
+
+void fixture_wait_held(unsigned n)
+{
+    for (uint64_t end = sk_now_ms() + HTTP_WAIT_MS; atomic_load(&held) < n;) {
+        if (sk_now_ms() > end)
+            fail_msg("%u requests are held, not %u", atomic_load(&held), n);
+        (void)usleep(1000);
+    }
+}
+
+void fixture_release(void)
+{
+    atomic_store(&is_released, true);
+}
+
+void fixture_wait_connections(struct fixture *f, unsigned n)
+{
+    for (uint64_t end = sk_now_ms() + HTTP_WAIT_MS; sk_http_connections(f->server) != n;) {
+        if (sk_now_ms() > end)
+            fail_msg("there are %u connections, not %u", sk_http_connections(f->server), n);
+        (void)usleep(1000);
+    }
+}
+
+unsigned fixture_in_stage(struct fixture *f, int stage)
+{
+    unsigned n = 0;
+    SK_LOCK(&f->server->lock);
+    for (size_t i = 0; i < f->server->by_fd_count; i++)
+        n += f->server->by_fd[i] && (int)sk_conn_stage(f->server->by_fd[i]) == stage;
+    return n;
+}
+
+void fixture_wait_stage(struct fixture *f, int stage, unsigned n)
+{
+    for (uint64_t end = sk_now_ms() + HTTP_WAIT_MS; fixture_in_stage(f, stage) != n;) {
+        if (sk_now_ms() > end)
+            fail_msg("%u connections are in stage %d, not %u", fixture_in_stage(f, stage), stage,
+                     n);
+        (void)usleep(500);
     }
 }

@@ -11,7 +11,8 @@
 #include <cmocka.h>
 
 enum {
-    LIMIT = 100000
+    LIMIT = 100000,
+    SHORT_MS = 400
 };
 
 #define POST(path) "POST " path " HTTP/1.1\r\nHost: x\r\n"
@@ -76,7 +77,7 @@ static void sizes(void **state)
             (a.status == 413 && !strstr(a.body, "{\"error\":\"the body has ")))
             fail_msg("%zu bytes in chunks of %zu: %d %s", rows[i].len, rows[i].chunk, a.status,
                      a.body);
-        if (rows[i].closes ? !client_ends(&c, 5000) : client_ends(&c, 20))
+        if (rows[i].closes ? !client_ends(&c, HTTP_WAIT_MS) : client_ends(&c, 20))
             fail_msg("%zu bytes in chunks of %zu: the connection should %s", rows[i].len,
                      rows[i].chunk, rows[i].closes ? "end" : "stay");
         client_close(&c);
@@ -97,29 +98,32 @@ static void malformed_chunks(void **state)
         { "xyz\r\n", 400 },
         { "-1\r\n", 400 },
         { "3\r\nabcde", 400 },
-        { "ffffffffffffffff\r\nabc", 0 }, /* the largest size there is: it never ends, so the
-                                             deadline does */
-        { "7fffffff\r\nabc", 0 },
+        { "ffffffffffffffff\r\nabc", 408 }, /* the largest size there is: it never ends, so the
+                                               deadline does */
+        { "7fffffff\r\nabc", 408 },
     };
-    struct fixture f;
-    fixture_start(&f, (struct sk_http_options){ .max_body_bytes = LIMIT, .read_ms = 200 });
+
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fixture f;
         struct client c;
         struct answer a;
+        fixture_start(&f, (struct sk_http_options){ .max_body_bytes = LIMIT,
+                                                    .read_ms = rows[i].status == 408 ? SHORT_MS : 0,
+                                                    .starts_paused = true });
         client_open(&c, f.port);
         client_send(&c, POST("/echo") "Transfer-Encoding: chunked\r\n\r\n");
         client_send(&c, rows[i].chunks);
+        sk_http_resume(f.server); /* the deadline begins when all is there */
         client_read(&c, false, &a);
-        int expected = rows[i].status ? rows[i].status : 408;
-        if (a.status != expected)
+        if (a.status != rows[i].status)
             fail_msg("chunk '%s': %d %s", rows[i].chunks, a.status, a.body);
-        if (!client_ends(&c, 5000))
+        if (!client_ends(&c, HTTP_WAIT_MS))
             fail_msg("chunk '%s': the connection stays", rows[i].chunks);
         client_close(&c);
-        fixture_wait_finished((unsigned)i + 1);
-        assert_int_equal(fixture_last_status(), expected);
+        fixture_wait_finished(1);
+        assert_int_equal(fixture_last_status(), rows[i].status);
+        fixture_stop(&f);
     }
-    fixture_stop(&f);
 }
 
 /* [http-31] */
@@ -141,7 +145,7 @@ static void expect_continue(void **state)
     client_send(&c, POST("/echo") "Expect: 100-continue\r\nContent-Length: 100001\r\n\r\n");
     client_read(&c, false, &a);
     assert_int_equal(a.status, 413);
-    assert_true(client_ends(&c, 5000));
+    assert_true(client_ends(&c, HTTP_WAIT_MS));
     client_close(&c);
     fixture_stop(&f);
 }
@@ -158,7 +162,7 @@ static void total(void **state)
     start(&f, (size_t)LIMIT * 5 / 2);
     for (int i = 0; i < 2; i++) {
         client_open(&held[i], f.port);
-        send_body(&held[i], "/later?ms=400", LIMIT, 0);
+        send_body(&held[i], "/later?held=1", LIMIT, 0);
     }
     for (uint64_t seen = 0; seen < 2u * LIMIT;)
         seen = atomic_load(&f.server->body_bytes);
@@ -167,6 +171,7 @@ static void total(void **state)
     client_read(&third, false, &a);
     assert_int_equal(a.status, 503);
     assert_string_equal(answer_header(&a, "Retry-After"), "1");
+    fixture_release();
     for (int i = 0; i < 2; i++) {
         client_read(&held[i], false, &a);
         assert_int_equal(a.status, 200);

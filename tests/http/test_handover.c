@@ -96,9 +96,9 @@ static void unix_socket(void **state)
         assert_string_equal(answer_header(&a, "X-Peer"), "local");
     }
     uint64_t start = sk_now_ms();
-    assert_int_equal(sk_http_drain(f.server, 5000), 0);
-    assert_true(sk_now_ms() - start < 2000);
-    assert_true(client_ends(&c, 1000));
+    assert_int_equal(sk_http_drain(f.server, 2 * HTTP_WAIT_MS), 0);
+    assert_true(sk_now_ms() - start < HTTP_WAIT_MS);
+    assert_true(client_ends(&c, HTTP_WAIT_MS));
     client_close(&c);
     fixture_stop(&f);
     sk_test_dir_free(SK_TAKE(dir));
@@ -192,7 +192,7 @@ static void retired_end_kept_connections(void **state)
     assert_int_equal(a.status, 200);
     assert_string_equal(answer_header(&a, "Connection"), "close");
     assert_null(answer_header(&a, "Keep-Alive"));
-    assert_true(client_ends(&used, 1000));
+    assert_true(client_ends(&used, HTTP_WAIT_MS));
     sk_http_resume(f.server);
     ask(&other, &a);
     assert_null(answer_header(&a, "Connection"));
@@ -201,7 +201,7 @@ static void retired_end_kept_connections(void **state)
     fixture_stop(&f);
 }
 
-/* [http-63] Not before the advertised second, and not much later than what is kept. */
+/* [http-63] Not before the time that is kept (and one second of it advertised), and then soon. */
 static void retired_end_idle_connections_in_time(void **state)
 {
     (void)state;
@@ -209,15 +209,13 @@ static void retired_end_idle_connections_in_time(void **state)
     struct client c;
     struct answer a;
     fixture_start(&f, (struct sk_http_options){ .idle_ms = 2000 });
+    uint64_t start = sk_now_ms();
     client_open(&c, f.port);
     ask(&c, &a);
     assert_string_equal(answer_header(&a, "Keep-Alive"), "timeout=1");
-    uint64_t start = sk_now_ms();
     sk_http_retire(f.server);
-    assert_true(is_silent(&c, 1000));
-    assert_true(client_ends(&c, 5000));
-    uint64_t took = sk_now_ms() - start;
-    assert_true(took >= 1900 && took < 4000);
+    assert_true(client_ends(&c, HTTP_WAIT_MS));
+    assert_true(sk_now_ms() - start >= 2000);
     client_close(&c);
     fixture_stop(&f);
 }
@@ -297,7 +295,8 @@ struct load {
     unsigned seed;
     bool is_kept; /* keeps its connections until they are said to close */
     atomic_bool *is_over;
-    unsigned answered, failed;
+    atomic_uint answered;
+    unsigned failed;
 };
 
 static bool says_close(const struct answer *a)
@@ -325,6 +324,14 @@ static void *run_load(void *arg)
     return NULL;
 }
 
+static unsigned answers(struct load *loads)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < CLIENTS; i++)
+        n += atomic_load(&loads[i].answered);
+    return n;
+}
+
 /* [http-62] [http-63] Back and forth under load: no client sees anything else than an answer. */
 static void no_request_fails(void **state)
 {
@@ -333,7 +340,6 @@ static void no_request_fails(void **state)
     struct load loads[CLIENTS];
     atomic_bool is_over = false;
     struct sk_err err = SK_ERR_INIT;
-    unsigned answered = 0;
     start_two(two, 10000);
     for (unsigned i = 0; i < CLIENTS; i++) {
         loads[i] = (struct load){
@@ -341,7 +347,9 @@ static void no_request_fails(void **state)
         };
         assert_int_equal(sk_thread_start(&loads[i].thread, "client", run_load, &loads[i], &err), 0);
     }
-    for (int turn = 0; turn < TURNS; turn++) {
+    const uint64_t end = sk_now_ms() + HTTP_WAIT_MS;
+    for (int turn = 0; turn < TURNS || answers(loads) <= TURNS; turn++) {
+        assert_true(turn < TURNS || sk_now_ms() < end);
         (void)usleep(15000);
         hand_over(&two[turn % 2], &two[(turn + 1) % 2]);
         assert_false(sk_http_is_accepting(two[turn % 2].server));
@@ -350,9 +358,7 @@ static void no_request_fails(void **state)
     for (unsigned i = 0; i < CLIENTS; i++) {
         (void)pthread_join(loads[i].thread, NULL);
         assert_int_equal(loads[i].failed, 0);
-        answered += loads[i].answered;
     }
-    assert_true(answered > TURNS);
     fixture_stop(&two[0]);
     fixture_stop(&two[1]);
 }

@@ -176,7 +176,7 @@ static void requests(void **state)
         if (!answer_header(&a, "X-Request-Id") ||
             !strstr(answer_header(&a, "Content-Type"), "json"))
             fail_msg("row '%s': %s", rows[i].name, a.head);
-        if (rows[i].closes ? !client_ends(&c, 5000) : client_ends(&c, 20))
+        if (rows[i].closes ? !client_ends(&c, HTTP_WAIT_MS) : client_ends(&c, 20))
             fail_msg("row '%s': the connection should %s", rows[i].name,
                      rows[i].closes ? "end" : "stay");
         client_close(&c);
@@ -222,7 +222,7 @@ static void answers_of_the_library(void **state)
         if (a.status != known[i].status || (a.status && !strstr(a.body, "<html>")))
             fail_msg("row '%s': %d %s", known[i].name, a.status, a.body);
         sk_buf_clear(&c.in); /* it sends its head twice when the length is wrong */
-        if (!client_ends(&c, 5000))
+        if (!client_ends(&c, HTTP_WAIT_MS))
             fail_msg("row '%s': the connection stays", known[i].name);
         client_close(&c);
         noticed += known[i].is_noticed;

@@ -22,6 +22,7 @@ enum {
 };
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\n\r\n"
+#define HELD      "POST /later?held=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
 #define LATER(ms) "POST /later?ms=" #ms " HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
 
 struct load {
@@ -136,7 +137,7 @@ static void rude_clients(void **state)
     (void)state;
     struct fixture f;
     struct load loads[CLIENTS];
-    fixture_start(&f, (struct sk_http_options){ .threads = 2, .read_ms = 1000 });
+    fixture_start(&f, (struct sk_http_options){ .threads = 2 });
     start_load(loads, f.port, true, false);
     (void)end_load(loads);
     struct answer a;
@@ -157,7 +158,7 @@ static void drain_under_load(void **state)
         start_load(loads, f.port, false, true);
         await_answers(loads);
         (void)usleep(100000);
-        assert_int_equal(sk_http_drain(f.server, 10000), 0);
+        assert_int_equal(sk_http_drain(f.server, HTTP_WAIT_MS), 0);
         assert_int_equal(sk_http_connections(f.server), 0);
         unsigned answered = end_load(loads);
         fixture_stop(&f);
@@ -165,40 +166,71 @@ static void drain_under_load(void **state)
     }
 }
 
-/* [http-60] */
-static void drain_waits_for_the_slow(void **state)
+static void wait_body_bytes(struct fixture *f, uint64_t n)
+{
+    for (uint64_t end = sk_now_ms() + HTTP_WAIT_MS; atomic_load(&f->server->body_bytes) != n;) {
+        assert_true(sk_now_ms() < end);
+        (void)usleep(1000);
+    }
+}
+
+/* [http-60] One loop, so that what came first is done when the last has been read. */
+static void drain_cuts_when_its_time_is_over(void **state)
 {
     (void)state;
     struct fixture f;
     struct client handled, reading, idle;
     struct answer a;
-    fixture_start(&f, (struct sk_http_options){ 0 });
+    fixture_start(&f, (struct sk_http_options){ .threads = 1 });
     client_open(&idle, f.port);
     client_send(&idle, GET("/open"));
     client_read(&idle, false, &a);
     client_open(&handled, f.port);
-    client_send(&handled, LATER(300));
+    client_send(&handled, HELD);
+    fixture_wait_held(1);
     client_open(&reading, f.port);
     client_send(&reading, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe");
-    (void)usleep(50000);
+    wait_body_bytes(&f, 3 + 2);
     uint64_t start = sk_now_ms();
-    assert_int_equal(sk_http_drain(f.server, 200), 2); /* too short for both */
-    assert_true(sk_now_ms() - start >= 190);
-    assert_true(client_ends(&idle, 1000));
+    assert_int_equal(sk_http_drain(f.server, 200), 2); /* neither can end */
+    assert_true(sk_now_ms() - start >= 200);
+    assert_true(client_ends(&idle, HTTP_WAIT_MS));
     client_close(&handled);
     client_close(&reading);
     client_close(&idle);
     fixture_stop(&f);
+}
 
+static void *release_in_drain(void *arg)
+{
+    struct fixture *f = arg;
+    while (!atomic_load(&f->server->is_draining))
+        (void)usleep(1000);
+    fixture_release();
+    return NULL;
+}
+
+/* [http-60] */
+static void drain_waits_for_the_slow(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct client handled;
+    struct answer a;
+    pthread_t thread;
+    struct sk_err err = SK_ERR_INIT;
     fixture_start(&f, (struct sk_http_options){ 0 });
     client_open(&handled, f.port);
-    client_send(&handled, LATER(200));
-    (void)usleep(50000);
-    assert_int_equal(sk_http_drain(f.server, 5000), 0);
+    client_send(&handled, HELD);
+    fixture_wait_held(1);
+    if (sk_thread_start(&thread, "release", release_in_drain, &f, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(sk_http_drain(f.server, HTTP_WAIT_MS), 0);
+    (void)pthread_join(thread, NULL);
     client_read(&handled, false, &a);
     assert_int_equal(a.status, 200);
     assert_string_equal(answer_header(&a, "Connection"), "close");
-    assert_true(client_ends(&handled, 1000));
+    assert_true(client_ends(&handled, HTTP_WAIT_MS));
     client_close(&handled);
     fixture_stop(&f);
 }
@@ -219,9 +251,9 @@ static void drain_ends_what_is_idle_again(void **state)
         (void)usleep(700000); /* two looks and more */
     }
     uint64_t start = sk_now_ms();
-    assert_int_equal(sk_http_drain(f.server, 5000), 0);
-    assert_true(sk_now_ms() - start < 1000);
-    assert_true(client_ends(&c, 1000));
+    assert_int_equal(sk_http_drain(f.server, 2 * HTTP_WAIT_MS), 0);
+    assert_true(sk_now_ms() - start < HTTP_WAIT_MS);
+    assert_true(client_ends(&c, HTTP_WAIT_MS));
     client_close(&c);
     fixture_stop(&f);
 }
@@ -237,7 +269,7 @@ static void drain_serves_the_backlog(void **state)
         client_open(&waiting[i], f.port);
         client_send(&waiting[i], LATER(1));
     }
-    assert_int_equal(sk_http_drain(f.server, 5000), 0);
+    assert_int_equal(sk_http_drain(f.server, HTTP_WAIT_MS), 0);
     for (unsigned i = 0; i < 20; i++) {
         struct answer a;
         client_read(&waiting[i], false, &a);
@@ -255,9 +287,9 @@ static void stop_without_drain(void **state)
     fixture_start(&f, (struct sk_http_options){ 0 });
     client_open(&c, f.port);
     client_send(&c, "GET /op");
-    (void)usleep(20000);
+    fixture_wait_connections(&f, 1);
     sk_http_stop(f.server);
-    assert_true(client_ends(&c, 1000));
+    assert_true(client_ends(&c, HTTP_WAIT_MS));
     client_close(&c);
 }
 
@@ -297,6 +329,7 @@ int main(void)
         cmocka_unit_test(many_clients),
         cmocka_unit_test(rude_clients),
         cmocka_unit_test(drain_under_load),
+        cmocka_unit_test(drain_cuts_when_its_time_is_over),
         cmocka_unit_test(drain_waits_for_the_slow),
         cmocka_unit_test(drain_ends_what_is_idle_again),
         cmocka_unit_test(drain_serves_the_backlog),

@@ -43,7 +43,6 @@ static void start(struct fixture *f)
 {
     fixture_start(f, (struct sk_http_options){ .tls_cert = certs.cert,
                                                .tls_key = certs.key,
-                                               .read_ms = 2000,
                                                .take_prefix = "GET /$iothub/websocket",
                                                .take = on_take,
                                                .ctx = &marker });
@@ -80,7 +79,7 @@ static void expect_shown(const struct fixture *f, const char *path)
     SK_AUTO(sk_buf_done) struct sk_buf pem = SK_BUF_INIT(65536);
     SK_OWN(free) char *text = NULL;
     size_t len = 0;
-    if (sk_tls_peek("127.0.0.1", f->port, 10000, &pem, &err) < 0 ||
+    if (sk_tls_peek("127.0.0.1", f->port, TLS_CLIENT_WAIT_S * 1000, &pem, &err) < 0 ||
         sk_file_read(path, 65536, &text, &len, &err) < 0)
         fail_msg("%s", err.text);
     assert_int_equal(pem.len, len);
@@ -127,7 +126,7 @@ static void without_tls(void **state)
     (void)state;
     struct fixture f;
     struct sk_err err = SK_ERR_INIT;
-    fixture_start(&f, (struct sk_http_options){ .read_ms = 2000 });
+    fixture_start(&f, (struct sk_http_options){ 0 });
     assert_int_equal(sk_http_reload_tls(f.server, &err), -1);
     assert_int_equal(err.code, SK_INVALID);
     fixture_stop(&f);
@@ -187,7 +186,7 @@ static void tls_changes_hands(void **state)
         assert_int_equal(sk_http_connections(old->server), 1);
         assert_int_equal(sk_http_connections(new->server), 1);
         tls_client_send(&kept, OTHER, strlen(OTHER)); /* the next answer is its last */
-        (void)tls_client_ended_after(&kept);
+        tls_client_await_end(&kept);
         tls_client_close(&kept);
         tls_client_close(&c);
         while (sk_http_connections(old->server) + sk_http_connections(new->server) > 0)

@@ -1,5 +1,4 @@
 /* test_watch.c - listening and accepting: hosts, ports, a given socket, too many connections. */
-#include "base/clock.h"
 #include "client.h"
 #include "fixture.h"
 #include "http/http_priv.h"
@@ -43,13 +42,12 @@ static void too_many_connections(void **state)
             client_read(&extra, false, &a);
             assert_int_equal(a.status, 503);
             assert_string_equal(a.body, "{\"error\":\"too many connections\"}");
-            assert_true(client_ends(&extra, 5000));
+            assert_true(client_ends(&extra, HTTP_WAIT_MS));
             client_close(&extra);
         }
         for (int i = 0; i < LIMIT; i++)
             client_close(&held[i]);
-        for (uint64_t end = sk_now_ms() + 5000; sk_http_connections(f.server) > 0;)
-            assert_true(sk_now_ms() < end);
+        fixture_wait_connections(&f, 0);
     }
     assert_int_equal(sk_http_refused(f.server), 2 * 3);
     fixture_stop(&f);
