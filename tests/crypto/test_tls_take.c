@@ -26,8 +26,8 @@
 #include <cmocka.h>
 
 enum {
-    HANDSHAKE_MS = 400,
-    SLACK_MS = 2000,
+    SHORT_MS = 400,
+    PATIENT_MS = 60000, /* longer than anything here may take */
     MAX_CONNECTIONS = 4,
     LARGE_BYTES = 4 << 20
 };
@@ -155,14 +155,15 @@ static int on_accept(int fd, const struct sk_tls_peer *peer, void *ctx)
     return 0;
 }
 
-static struct sk_tls_front *start(uint16_t *port, const char *prefix, bool asks_cert)
+static struct sk_tls_front *start_with(uint16_t *port, const char *prefix, bool asks_cert,
+                                       unsigned handshake_ms)
 {
     const struct sk_tls_options o = {
         .cert_file = certs.cert,
         .key_file = certs.key,
         .listen_fd = tls_client_listen(port),
         .max_connections = MAX_CONNECTIONS,
-        .handshake_ms = HANDSHAKE_MS,
+        .handshake_ms = handshake_ms,
         .asks_cert = asks_cert,
         .accept = *prefix ? on_accept : NULL,
         .take_prefix = prefix,
@@ -177,6 +178,11 @@ static struct sk_tls_front *start(uint16_t *port, const char *prefix, bool asks_
     if (sk_tls_start(&o, &f, &err) < 0)
         fail_msg("%s", err.text);
     return f;
+}
+
+static struct sk_tls_front *start(uint16_t *port, const char *prefix, bool asks_cert)
+{
+    return start_with(port, prefix, asks_cert, PATIENT_MS);
 }
 
 static void stop(struct sk_tls_front *f)
@@ -248,21 +254,35 @@ static void by_first_bytes(void **state)
     stop(f);
 }
 
+/* One whose handshake was in time; returns a time before it began. */
+static uint64_t shake_in_time(struct tls_client *c, uint16_t port)
+{
+    for (uint64_t end = sk_now_ms() + TLS_CLIENT_WAIT_S * 1000;; tls_client_close(c)) {
+        const uint64_t start_ms = sk_now_ms();
+        assert_true(start_ms < end);
+        if (tls_client_shake(c, port, 0, NULL))
+            return start_ms;
+    }
+}
+
 /* The deadline of the handshake is that of the first bytes too. */
 static void undecided(void **state)
 {
     (void)state;
     static const char *const rows[] = { "", "G", "GET /w" };
     uint16_t port;
-    struct sk_tls_front *f = start(&port, PREFIX, false);
+    struct sk_tls_front *f = start_with(&port, PREFIX, false, SHORT_MS);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct tls_client c;
-        assert_true(tls_client_shake(&c, port, 0, NULL));
+        const uint64_t start_ms = shake_in_time(&c, port);
         if (*rows[i])
-            tls_client_send(&c, rows[i], strlen(rows[i]));
-        assert_int_equal(sk_tls_connections(f), 1);
-        uint64_t ms = tls_client_ended_after(&c);
-        if (ms < HANDSHAKE_MS / 2 || ms > HANDSHAKE_MS + SLACK_MS)
+            (void)SSL_write(c.ssl, rows[i], (int)strlen(rows[i])); /* may be late already */
+        const unsigned count = sk_tls_connections(f);
+        if (sk_now_ms() - start_ms < SHORT_MS)
+            assert_int_equal(count, 1);
+        tls_client_await_end(&c);
+        const uint64_t ms = sk_now_ms() - start_ms;
+        if (ms < SHORT_MS)
             fail_msg("'%s': %u ms", rows[i], (unsigned)ms);
         wait_for_none(f);
         tls_client_close(&c);
@@ -315,7 +335,7 @@ static void not_wanted(void **state)
     atomic_store(&refuses, true);
     assert_true(tls_client_shake(&c, port, 0, NULL));
     tls_client_send(&c, PREFIX, strlen(PREFIX));
-    assert_true(tls_client_ended_after(&c) < HANDSHAKE_MS);
+    tls_client_await_end(&c);
     assert_int_equal(atomic_load(&taken), 1);
     assert_int_equal(sk_tls_connections(f), 0);
     tls_client_close(&c);
@@ -415,7 +435,7 @@ static void long_prefix(void **state)
                                           .key_file = certs.key,
                                           .listen_fd = tls_client_listen(&port),
                                           .max_connections = 1,
-                                          .handshake_ms = 1000,
+                                          .handshake_ms = PATIENT_MS,
                                           .accept = on_accept,
                                           .take_prefix = prefix + SK_TLS_PREFIX_MAX + 1 - len,
                                           .take = on_take,
@@ -503,7 +523,7 @@ struct load {
     pthread_t thread;
     uint16_t port;
     _Atomic bool ends;
-    unsigned done;
+    _Atomic unsigned done;
 };
 
 static void *shake_again(void *arg)
@@ -513,11 +533,19 @@ static void *shake_again(void *arg)
         struct tls_client c;
         if (tls_client_shake(&c, l->port, 0, NULL)) {
             (void)SSL_write(c.ssl, PREFIX, (int)strlen(PREFIX));
-            l->done++;
+            atomic_fetch_add(&l->done, 1);
         }
         tls_client_close(&c);
     }
     return NULL;
+}
+
+static bool all_came(struct load *loads, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (atomic_load(&loads[i].done) == 0)
+            return false;
+    return true;
 }
 
 /* One connection is answered all the time while others come, half of them to be taken, and the
@@ -529,7 +557,6 @@ static void a_storm(void **state)
     struct sk_tls_front *f = start(&port, PREFIX, false);
     struct load loads[3] = { 0 };
     struct tls_client c;
-    uint64_t worst = 0;
     struct sk_err err = SK_ERR_INIT;
     assert_true(tls_client_shake(&c, port, 0, NULL));
     for (size_t i = 0; i < 3; i++) {
@@ -537,21 +564,18 @@ static void a_storm(void **state)
         assert_int_equal(sk_thread_start(&loads[i].thread, "load", shake_again, &loads[i], &err),
                          0);
     }
-    for (int i = 0; i < 50; i++) {
-        uint64_t start_ms = sk_now_ms();
+    const uint64_t end_ms = sk_now_ms() + TLS_CLIENT_WAIT_S * 1000;
+    for (int i = 0; i < 50 || !all_came(loads, 3); i++) {
+        assert_true(i < 50 || sk_now_ms() < end_ms);
         tls_client_send(&c, "ping", 4);
-        tls_client_expect(&c, "ping");
-        uint64_t ms = sk_now_ms() - start_ms;
-        worst = ms > worst ? ms : worst;
+        tls_client_expect(&c, "ping"); /* within TLS_CLIENT_WAIT_S */
         if (sk_tls_reload(f, &err) < 0)
             fail_msg("%s", err.text);
     }
     for (size_t i = 0; i < 3; i++) {
         atomic_store(&loads[i].ends, true);
         (void)pthread_join(loads[i].thread, NULL);
-        assert_true(loads[i].done > 0);
     }
-    assert_true(worst < SLACK_MS);
     tls_client_close(&c);
     stop(f);
 }
