@@ -16,9 +16,16 @@
 #define HEAD(status) "HTTP/1.1 " status "\r\nConnection: close\r\n"
 #define OK           HEAD("200 OK") "Content-Length: 2\r\n\r\nok"
 
-static struct sk_fetch *client(unsigned retries)
+enum {
+    PATIENT_MS = 20000,
+    SHORT_MS = 500 /* for servers that say nothing */
+};
+
+static struct sk_fetch *client_with(unsigned retries, uint64_t stall_ms)
 {
-    struct sk_fetch_options o = { .connect_ms = 2000, .stall_ms = 500, .retries = retries };
+    struct sk_fetch_options o = { .connect_ms = PATIENT_MS,
+                                  .stall_ms = stall_ms,
+                                  .retries = retries };
     struct sk_fetch *f = NULL;
     struct sk_err err = SK_ERR_INIT;
 
@@ -27,11 +34,17 @@ static struct sk_fetch *client(unsigned retries)
     return f;
 }
 
+static struct sk_fetch *client(unsigned retries)
+{
+    return client_with(retries, PATIENT_MS);
+}
+
 /* One request to a server with these replies; the server can be read and must be freed. */
 static int ask(struct sk_fetch_request r, const char *const *replies, unsigned retries,
                struct sk_loopback **s, struct sk_fetch_answer *a, struct sk_err *err)
 {
-    SK_OWN(sk_fetch_free) struct sk_fetch *f = client(retries);
+    const unsigned stall_ms = strcmp(replies[0], SK_LOOPBACK_SILENCE) ? PATIENT_MS : SHORT_MS;
+    SK_OWN(sk_fetch_free) struct sk_fetch *f = client_with(retries, stall_ms);
     char url[256];
 
     *s = sk_loopback_start(replies);
