@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 enum {
-    WAIT_MS = 10000
+    WAIT_MS = 20000
 };
 
 static void pause_ms(unsigned ms)

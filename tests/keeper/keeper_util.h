@@ -40,10 +40,10 @@ pid_t server_start(char tag, uint16_t *port);
 void child_end(pid_t pid);
 /* A listening socket on 127.0.0.1 of this process. */
 int listener(uint16_t *port);
-int take_one(int listener); /* waits at most 5 s */
+int take_one(int listener); /* waits at most 20 s */
 uint16_t free_port(void);   /* nobody listens there */
 
-/* Waits at most 5 s for all. */
+/* Waits at most 20 s for all. */
 int dial(uint16_t port);
 void say(int fd, const char *text);
 /* Reads until n bytes, the end or an error: what came, NUL-terminated; errno of the last read. */

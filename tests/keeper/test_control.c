@@ -32,7 +32,7 @@ static void expect_code(int fd, const void *bytes, size_t len, const char *code)
     unsigned field;
 
     assert_int_equal(send(fd, bytes, len, MSG_NOSIGNAL), len);
-    assert_int_equal(poll(&p, 1, 5000), 1);
+    assert_int_equal(poll(&p, 1, 20000), 1);
     ssize_t n = recv(fd, answer, sizeof answer, 0);
     assert_true(n > 0);
     assert_int_equal(sk_keeper_read_head(&r, (struct sk_view){ answer, (size_t)n }, &err), 0);

@@ -253,7 +253,8 @@ static void test_server_answers_and_resets(void **state)
     (void)state;
     pair_begin(&p);
     (void)send(p.client, much, sizeof much, MSG_NOSIGNAL | MSG_DONTWAIT);
-    (void)usleep(50000);
+    struct pollfd has_bytes = { .fd = p.server, .events = POLLIN };
+    assert_int_equal(poll(&has_bytes, 1, 20000), 1);
     say(p.server, "refused");
     (void)usleep(50000);
     sk_close(&p.server); /* with bytes unread: the kernel resets */

@@ -41,7 +41,7 @@ static void systemd_end(struct systemd *s)
     assert_int_equal(sk_remove_tree(s->dir, &err), 0);
 }
 
-/* The next message within 5 s, and its descriptor or -1. */
+/* The next message within 20 s, and its descriptor or -1. */
 static int expect_message(struct systemd *s, const char *wanted)
 {
     union {
@@ -58,7 +58,7 @@ static int expect_message(struct systemd *s, const char *wanted)
     struct pollfd p = { .fd = s->fd, .events = POLLIN };
     int fd = -1;
 
-    assert_int_equal(poll(&p, 1, 5000), 1);
+    assert_int_equal(poll(&p, 1, 20000), 1);
     ssize_t n = recvmsg(s->fd, &m, MSG_CMSG_CLOEXEC);
     assert_true(n >= 0);
     text[n] = '\0';
