@@ -99,8 +99,9 @@ void tls_client_await_end(struct tls_client *c)
 {
     char bytes[256];
     ssize_t n;
-    while ((n = recv(c->fd, bytes, sizeof bytes, 0)) > 0)
-        continue;
+    do
+        n = recv(c->fd, bytes, sizeof bytes, 0);
+    while (n > 0 || (n < 0 && errno == EINTR));
     if (n < 0 && errno == EAGAIN)
         fail_msg("the connection stays");
 }
