@@ -99,6 +99,7 @@ def test_without_the_plugin_it_says_what_is_missing(home, plugin, text):
 # ---- training ----
 
 SIDE = 64
+SMALL = ["--arch", "mobilenet_v3_small"]  # a tenth of the weights to sum and to write
 TRAIN = ["--weights", "none", "--image-size", SIDE, "--precision", "f32", "--threads", 1, "--seed", 3]
 
 
@@ -120,7 +121,8 @@ def make_folder(root, per_class, side=80):
 def train(home, tmp_path):
     """train(ranks, data, *args) -> (output folder, stdout) of a training that succeeds."""
     def go(ranks, data, *args, name="out"):
-        command = [program.binary(), "train", "--data-path", data, "--output-dir", tmp_path / name, *TRAIN, *args]
+        small = () if "--arch" in args else SMALL
+        command = [program.binary(), "train", "--data-path", data, "--output-dir", tmp_path / name, *TRAIN, *small, *args]
         status, out, errors = finish(mpirun(ranks, *command, home=home))
         assert status == 0, out + errors
         return tmp_path / name, out
@@ -142,7 +144,7 @@ def test_a_step_of_two_is_the_step_of_one(train, tmp_path, per_class):
     data = make_folder(tmp_path / "data", per_class)
     if per_class == 7:
         os.remove(data / "ok" / "006.png")
-    step = ["--epochs", 1, "--batch-size", 16, "--optimizer", "sgd", "--momentum", 0]
+    step = ["--arch", "resnet18", "--epochs", 1, "--batch-size", 16, "--optimizer", "sgd", "--momentum", 0]
     start = tensors(train(1, data, *step, "--lr", 0, name="start")[0])
     one = tensors(train(1, data, *step, "--lr", 1, name="one")[0])
     two = tensors(train(2, data, *step, "--lr", 1, name="two")[0])
@@ -183,7 +185,7 @@ def children(pid):
 def test_a_trainer_that_is_killed_ends_the_other(home, tmp_path):
     """[comm-7] The one that is left waits in a sum; mpirun ends it and says so."""
     data = make_folder(tmp_path / "data", 16)
-    process = mpirun(2, program.binary(), "train", "--data-path", data, "--output-dir", tmp_path / "out", *TRAIN, "--epochs", 10000,
+    process = mpirun(2, program.binary(), "train", "--data-path", data, "--output-dir", tmp_path / "out", *TRAIN, *SMALL, "--epochs", 10000,
                      "--batch-size", 8, home=home)
     while not process.stdout.readline().startswith("Epoch 1/"):
         assert process.poll() is None, process.communicate()
@@ -197,7 +199,7 @@ def test_a_trainer_that_is_killed_ends_the_other(home, tmp_path):
 
 def test_a_signal_to_one_stops_all_in_peace(home, tmp_path):
     data = make_folder(tmp_path / "data", 16)
-    process = mpirun(2, program.binary(), "train", "--data-path", data, "--output-dir", tmp_path / "out", *TRAIN, "--epochs", 10000,
+    process = mpirun(2, program.binary(), "train", "--data-path", data, "--output-dir", tmp_path / "out", *TRAIN, *SMALL, "--epochs", 10000,
                      "--batch-size", 8, home=home)
     while not process.stdout.readline().startswith("Epoch 1/"):
         assert process.poll() is None, process.communicate()
@@ -211,6 +213,6 @@ def test_bad_data_ends_all_with_one_message(home, tmp_path):
     data = make_folder(tmp_path / "data", 4)
     (data / "ok" / "broken.png").write_bytes(b"no picture")
     status, _out, errors = finish(mpirun(2, program.binary(), "train", "--data-path", data, "--output-dir", tmp_path / "out", *TRAIN,
-                                         home=home))
+                                         *SMALL, home=home))
     assert status != 0
     assert "broken.png" in errors

@@ -18,6 +18,7 @@ from PIL import Image
 from harness import program
 
 SIDE = 32
+SMALL = ("--arch", "mobilenet_v3_small")  # a tenth of the weights to write
 FILES = {"model.onnx", "model.safetensors", "config.json", "preprocessor_config.json", "skerry.json", "training.json",
          "report.html", "test.png", "checkpoint.safetensors"}
 EPOCH = re.compile(r"^Epoch (\d+)/(\d+), Loss: (\d+\.\d{4})(?:, Val Loss: (\d+\.\d{4}), Val Accuracy: (\d\.\d{4}))?$", re.M)
@@ -51,9 +52,9 @@ def data(tmp_path):
 @pytest.fixture
 def train(cli, tmp_path):
     """train("--epochs", 2) -> the finished process; random weights, 32 pixels, f32, into tmp_path/out."""
-    def go(data, *args, out=None, code=0, **kwargs):
+    def go(data, *args, out=None, code=0, arch=SMALL, **kwargs):
         done = cli("train", "--data-path", data, "--output-dir", out or tmp_path / "out", "--weights", "none",
-                   "--image-size", SIDE, "--batch-size", 8, "--precision", "f32", *args, **kwargs)
+                   "--image-size", SIDE, "--batch-size", 8, "--precision", "f32", *arch, *args, **kwargs)
         assert done.returncode == code, done.stdout + done.stderr
         return done
     return go
@@ -81,7 +82,7 @@ def session(folder, name="model.onnx"):
 
 def test_trains_and_leaves_a_bundle(train, data, tmp_path):
     """[train-1] [train-10] [train-40] [train-43]"""
-    done = train(data, "--epochs", 4)
+    done = train(data, "--epochs", 4, arch=())
     rows = epochs(done.stdout)
     assert [r[:2] for r in rows] == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert rows[-1][2] < rows[0][2]
@@ -151,7 +152,7 @@ def test_settings(train, data, tmp_path, flags):
 
 @pytest.mark.parametrize("arch", ["resnet34", "resnet50", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0"])
 def test_architectures(train, data, tmp_path, arch):
-    train(data, "--epochs", 1, "--arch", arch)
+    train(data, "--epochs", 1, arch=("--arch", arch))
     assert session(tmp_path / "out").run(None, {"input": np.zeros((3, 3, SIDE, SIDE), np.float32)})[0].shape == (3, 2)
 
 
@@ -164,8 +165,8 @@ def test_log_json(train, data):
 
 def test_backbone_stays_when_frozen(train, data, tmp_path):
     """[train-7] Weights and statistics of everything but the head are those it started from."""
-    train(data, "--epochs", 1, out=tmp_path / "first")
-    train(data, "--epochs", 1, "--weights", tmp_path / "first", "--freeze", "backbone", out=tmp_path / "second")
+    train(data, "--epochs", 1, arch=(), out=tmp_path / "first")
+    train(data, "--epochs", 1, "--weights", tmp_path / "first", "--freeze", "backbone", arch=(), out=tmp_path / "second")
     a, b = tensors(tmp_path / "first"), tensors(tmp_path / "second")
     changed = {n for n in a if not np.array_equal(a[n], b[n]) and not n.endswith("num_batches_tracked")}
     assert changed == {"fc.weight", "fc.bias"}
@@ -194,9 +195,9 @@ def test_version_2_starts_from_version_1(train, data, tmp_path):
 
 
 def test_another_head_is_replaced_and_reported(train, data, tmp_path):
-    train(data, "--epochs", 1, out=tmp_path / "two")
+    train(data, "--epochs", 1, arch=(), out=tmp_path / "two")
     three = make_folder(tmp_path / "three", {"a": 9, "b": 9, "c": 9})
-    done = train(three, "--epochs", 1, "--weights", tmp_path / "two", out=tmp_path / "out3")
+    done = train(three, "--epochs", 1, "--weights", tmp_path / "two", arch=(), out=tmp_path / "out3")
     assert "fc: 2 classes there, 3 here" in done.stderr
 
 
@@ -290,7 +291,7 @@ def test_data_that_changes(train, home, data, tmp_path):
 def start(home, data, out, *args):
     return subprocess.Popen(
         [program.binary(), "train", "--data-path", str(data), "--output-dir", str(out), "--weights", "none",
-         "--image-size", str(SIDE), "--batch-size", "8", "--precision", "f32", *map(str, args)], cwd=home,
+         "--image-size", str(SIDE), "--batch-size", "8", "--precision", "f32", *SMALL, *map(str, args)], cwd=home,
         env=program.environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=program.hear_ctrl_c)
 
