@@ -544,6 +544,7 @@ def test_drain_under_load(tool, options):
     for t in threads:
         t.start()
     until(lambda: sum(answered) >= 8)
+    time.sleep(0.7)
     cut, finished = server.end()
     for t in threads:
         t.join()
