@@ -359,16 +359,15 @@ static bool is_wanted(const struct sk_lh_ident *id, uint64_t now_ms)
     case SK_LH_MODULE:
         if (id->is_listed)
             return id->is_registered;
-        if (id->up_in_flight > 0 || id->needs_rewind)
-            return true; /* what it left is sent on, or refused until it is dropped */
         break;
     case SK_LH_LEAF:
         if (!id->is_listed)
             return false;
         break;
     }
-    return id->is_used && (sk_lh_instance_live(own) || id->up_in_flight > 0 || id->needs_rewind ||
-                           now_ms < id->left_ms + SK_LH_LEASE_MS);
+    if (id->up_in_flight > 0 || id->needs_rewind)
+        return true; /* what it left is sent on, or refused until it is dropped */
+    return id->is_used && (sk_lh_instance_live(own) || now_ms < id->left_ms + SK_LH_LEASE_MS);
 }
 
 static int open_line(struct sk_lh *h, struct sk_lh_ident *id, struct sk_err *err)

@@ -125,7 +125,6 @@ static void what_a_module_left_is_sent(void **state)
     expect_in_order(r, "m", 5);
 }
 
-/* A kill can bring back what was sent, of a module that was removed since. */
 /* The cloud does not know m, which left five messages, nor lets it in. Its tries are far apart by
  * the time it is refused, so who waits for them asks for each at once. */
 static void leave_unknown(struct rig *r, struct client *n)
@@ -166,6 +165,7 @@ static bool is_refused_for_good(struct rig *r, void *ctx)
     return sk_lh_ident_by_key(r->h, SK_VIEW(DEVICE "/m"))->refusals >= SK_LH_REFUSALS;
 }
 
+/* A kill can bring back what was sent, of a module that was removed since. */
 static void what_nobody_can_send_is_dropped(void **state)
 {
     struct rig *r = *state;
