@@ -361,20 +361,23 @@ static void *call(void *arg)
     return NULL;
 }
 
+static unsigned sum_ok(struct caller *callers)
+{
+    unsigned sum = 0;
+
+    for (int i = 0; i < CALLERS; i++)
+        sum += atomic_load(&callers[i].ok);
+    return sum;
+}
+
 /* Until so many more answers have come. */
 static void wait_ok(struct caller *callers, unsigned more)
 {
     const uint64_t end_ms = sk_now_ms() + WAIT_MS;
-    unsigned first = 0, now = 0;
+    const unsigned wanted = sum_ok(callers) + more;
 
-    for (int i = 0; i < CALLERS; i++)
-        first += atomic_load(&callers[i].ok);
-    while (now < first + more && sk_now_ms() < end_ms) {
+    while (sum_ok(callers) < wanted && sk_now_ms() < end_ms)
         (void)usleep(1000);
-        now = 0;
-        for (int i = 0; i < CALLERS; i++)
-            now += atomic_load(&callers[i].ok);
-    }
 }
 
 /* [serve-82] [serve-83] */

@@ -148,20 +148,23 @@ static struct sums sum_up(struct caller *callers)
     return sum;
 }
 
+static bool has_all(const struct sums *s, const struct sums *wanted)
+{
+    return s->ok >= wanted->ok && s->busy >= wanted->busy && s->late >= wanted->late &&
+           s->other >= wanted->other;
+}
+
 /* Until there are so many answers of each kind. */
 static void wait_answers(struct caller *callers, struct sums wanted)
 {
     const uint64_t end_ms = sk_now_ms() + WAIT_MS;
     struct sums sum = sum_up(callers);
 
-    while ((sum.ok < wanted.ok || sum.busy < wanted.busy || sum.late < wanted.late ||
-            sum.other < wanted.other) &&
-           sk_now_ms() < end_ms) {
+    while (!has_all(&sum, &wanted) && sk_now_ms() < end_ms) {
         (void)usleep(1000);
         sum = sum_up(callers);
     }
-    if (sum.ok < wanted.ok || sum.busy < wanted.busy || sum.late < wanted.late ||
-        sum.other < wanted.other)
+    if (!has_all(&sum, &wanted))
         fail_msg("only %u ok, %u busy, %u late, %u other", sum.ok, sum.busy, sum.late, sum.other);
 }
 
