@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from harness import program
+from harness.iot import wait_for
 
 pytestmark = pytest.mark.hostile
 
@@ -113,13 +114,6 @@ def certificate(tmp_path_factory):
 def options(request):
     """Options of both kinds of server."""
     return request.getfixturevalue("certificate") if request.param == "tls" else {}
-
-
-def until(is_true):
-    end = time.monotonic() + WAIT_S
-    while not is_true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def read_answer(s):
@@ -543,7 +537,7 @@ def test_drain_under_load(tool, options):
     threads = [threading.Thread(target=load, args=(i,)) for i in range(8)]
     for t in threads:
         t.start()
-    until(lambda: sum(answered) >= 8)
+    wait_for("answers", lambda: sum(answered) >= 8, WAIT_S)
     time.sleep(0.7)
     cut, finished = server.end()
     for t in threads:
@@ -559,7 +553,7 @@ def test_drain_cuts_after_its_time(tool):
     s.sendall(head("/later?ms=5000", "Content-Length: 1") + b"a")
     t = server.connect()
     t.sendall(b"GET /heal")
-    until(lambda: server.sockets() >= before + 2)
+    wait_for("both connections", lambda: server.sockets() >= before + 2, WAIT_S)
     time.sleep(0.5)
     cut, _ = server.end()
     assert cut == 2

@@ -99,7 +99,6 @@ def test_without_the_plugin_it_says_what_is_missing(home, plugin, text):
 # ---- training ----
 
 SIDE = 64
-SMALL = ["--arch", "mobilenet_v3_small"]  # a tenth of the weights to sum and to write
 TRAIN = ["--weights", "none", "--image-size", SIDE, "--precision", "f32", "--threads", 1, "--seed", 3]
 
 
@@ -120,9 +119,8 @@ def make_folder(root, per_class, side=80):
 @pytest.fixture
 def train(home, tmp_path):
     """train(ranks, data, *args) -> (output folder, stdout) of a training that succeeds."""
-    def go(ranks, data, *args, name="out"):
-        small = () if "--arch" in args else SMALL
-        command = [program.binary(), "train", "--data-path", data, "--output-dir", tmp_path / name, *TRAIN, *small, *args]
+    def go(ranks, data, *args, name="out", arch=program.SMALL_ARCH):
+        command = [program.binary(), "train", "--data-path", data, "--output-dir", tmp_path / name, *TRAIN, *arch, *args]
         status, out, errors = finish(mpirun(ranks, *command, home=home))
         assert status == 0, out + errors
         return tmp_path / name, out
@@ -144,10 +142,10 @@ def test_a_step_of_two_is_the_step_of_one(train, tmp_path, per_class):
     data = make_folder(tmp_path / "data", per_class)
     if per_class == 7:
         os.remove(data / "ok" / "006.png")
-    step = ["--arch", "resnet18", "--epochs", 1, "--batch-size", 16, "--optimizer", "sgd", "--momentum", 0]
-    start = tensors(train(1, data, *step, "--lr", 0, name="start")[0])
-    one = tensors(train(1, data, *step, "--lr", 1, name="one")[0])
-    two = tensors(train(2, data, *step, "--lr", 1, name="two")[0])
+    step = ["--epochs", 1, "--batch-size", 16, "--optimizer", "sgd", "--momentum", 0]
+    start = tensors(train(1, data, *step, "--lr", 0, name="start", arch=())[0])
+    one = tensors(train(1, data, *step, "--lr", 1, name="one", arch=())[0])
+    two = tensors(train(2, data, *step, "--lr", 1, name="two", arch=())[0])
     assert one.keys() == two.keys()
     for name in one:
         if "running" in name:
@@ -185,7 +183,7 @@ def children(pid):
 def test_a_trainer_that_is_killed_ends_the_other(home, tmp_path):
     """[comm-7] The one that is left waits in a sum; mpirun ends it and says so."""
     data = make_folder(tmp_path / "data", 16)
-    process = mpirun(2, program.binary(), "train", "--data-path", data, "--output-dir", tmp_path / "out", *TRAIN, *SMALL, "--epochs", 10000,
+    process = mpirun(2, program.binary(), "train", "--data-path", data, "--output-dir", tmp_path / "out", *TRAIN, *program.SMALL_ARCH, "--epochs", 10000,
                      "--batch-size", 8, home=home)
     while not process.stdout.readline().startswith("Epoch 1/"):
         assert process.poll() is None, process.communicate()
@@ -199,7 +197,7 @@ def test_a_trainer_that_is_killed_ends_the_other(home, tmp_path):
 
 def test_a_signal_to_one_stops_all_in_peace(home, tmp_path):
     data = make_folder(tmp_path / "data", 16)
-    process = mpirun(2, program.binary(), "train", "--data-path", data, "--output-dir", tmp_path / "out", *TRAIN, *SMALL, "--epochs", 10000,
+    process = mpirun(2, program.binary(), "train", "--data-path", data, "--output-dir", tmp_path / "out", *TRAIN, *program.SMALL_ARCH, "--epochs", 10000,
                      "--batch-size", 8, home=home)
     while not process.stdout.readline().startswith("Epoch 1/"):
         assert process.poll() is None, process.communicate()
@@ -213,6 +211,6 @@ def test_bad_data_ends_all_with_one_message(home, tmp_path):
     data = make_folder(tmp_path / "data", 4)
     (data / "ok" / "broken.png").write_bytes(b"no picture")
     status, _out, errors = finish(mpirun(2, program.binary(), "train", "--data-path", data, "--output-dir", tmp_path / "out", *TRAIN,
-                                         *SMALL, home=home))
+                                         *program.SMALL_ARCH, home=home))
     assert status != 0
     assert "broken.png" in errors

@@ -10,6 +10,7 @@ from PIL import Image
 
 from harness import models
 from harness.activated import Clients, Instance, Listener
+from harness.iot import wait_for
 
 TURNS = 20
 
@@ -39,9 +40,8 @@ def test_no_request_fails(bundle, home):
             assert new.control("accept")["accepting"]
             assert not old.control("retire")["accepting"]
         clients.stop()
-        states, end = [], time.monotonic() + 60
-        while sum(s["requests"] for s in states) != clients.answered and time.monotonic() < end:  # counted when they are sent
-            states = [i.control("state") for i in two]
+        wait_for("the counts", lambda: sum(i.control("state")["requests"] for i in two) >= clients.answered, 60)  # counted when they are sent
+        states = [i.control("state") for i in two]
         print(clients.answered, "answered,", clients.reused, "on kept connections", states)
         assert clients.failures == []
         assert clients.reused > 20

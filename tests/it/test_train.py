@@ -18,7 +18,6 @@ from PIL import Image
 from harness import program
 
 SIDE = 32
-SMALL = ("--arch", "mobilenet_v3_small")  # a tenth of the weights to write
 FILES = {"model.onnx", "model.safetensors", "config.json", "preprocessor_config.json", "skerry.json", "training.json",
          "report.html", "test.png", "checkpoint.safetensors"}
 EPOCH = re.compile(r"^Epoch (\d+)/(\d+), Loss: (\d+\.\d{4})(?:, Val Loss: (\d+\.\d{4}), Val Accuracy: (\d\.\d{4}))?$", re.M)
@@ -52,7 +51,7 @@ def data(tmp_path):
 @pytest.fixture
 def train(cli, tmp_path):
     """train("--epochs", 2) -> the finished process; random weights, 32 pixels, f32, into tmp_path/out."""
-    def go(data, *args, out=None, code=0, arch=SMALL, **kwargs):
+    def go(data, *args, out=None, code=0, arch=program.SMALL_ARCH, **kwargs):
         done = cli("train", "--data-path", data, "--output-dir", out or tmp_path / "out", "--weights", "none",
                    "--image-size", SIDE, "--batch-size", 8, "--precision", "f32", *arch, *args, **kwargs)
         assert done.returncode == code, done.stdout + done.stderr
@@ -291,7 +290,7 @@ def test_data_that_changes(train, home, data, tmp_path):
 def start(home, data, out, *args):
     return subprocess.Popen(
         [program.binary(), "train", "--data-path", str(data), "--output-dir", str(out), "--weights", "none",
-         "--image-size", str(SIDE), "--batch-size", "8", "--precision", "f32", *SMALL, *map(str, args)], cwd=home,
+         "--image-size", str(SIDE), "--batch-size", "8", "--precision", "f32", *program.SMALL_ARCH, *map(str, args)], cwd=home,
         env=program.environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=program.hear_ctrl_c)
 

@@ -37,7 +37,7 @@ class Training:
 
     def __init__(self, hub, data, out, home, *args, role="publisher", track=None):
         words = [program.binary(), "train", "--data-path", data, "--output-dir", out, "--weights", "none", "--image-size", 32,
-                 "--batch-size", 8, "--precision", "f32", "--arch", "mobilenet_v3_small", "--track", track or hub.url, *args]
+                 "--batch-size", 8, "--precision", "f32", *program.SMALL_ARCH, "--track", track or hub.url, *args]
         env = program.environment(home, hub.environment(role))
         self.out, self.log = out, str(out) + ".log"
         with open(self.log, "wb") as log:

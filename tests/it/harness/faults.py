@@ -20,12 +20,12 @@ import socket
 import ssl
 import struct
 import subprocess
-import threading
 import time
 
 from harness import fleet
 from harness.fleet import Fleet
 from harness.hub import Hub
+from harness.iot import wait_for
 
 MIB = 1 << 20
 API = "2021-04-12"
@@ -196,8 +196,7 @@ class SmallDisk:
                 time.sleep(0.02)
 
     def wait_full(self):
-        while not os.path.exists(self.ballast) or os.path.getsize(self.ballast) == 0:
-            time.sleep(0.01)
+        wait_for("the disk is full", lambda: os.path.exists(self.ballast) and os.path.getsize(self.ballast))
 
     def free(self):
         os.unlink(self.ballast)
@@ -309,10 +308,7 @@ def one_failing(hub, keys, rng, devices, folder):
         load.rate("report", 50)
         time.sleep(rng.uniform(0.1, 0.5))
         with broken_sync(hub, "error=EIO"):
-            begin = time.monotonic()
-            while "message_refused" not in hub.log()[hub.log_start:]:
-                assert time.monotonic() < begin + slack(1), "the log says nothing"
-                time.sleep(0.02)
+            wait_for("the log says so", lambda: "message_refused" in hub.log()[hub.log_start:], slack(1))
             load.mark("failing")
             time.sleep(rng.uniform(0.5, 1.5))
             failing = load.mark("over")
@@ -576,9 +572,7 @@ def one_stuck(hub, keys, rng, folder, devices, quiet, patches, quiet_s):
         if load.mark("awake")["ready"] < devices:
             load.wait("ready", seen)
         load.rate("get", 200)
-        end = time.monotonic() + slack(5)
-        while not load.measure(0.3).get("get", {}).get("count"):
-            assert time.monotonic() < end, "the stopped devices are deaf"
+        wait_for("the stopped devices hear", lambda: load.measure(0.3).get("get", {}).get("count"), slack(5))
         assert grown < 64, f"the hub grew by {grown:.0f} MiB"
         load.stop()
         assert load.sum("regress") == 0

@@ -15,6 +15,7 @@ import requests
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 SANITIZER = re.compile(r"(ERROR|WARNING): \w+Sanitizer|runtime error: ")
+SMALL_ARCH = ("--arch", "mobilenet_v3_small")  # of a training: a tenth of ResNet-18's weights to write
 START_S = 60
 STOP_S = 60
 
